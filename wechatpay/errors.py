@@ -1,0 +1,225 @@
+"""Errors, one tree for sync and async.
+
+::
+
+    WeChatPayError
+    ├─ ConfigurationError(ValueError)    fix a setting
+    ├─ RequestError(ValueError)          fix the call; nothing was sent
+    ├─ CryptoError(ValueError)           keys, ciphers, digests
+    ├─ DecodeError(ValueError)           a body that is not what it says (JSON, XML)
+    ├─ TransportError                    no answer
+    │   ├─ ConnectError(ConnectionError)   nothing was sent: safe to send again
+    │   └─ NoAnswerError                   outcome unknown: query before you repeat
+    │       └─ ReadTimeoutError(TimeoutError)
+    ├─ VerificationError                 a 2xx that is not provably WeChat Pay's: outcome unknown
+    │   ├─ IncompleteHeadersError
+    │   ├─ ClockSkewError
+    │   ├─ UnknownSerialError
+    │   └─ SignatureError
+    ├─ RedirectError                     a 3xx: outcome unknown
+    ├─ APIError                          the gateway answered with an error
+    │   └─ ServerError                     5xx, v2 SYSTEMERROR: outcome unknown
+    └─ NotificationError                 a callback not to be acted on
+
+Every error pickles, and neither its text nor its pickle carries bodies, credentials or keys.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wechatpay.messages import Request, Response
+
+__all__ = [
+    "APIError",
+    "ClockSkewError",
+    "ConfigurationError",
+    "ConnectError",
+    "CryptoError",
+    "DecodeError",
+    "IncompleteHeadersError",
+    "NoAnswerError",
+    "NotificationError",
+    "ReadTimeoutError",
+    "RedirectError",
+    "RequestError",
+    "ServerError",
+    "SignatureError",
+    "TransportError",
+    "UnknownSerialError",
+    "VerificationError",
+    "WeChatPayError",
+]
+
+
+class WeChatPayError(Exception):
+    """The root of every error this package raises.
+
+    Attributes:
+        request: The request, or ``None`` when none was built yet.
+        response: The answer, or ``None`` when there is none.
+    """
+
+    def __init__(
+        self, message: str = "", *, request: Request | None = None, response: Response | None = None
+    ) -> None:
+        super().__init__(message)
+        self.request = request
+        self.response = response
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__getstate__())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what only this process may see."""
+        return dict(self.__dict__)
+
+
+def _rebuild(kind: type[WeChatPayError], args: tuple[Any, ...], state: dict[str, Any]) -> WeChatPayError:
+    """Unpickle without calling constructors, whose signatures differ."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(WeChatPayError, ValueError):
+    """A setting is missing or wrong: fix the constructor's arguments."""
+
+
+class RequestError(WeChatPayError, ValueError):
+    """The call is wrong: fix it; nothing was sent."""
+
+
+class CryptoError(WeChatPayError, ValueError):
+    """A key, cipher text or digest cannot be used. The message never holds key material."""
+
+
+class DecodeError(WeChatPayError, ValueError):
+    """A body is not what it says it is: JSON or XML that does not parse."""
+
+
+class TransportError(WeChatPayError):
+    """No answer came."""
+
+
+class ConnectError(TransportError, ConnectionError):
+    """No connection could be made: nothing was sent, so it is safe to send again."""
+
+
+class NoAnswerError(TransportError):
+    """The request left and no answer came: the outcome is unknown. Query before you repeat."""
+
+
+class ReadTimeoutError(NoAnswerError, TimeoutError):
+    """The server took longer than ``timeout`` to answer: the outcome is unknown."""
+
+
+class VerificationError(WeChatPayError):
+    """The response is not provably from WeChat Pay.
+
+    Treat the outcome as unknown: the payment may or may not have happened.
+    Query it; never assume either.
+    """
+
+
+class IncompleteHeadersError(VerificationError):
+    """One of the ``Wechatpay-*`` signature headers is missing or malformed."""
+
+
+class ClockSkewError(VerificationError):
+    """The response was signed more than 300 s away from our clock.
+
+    Attributes:
+        skew: Our clock minus the signing time, in seconds.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        skew: int = 0,
+        request: Request | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message, request=request, response=response)
+        self.skew = skew
+
+
+class UnknownSerialError(VerificationError):
+    """The response names a platform key that is not among ``certs``.
+
+    Attributes:
+        serial: The serial number, or public key id, that the response names.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        serial: str = "",
+        request: Request | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message, request=request, response=response)
+        self.serial = serial
+
+
+class SignatureError(VerificationError):
+    """The signature does not belong to this body."""
+
+
+class RedirectError(WeChatPayError):
+    """The gateway answered 3xx. It is never followed: ``Authorization`` stays home."""
+
+
+class APIError(WeChatPayError):
+    """The gateway answered with an error.
+
+    Attributes:
+        status_code: HTTP status.
+        code: WeChat Pay's error code (``code`` in v3, ``err_code`` or ``return_code`` in v2), or ``""``.
+        message: WeChat Pay's own words, or ``""``.
+        detail: The answer's ``detail`` (v3), or ``None``. Left out of pickles: it can echo what was sent.
+        request_id: WeChat Pay's ``Request-ID``, to quote to its support, or ``None``.
+        retryable: Whether the same request, with the same business number, may be sent again.
+        verified: Whether the answer carried a signature that proves it WeChat Pay's.
+    """
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        status_code: int = 0,
+        code: str = "",
+        message: str = "",
+        detail: Any = None,
+        retryable: bool = False,
+        verified: bool = False,
+        request: Request | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(text, request=request, response=response)
+        self.status_code = status_code
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.retryable = retryable
+        self.verified = verified
+
+    @property
+    def request_id(self) -> str | None:
+        """WeChat Pay's ``Request-ID`` of the answer."""
+        return self.response.request_id if self.response else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"detail": None}
+
+
+class ServerError(APIError):
+    """The gateway failed (5xx, v2 ``SYSTEMERROR``): the outcome is unknown. Query before you repeat."""
+
+
+class NotificationError(WeChatPayError):
+    """A callback that must not be acted on."""
