@@ -1,0 +1,159 @@
+"""RSA as WeChat Pay uses it: signatures with SHA-256, sensitive fields under OAEP with SHA-1.
+
+Keys may be whatever the loaders take; a loaded key is used as it is, without parsing anything again.
+See https://pay.weixin.qq.com/doc/v3/merchant/4012365342.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import OAEP as _OAEP
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+
+from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
+from wechatpay.crypto.keys import load_private_key, load_public_key
+from wechatpay.errors import CryptoError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
+
+    from wechatpay.crypto.keys import PrivateKeySource, PublicKeySource
+
+__all__ = [
+    "OAEP",
+    "PKCS1_V15",
+    "decrypt",
+    "decrypt_bytes",
+    "encrypt",
+    "load_private_key",
+    "load_public_key",
+    "sign",
+    "verify",
+    "verify_digest",
+]
+
+PKCS1_V15: Final = PKCS1v15()
+OAEP: Final = _OAEP(mgf=MGF1(algorithm=SHA1()), algorithm=SHA1(), label=None)  # noqa: S303 - the protocol's choice, and safe in OAEP
+_SHA256: Final = SHA256()
+_DIGEST: Final = Prehashed(_SHA256)
+
+
+def sign(message: str | bytes, private_key: PrivateKeySource) -> str:
+    """Sign a message with RSA PKCS#1 v1.5 and SHA-256.
+
+    Args:
+        message: Text, signed as UTF-8, or bytes.
+        private_key: The merchant's key, or what `load_private_key` takes.
+
+    Returns:
+        The signature in base64.
+
+    Raises:
+        CryptoError: The key cannot be used.
+    """
+    key = load_private_key(private_key)
+    return base64_encode(key.sign(utf8(message, "message"), PKCS1_V15, _SHA256))
+
+
+def verify(message: str | bytes, signature: str, public_key: PublicKeySource) -> bool:
+    """Tell whether a signature over a message is genuine.
+
+    Args:
+        message: Text, taken as UTF-8, or bytes.
+        signature: Base64, strictly; anything that is no signature is no genuine one.
+        public_key: WeChat Pay's key or certificate, or what `load_public_key` takes.
+
+    Raises:
+        CryptoError: The key cannot be used.
+    """
+    return _verifies(utf8(message, "message"), signature, public_key, _SHA256)
+
+
+def verify_digest(digest: bytes, signature: str, public_key: PublicKeySource) -> bool:
+    """Tell whether a signature is genuine over a message of which only the digest is at hand.
+
+    Args:
+        digest: SHA-256 of the message, 32 bytes.
+        signature: Base64, strictly.
+        public_key: WeChat Pay's key or certificate, or what `load_public_key` takes.
+
+    Raises:
+        CryptoError: The key cannot be used, or ``digest`` has not 32 bytes.
+    """
+    if len(digest) != _SHA256.digest_size:
+        raise CryptoError(f"digest: SHA-256 has {_SHA256.digest_size} bytes, got {len(digest)}")
+    return _verifies(digest, signature, public_key, _DIGEST)
+
+
+def _verifies(
+    data: bytes, signature: str, public_key: PublicKeySource, algorithm: SHA256 | Prehashed
+) -> bool:
+    key = load_public_key(public_key)
+    try:
+        key.verify(base64_decode(signature, "signature"), data, PKCS1_V15, algorithm)
+    except (InvalidSignature, CryptoError):
+        return False
+    return True
+
+
+def encrypt(plaintext: str, public_key: PublicKeySource, padding: AsymmetricPadding = OAEP) -> str:
+    """Encrypt a sensitive field.
+
+    Args:
+        plaintext: Text, at most 214 bytes of UTF-8 under a 2048-bit key.
+        public_key: WeChat Pay's key or certificate, the one that ``Wechatpay-Serial`` names.
+        padding: `OAEP`, unless an overseas API asks for `PKCS1_V15`.
+
+    Returns:
+        The cipher text in base64.
+
+    Raises:
+        CryptoError: The key cannot be used, or ``plaintext`` is too long for it.
+    """
+    key, data = load_public_key(public_key), utf8(plaintext, "plaintext")
+    # RFC 8017: OAEP spends two SHA-1 digests and two bytes, PKCS#1 v1.5 eleven bytes.
+    limit = key.key_size // 8 - (42 if padding is OAEP else 11)
+    if len(data) > limit:
+        raise CryptoError(f"plaintext: {len(data)} bytes of UTF-8, but this key encrypts at most {limit}")
+    return base64_encode(key.encrypt(data, padding))
+
+
+def decrypt(ciphertext: str, private_key: PrivateKeySource, padding: AsymmetricPadding = OAEP) -> str:
+    """Decrypt a sensitive field of an answer.
+
+    Args:
+        ciphertext: Base64, strictly.
+        private_key: The merchant's key.
+        padding: `OAEP`, unless an overseas API uses `PKCS1_V15`, which does not notice every damage.
+
+    Raises:
+        CryptoError: The cipher text was not made for this key and padding, or holds no text.
+    """
+    try:
+        return decrypt_bytes(ciphertext, private_key, padding).decode()
+    except UnicodeDecodeError:
+        raise CryptoError("ciphertext: does not hold UTF-8 text; decrypt_bytes gives the bytes") from None
+
+
+def decrypt_bytes(ciphertext: str, private_key: PrivateKeySource, padding: AsymmetricPadding = OAEP) -> bytes:
+    """Decrypt what is not text, such as the key of an encrypted bill.
+
+    Args:
+        ciphertext: Base64, strictly.
+        private_key: The merchant's key.
+        padding: As for `decrypt`.
+
+    Raises:
+        CryptoError: The cipher text was not made for this key and padding.
+    """
+    key = load_private_key(private_key)
+    try:
+        return key.decrypt(base64_decode(ciphertext, "ciphertext"), padding)
+    except ValueError as error:
+        if isinstance(error, CryptoError):
+            raise
+        raise CryptoError("ciphertext: was not made for this private key and padding") from None

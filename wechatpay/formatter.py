@@ -1,0 +1,193 @@
+"""The texts that WeChat Pay signs and verifies, and their parts.
+
+The names are those of the PHP SDK's ``Formatter``, in snake_case.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import string
+import time
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from wechatpay.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "authorization",
+    "joined_by_line_feed",
+    "ksort",
+    "nonce",
+    "query_string_like",
+    "request",
+    "response",
+    "text",
+    "timestamp",
+]
+
+_ALPHABET = string.digits + string.ascii_letters
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def nonce(size: int = 32) -> str:
+    """Draw a random string of digits and ASCII letters.
+
+    Args:
+        size: Number of characters, at least 1. WeChat Pay takes up to 32.
+
+    Raises:
+        RequestError: ``size`` is less than 1.
+    """
+    if size < 1:
+        raise RequestError(f"size: a nonce needs at least 1 character, got {size}; 32 is usual")
+    return "".join([secrets.choice(_ALPHABET) for _ in range(size)])
+
+
+def timestamp() -> int:
+    """Read the clock, in whole Unix seconds."""
+    return int(time.time())
+
+
+def authorization(mchid: str, nonce: str, signature: str, timestamp: str | int, serial: str) -> str:
+    """Lay out the ``Authorization`` header of an APIv3 request.
+
+    See https://pay.weixin.qq.com/doc/v3/merchant/4012365342.
+
+    Args:
+        mchid: Merchant id.
+        nonce: The nonce that was signed.
+        signature: Base64 signature of the request.
+        timestamp: The Unix seconds that were signed.
+        serial: Serial number of the merchant's certificate, 40 upper-case hexadecimal digits.
+    """
+    return (
+        f'WECHATPAY2-SHA256-RSA2048 mchid="{mchid}",serial_no="{serial}",'
+        f'timestamp="{timestamp}",nonce_str="{nonce}",signature="{signature}"'
+    )
+
+
+@overload
+def request(method: str, uri: str, timestamp: str | int, nonce: str, body: str = "") -> str: ...
+@overload
+def request(method: str, uri: str, timestamp: str | int, nonce: str, body: bytes) -> bytes: ...
+def request(method: str, uri: str, timestamp: str | int, nonce: str, body: str | bytes = "") -> str | bytes:
+    r"""Lay out an APIv3 request for signing.
+
+    See https://pay.weixin.qq.com/doc/v3/merchant/4012365342.
+
+    Args:
+        method: HTTP method, upper case.
+        uri: Path and query exactly as sent.
+        timestamp: Unix seconds.
+        nonce: Random string.
+        body: Body exactly as sent; empty when there is none. Bytes give bytes: a body need not be UTF-8.
+
+    Returns:
+        Five lines, each ended by ``\n``; of the type of ``body``.
+    """
+    return _signed(f"{method}\n{uri}\n{timestamp}\n{nonce}\n", body)
+
+
+@overload
+def response(timestamp: str | int, nonce: str, body: str = "") -> str: ...
+@overload
+def response(timestamp: str | int, nonce: str, body: bytes) -> bytes: ...
+def response(timestamp: str | int, nonce: str, body: str | bytes = "") -> str | bytes:
+    r"""Lay out an APIv3 response, or a callback, for verifying.
+
+    See https://pay.weixin.qq.com/doc/v3/merchant/4012365342.
+
+    Args:
+        timestamp: The header ``Wechatpay-Timestamp``.
+        nonce: The header ``Wechatpay-Nonce``.
+        body: Body exactly as received; empty when there is none. Bytes give bytes.
+
+    Returns:
+        Three lines, each ended by ``\n``; of the type of ``body``.
+    """
+    return _signed(f"{timestamp}\n{nonce}\n", body)
+
+
+def _signed(head: str, body: str | bytes) -> str | bytes:
+    if isinstance(body, str):
+        return f"{head}{body}\n"
+    return b"%b%b\n" % (head.encode(), body)
+
+
+def joined_by_line_feed(*pieces: Any) -> str:
+    r"""End each piece with ``\n`` and join them, as payment parameters are laid out for signing.
+
+    Args:
+        pieces: Strings, numbers, booleans or ``None``; see `text`.
+
+    Raises:
+        RequestError: A piece is of another type.
+    """
+    return "".join([f"{text(piece)}\n" for piece in pieces])
+
+
+def ksort(thing: Mapping[_Key, _Value]) -> dict[_Key, _Value]:
+    """Sort a mapping by its names as bytes, the way APIv2 digests its parameters.
+
+    Args:
+        thing: Any mapping; names that are not strings sort as their text.
+    """
+    # The order of code points is the order of their UTF-8 bytes.
+    return dict(sorted(thing.items(), key=lambda pair: str(pair[0])))
+
+
+def query_string_like(thing: Mapping[Any, Any]) -> str:
+    """Join parameters as ``name=value`` with ``&``, unquoted, the way APIv2 digests them.
+
+    ``sign`` is left out, and so are ``None`` and ``""``; ``0`` is a value.
+
+    Args:
+        thing: Parameters in the order they shall have; see `ksort`.
+
+    Raises:
+        RequestError: A value is neither a string, a number, a boolean nor ``None``.
+    """
+    return "&".join(
+        [
+            f"{name}={text(value, name)}"
+            for name, value in thing.items()
+            if name != "sign" and value is not None and value != ""
+        ]
+    )
+
+
+def text(value: Any, name: Any = "piece") -> str:
+    """Write a scalar as the PHP SDK does: what is digested and what is sent must be one text.
+
+    Args:
+        value: ``True`` is ``1``; ``False`` and ``None`` are empty; floats have 14 significant digits.
+        name: What to call the value in an error.
+
+    Raises:
+        RequestError: ``value`` is no scalar, or not finite.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    if value is None or value is False:
+        return ""
+    if isinstance(value, int):
+        return format(value, "d")
+    if isinstance(value, float) and math.isfinite(value):
+        return _float(value)
+    raise RequestError(
+        f"{name}: {type(value).__name__} has no text of its own here;"
+        " give a string (JSON text for a nested value), a whole number or a finite float"
+    )
+
+
+def _float(value: float) -> str:
+    """Write a float as PHP does: ``1.0E+25``, ``1.5E-7``, ``1``."""
+    mantissa, _, exponent = f"{value:.14G}".partition("E")
+    if not exponent:
+        return mantissa
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent):+d}"
