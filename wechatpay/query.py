@@ -1,0 +1,94 @@
+"""The ``query`` option: names and values, percent-encoded as RFC 3986 says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from wechatpay.errors import RequestError
+from wechatpay.target import tidy
+
+__all__ = ["query"]
+
+_FORBIDDEN: Final = frozenset("#\r\n\0")
+
+
+def query(options_query: Any, existing: str = "") -> str:
+    """Encode the ``query`` option, behind what the URI itself brought.
+
+    Args:
+        options_query: A mapping, a list of pairs, a ready string (only normalised), or ``None``. ``True`` is
+            ``1``, ``False`` is ``0``, ``None`` is left out, a list repeats its name.
+        existing: The URI's own query.
+
+    Returns:
+        The query without ``?``; ``""`` if there is none.
+
+    Raises:
+        RequestError: A name is not ``str``, or a value is nested, ``bytes``, not finite or of another type; a
+            ready string holds ``#``, CR, LF or NUL.
+    """
+    if options_query is None:
+        ready = ""
+    elif isinstance(options_query, str):
+        ready = _ready(options_query)
+    else:
+        ready = "&".join(
+            f"{_escaped(name, name)}={_escaped(_text(value, name), name)}"
+            for name, value in _parameters(options_query)
+        )
+    return "&".join(filter(None, (tidy(existing.removeprefix("?")), ready)))
+
+
+def _ready(text: str) -> str:
+    if not _FORBIDDEN.isdisjoint(text):
+        raise RequestError(
+            "query is a ready string with '#', CR, LF or NUL in it: pass a mapping, or encode them"
+        )
+    return tidy(text.removeprefix("?"))
+
+
+def _parameters(options_query: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in _pairs(options_query):
+        for member in value if isinstance(value, (list, tuple)) else (value,):
+            if member is not None:
+                yield name, member
+
+
+def _pairs(options_query: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(options_query, Mapping):
+        options_query = list(options_query.items())
+    if not isinstance(options_query, (list, tuple)):
+        kind = type(options_query).__name__
+        raise RequestError(f"query is a {kind}: pass a mapping, a list of pairs, or a str")
+    for pair in options_query:
+        match pair:
+            case (str() as name, value):
+                yield name, value
+            case _:
+                raise RequestError("query must pair names, which are str, with values: {'limit': 10}")
+
+
+def _text(value: Any, name: str) -> str:
+    # Enumerations that are also str or int stand for their value, whatever their own __str__ says.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__repr__(int(value))
+    if isinstance(value, float) and math.isfinite(value):
+        return float.__repr__(value).removesuffix(".0")
+    kind = repr(value) if isinstance(value, float) else f"a {type(value).__name__}"
+    raise RequestError(
+        f"query parameter {name!r} is {kind}: pass str, int, float, bool, or a flat list of them"
+    )
+
+
+def _escaped(text: str, name: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise RequestError(
+            f"query parameter {name!r} holds a lone surrogate: pass well-formed text"
+        ) from None
