@@ -5,11 +5,9 @@ Every key is checked once, where it enters: its kind, its size, and that it work
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
     load_der_public_key,
@@ -21,22 +19,19 @@ from wechatpay.crypto.containers import CERTIFICATE, PKCS12, PRIVATE, PUBLIC, pi
 from wechatpay.crypto.encoding import utf8
 from wechatpay.crypto.pem import certificate_in
 from wechatpay.crypto.pkcs12 import open_pkcs12
+from wechatpay.crypto.soundness import proven, sized
 from wechatpay.errors import CryptoError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
     from wechatpay.crypto.containers import Item
     from wechatpay.crypto.sources import Source
 
-__all__ = ["MIN_BITS", "PrivateKeySource", "PublicKeySource", "load_private_key", "load_public_key"]
+__all__ = ["PrivateKeySource", "PublicKeySource", "load_private_key", "load_public_key"]
 
 PrivateKeySource: TypeAlias = "Source | RSAPrivateKey"
 PublicKeySource: TypeAlias = "Source | RSAPublicKey | Certificate"
-
-_Key = TypeVar("_Key", RSAPrivateKey, RSAPublicKey)
-
-MIN_BITS: Final = 2048
-# OpenSSL's own limit: larger keys could not be used, only be slow to refuse.
-_MAX_BITS: Final = 16384
 
 
 def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = None) -> RSAPrivateKey:
@@ -52,15 +47,15 @@ def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = 
         CryptoError: ``source`` is anything else, cannot be read or opened, is damaged, or is too short.
     """
     if isinstance(source, RSAPrivateKey):
-        return _sized(source)
+        return sized(source, "private key")
     item = pick(source, (PRIVATE, PKCS12), PRIVATE)
     if item.kind == PKCS12:
         key, _ = open_pkcs12(item.data, passphrase, "private key")
     else:
         key = _parse_private(item, passphrase)
     if not isinstance(key, RSAPrivateKey):
-        raise CryptoError(f"private key: {_described(key)} was given where an RSA key is needed")
-    return _proven(_sized(key))
+        raise _not_rsa(key, "private key")
+    return proven(sized(key, "private key"))
 
 
 def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = None) -> RSAPublicKey:
@@ -69,7 +64,8 @@ def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = No
     Args:
         source: PEM text or bytes (SPKI, PKCS#1, or an X.509 certificate, whose key is taken); DER or
             PKCS#12 bytes; a ``file://`` URL, a path object or the path of an existing file with any of
-            these; bare base64 behind ``public.spki://`` or ``public.pkcs1://``; or a ``cryptography`` key or certificate.
+            these; bare base64 behind ``public.spki://`` or ``public.pkcs1://``; or a ``cryptography`` key or
+            certificate.
         passphrase: What a PKCS#12 file opens with.
 
     Raises:
@@ -77,7 +73,7 @@ def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = No
             read or opened, is damaged, or is too short.
     """
     if isinstance(source, RSAPublicKey):
-        return _sized(source)
+        return sized(source, "public key")
     if isinstance(source, Certificate):
         return _public_half(source)
     item = pick(source, (PUBLIC, CERTIFICATE, PKCS12), PUBLIC)
@@ -90,17 +86,17 @@ def _public_half(certificate: Certificate | None, der: bytes = b"") -> RSAPublic
     except Exception:  # noqa: BLE001 - the parser's errors are of many kinds, and all mean the same here
         raise CryptoError("public key: is damaged, or of a kind that is not known") from None
     if not isinstance(key, RSAPublicKey):
-        raise CryptoError(f"public key: {_described(key)} was given where an RSA key is needed")
-    return _sized(key)
+        raise _not_rsa(key, "public key")
+    return sized(key, "public key")
 
 
-def _parse_private(item: Item, passphrase: str | bytes | None) -> object:
-    secret = None if passphrase is None else utf8(passphrase, "passphrase")
+def _parse_private(item: Item, passphrase: str | bytes | None) -> PrivateKeyTypes:
+    secret = utf8(passphrase, "passphrase") if passphrase else None
     # PEM is left as it is only when its headers say how it is encrypted.
     load = load_pem_private_key if item.data.startswith(b"-") else load_der_private_key
     for password in dict.fromkeys((secret, None)):
         try:
-            # Full validation takes 40 ms; `_proven` finds a damaged key in one.
+            # Full validation takes 40 ms; `proven` finds a damaged key in one.
             return load(item.data, password, unsafe_skip_rsa_key_validation=True)
         except TypeError:
             # Either nothing is encrypted, and the passphrase is not needed, or it is needed and missing.
@@ -115,24 +111,6 @@ def _parse_private(item: Item, passphrase: str | bytes | None) -> object:
     raise CryptoError("private key: is encrypted; give its passphrase")
 
 
-def _proven(key: RSAPrivateKey) -> RSAPrivateKey:
-    """Sign once and verify: a damaged key fails here, not in the middle of a payment."""
-    try:
-        key.public_key().verify(key.sign(b"", PKCS1v15(), SHA256()), b"", PKCS1v15(), SHA256())
-    except Exception:  # noqa: BLE001 - whatever fails, and however, the key does not work
-        raise CryptoError("private key: is damaged: what it signs does not verify") from None
-    return key
-
-
-def _sized(key: _Key) -> _Key:
-    if not MIN_BITS <= key.key_size <= _MAX_BITS:
-        kind = "private" if isinstance(key, RSAPrivateKey) else "public"
-        raise CryptoError(
-            f"{kind} key: has {key.key_size} bits; WeChat Pay's have {MIN_BITS}, and less is not safe"
-        )
-    return key
-
-
-def _described(key: object) -> str:
-    """Name the type of a key: ``EllipticCurvePrivateKey``, ``Ed25519PublicKey``."""
-    return f"a key of the type {type(key).__name__}"
+def _not_rsa(key: object, name: str) -> CryptoError:
+    given = "a file without a key" if key is None else f"an object of the type {type(key).__name__}"
+    return CryptoError(f"{name}: {given} was given where an RSA key is needed")

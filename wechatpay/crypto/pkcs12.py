@@ -34,7 +34,7 @@ def open_pkcs12(
     Raises:
         CryptoError: The passphrase is wrong, the file damaged, or its cipher retired.
     """
-    secret = None if passphrase is None else utf8(passphrase, "passphrase")
+    secret = utf8(passphrase, "passphrase") if passphrase else None
     try:
         bundle = load_pkcs12(data, secret)
     except Exception:  # noqa: BLE001 - OpenSSL's errors are of many kinds, and none may carry the file along
@@ -47,4 +47,4 @@ def open_pkcs12(
             f"{name}: the PKCS#12 file {wrong} (WeChat Pay's own files open with the merchant id);"
             f" if its cipher is one that OpenSSL has retired (RC2-40), convert it: {_CONVERT}"
         ) from None
-    return bundle.key, bundle.cert and bundle.cert.certificate
+    return bundle.key, bundle.cert.certificate if bundle.cert else None

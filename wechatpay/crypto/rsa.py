@@ -15,6 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
+from wechatpay.crypto.forms import (
+    KEY_TYPE_PRIVATE,
+    KEY_TYPE_PUBLIC,
+    from_pkcs1,
+    from_pkcs8,
+    from_spki,
+    pkcs1_to_spki,
+)
 from wechatpay.crypto.keys import load_private_key, load_public_key
 from wechatpay.errors import CryptoError
 
@@ -24,13 +32,19 @@ if TYPE_CHECKING:
     from wechatpay.crypto.keys import PrivateKeySource, PublicKeySource
 
 __all__ = [
+    "KEY_TYPE_PRIVATE",
+    "KEY_TYPE_PUBLIC",
     "OAEP",
     "PKCS1_V15",
     "decrypt",
     "decrypt_bytes",
     "encrypt",
+    "from_pkcs1",
+    "from_pkcs8",
+    "from_spki",
     "load_private_key",
     "load_public_key",
+    "pkcs1_to_spki",
     "sign",
     "verify",
     "verify_digest",
@@ -115,8 +129,7 @@ def encrypt(plaintext: str, public_key: PublicKeySource, padding: AsymmetricPadd
         CryptoError: The key cannot be used, or ``plaintext`` is too long for it.
     """
     key, data = load_public_key(public_key), utf8(plaintext, "plaintext")
-    # RFC 8017: OAEP spends two SHA-1 digests and two bytes, PKCS#1 v1.5 eleven bytes.
-    limit = key.key_size // 8 - (42 if padding is OAEP else 11)
+    limit = key.key_size // 8 - _overhead(padding)
     if len(data) > limit:
         raise CryptoError(f"plaintext: {len(data)} bytes of UTF-8, but this key encrypts at most {limit}")
     return base64_encode(key.encrypt(data, padding))
@@ -150,10 +163,18 @@ def decrypt_bytes(ciphertext: str, private_key: PrivateKeySource, padding: Asymm
     Raises:
         CryptoError: The cipher text was not made for this key and padding.
     """
-    key = load_private_key(private_key)
+    _overhead(padding)
+    key, data = load_private_key(private_key), base64_decode(ciphertext, "ciphertext")
     try:
-        return key.decrypt(base64_decode(ciphertext, "ciphertext"), padding)
-    except ValueError as error:
-        if isinstance(error, CryptoError):
-            raise
+        return key.decrypt(data, padding)
+    except ValueError:
         raise CryptoError("ciphertext: was not made for this private key and padding") from None
+
+
+def _overhead(padding: AsymmetricPadding) -> int:
+    """Tell how many bytes of a block the padding takes (RFC 8017, sections 7.1.1 and 7.2.1)."""
+    if padding is OAEP:
+        return 2 * SHA1.digest_size + 2
+    if padding is PKCS1_V15:
+        return 11
+    raise CryptoError("padding: give OAEP or PKCS1_V15 of this module")
