@@ -20,7 +20,7 @@ from typing import Final
 
 from wechatpay.errors import RequestError
 from wechatpay.target import absolute
-from wechatpay.template import CACHED, compiled, is_expression
+from wechatpay.template import CACHED, braced, cite, compiled, is_expression
 
 __all__ = ["attribute", "join", "literal"]
 
@@ -28,9 +28,11 @@ __all__ = ["attribute", "join", "literal"]
 _CAPITAL_NAMES: Final = frozenset({"addInstitutionsub", "modifyInstitutionsub", "queryInstitutionsub"})
 _CAPITAL_PARENT: Final = "v2/secapi/mch"
 
+# getattr() with a piece of a template.
+_NO_IDENTIFIER: Final = frozenset("{}<>/?#")
+
 _CAPITAL = re.compile("[A-Z]")
 _WORD = re.compile(r"[a-z]+(?:[A-Z][a-z]+)*(?:V[0-9]+)?")
-_NAMED = re.compile(r"<([^<>/?#{}]*)>")
 _BEFORE_QUERY = re.compile(r"(?:[^{}?#]|\{[^{}?&#][^{}]*\})*")
 _SEGMENT = re.compile(r"\{/[^{}]*\}|(?:[^/{}]|\{[^/{}][^{}]*\})+")
 
@@ -60,8 +62,7 @@ def _attribute(name: str) -> str:
         return variable
     if not name:
         raise AttributeError("no attribute ''")
-    if "{" in name or "}" in name or "<" in name or "/" in name:
-        # No identifier: getattr() with a piece of a template.
+    if not _NO_IDENTIFIER.isdisjoint(name):
         return literal(name, "")
     return _kebab(name.removesuffix("_"))
 
@@ -79,14 +80,14 @@ def literal(text: str, parent: str) -> str:
     Raises:
         RequestError: An expression is malformed, or a segment in the middle is empty.
     """
-    text = _NAMED.sub(lambda match: f"{{{match[1]}}}" if is_expression(match[1]) else match[0], text)
     compiled(text)
+    text = braced(text)
     if absolute(text):
         return text
     text = text.removeprefix("/")
     head = _BEFORE_QUERY.match(text)[0]  # type: ignore[index]  # it matches the empty string
     if "//" in head or head.startswith("/"):
-        raise RequestError(f"{text!r} has an empty segment: write one '/' between segments")
+        raise RequestError(f"{cite(text)} has an empty segment: write one '/' between segments")
 
     def segment(match: re.Match[str]) -> str:
         return _segment(match[0], f"{parent}/{head[: match.start()]}")
@@ -103,18 +104,20 @@ def join(parent: str, child: str) -> str:
     if not parent:
         return child
     if "://" in child and absolute(child):
-        raise RequestError(f"an absolute URL can only begin a chain, not follow {parent!r}")
+        raise RequestError(f"an absolute URL can only begin a chain, not follow {cite(parent)}")
     if "?" in parent or "{&" in parent or "#" in parent:
         if child.startswith(("&", "{&")):
             return parent + child
         raise RequestError(
-            f"{child!r} cannot follow the query of {parent!r}: pass the query option to the verb"
+            f"{cite(child)} cannot follow the query of {cite(parent)}: pass the query option to the verb"
         )
     if child.startswith(("?", "#", "{?", "{&", "{#", "{/")):
         return parent + child
     if parent.endswith("/"):
         if not absolute(parent):
-            raise RequestError(f"{child!r} after {parent!r} leaves an empty segment: drop the last '/'")
+            raise RequestError(
+                f"{cite(child)} after {cite(parent)} leaves an empty segment: drop the last '/'"
+            )
         return parent + child
     return f"{parent}/{child}"
 

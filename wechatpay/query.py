@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 from wechatpay.errors import RequestError
 from wechatpay.target import tidy
+from wechatpay.template import text
 
 __all__ = ["query"]
 
@@ -35,19 +35,16 @@ def query(options_query: Any, existing: str = "") -> str:
     elif isinstance(options_query, str):
         ready = _ready(options_query)
     else:
-        ready = "&".join(
-            f"{_escaped(name, name)}={_escaped(_text(value, name), name)}"
-            for name, value in _parameters(options_query)
-        )
+        ready = "&".join(_encoded(name, value) for name, value in _parameters(options_query))
     return "&".join(filter(None, (tidy(existing.removeprefix("?")), ready)))
 
 
-def _ready(text: str) -> str:
-    if not _FORBIDDEN.isdisjoint(text):
+def _ready(given: str) -> str:
+    if not _FORBIDDEN.isdisjoint(given):
         raise RequestError(
             "query is a ready string with '#', CR, LF or NUL in it: pass a mapping, or encode them"
         )
-    return tidy(text.removeprefix("?"))
+    return tidy(given.removeprefix("?"))
 
 
 def _parameters(options_query: Any) -> Iterator[tuple[str, Any]]:
@@ -71,24 +68,15 @@ def _pairs(options_query: Any) -> Iterator[tuple[str, Any]]:
                 raise RequestError("query must pair names, which are str, with values: {'limit': 10}")
 
 
-def _text(value: Any, name: str) -> str:
-    # Enumerations that are also str or int stand for their value, whatever their own __str__ says.
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return int.__repr__(int(value))
-    if isinstance(value, float) and math.isfinite(value):
-        return float.__repr__(value).removesuffix(".0")
-    kind = repr(value) if isinstance(value, float) else f"a {type(value).__name__}"
-    raise RequestError(
-        f"query parameter {name!r} is {kind}: pass str, int, float, bool, or a flat list of them"
-    )
-
-
-def _escaped(text: str, name: str) -> str:
+def _encoded(name: str, value: Any) -> str:
     try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise RequestError(
-            f"query parameter {name!r} holds a lone surrogate: pass well-formed text"
-        ) from None
+        return f"{quote(name, safe='')}={quote(_text(value), safe='')}"
+    except (TypeError, ValueError) as error:
+        why = "lone surrogates are no text" if isinstance(error, UnicodeError) else error
+        raise RequestError(f"query parameter {name!r} cannot be used: {why}") from None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return text(value).removesuffix(".0") if isinstance(value, float) else text(value)

@@ -23,7 +23,7 @@ _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _UNSAFE = re.compile(
     r"(?P<empty>//)"
-    r"|(?P<dots>/(?:\.|%2[Ee]){1,2}(?=/|\Z))"
+    r"|(?P<dots>/(?:\.|%2[Ee]){1,2}(?=[/;]|\Z))"
     r"|(?P<control>[\r\n\0]|%0[ADad]|%00)"
     r"|(?P<backslash>\\)"
 )
@@ -60,7 +60,8 @@ def normalise(text: str) -> str:
         RequestError: ``text`` holds a lone surrogate.
     """
     clean = tidy(text)
-    return clean[:-1] if clean.find("?") == len(clean) - 1 else clean
+    path, _, query = clean.partition("?")
+    return clean if query else path
 
 
 def tidy(text: str) -> str:

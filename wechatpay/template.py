@@ -18,7 +18,19 @@ from urllib.parse import quote
 from wechatpay.errors import RequestError
 from wechatpay.target import encode
 
-__all__ = ["CACHED", "Expression", "Template", "compiled", "expand", "is_expression", "names", "show"]
+__all__ = [
+    "CACHED",
+    "Expression",
+    "Template",
+    "braced",
+    "cite",
+    "compiled",
+    "expand",
+    "is_expression",
+    "names",
+    "show",
+    "text",
+]
 
 # Long-lived servers must not grow with the strings they format; the documented templates are about 1,100.
 CACHED: Final = 4096
@@ -30,6 +42,8 @@ _SPEC = rf"{_NAME}(?::[1-9][0-9]{{0,3}}|\*)?"
 _BODY = rf"[+#./;?&]?{_SPEC}(?:,{_SPEC})*"
 _IS_BODY = re.compile(_BODY)
 _EXPRESSION = re.compile(rf"\{{({_BODY})\}}|<({_NAME})>")
+_ANGLED = re.compile(rf"<({_NAME})>")
+_QUERY = re.compile(r"(?<!\{)\?.*", re.DOTALL)
 _SIMPLE = re.compile(rf"\{{({_NAME})\}}")
 _STRAY_BRACKET = re.compile(r"[{}]|<[^<>/?#]*>")
 
@@ -124,6 +138,16 @@ def show(template: str) -> str:
     return _SIMPLE.sub(r"<\1>", template)
 
 
+def braced(template: str) -> str:
+    """Write ``<openid>`` as ``{openid}``."""
+    return _ANGLED.sub(r"{\1}", template)
+
+
+def cite(template: str) -> str:
+    """Quote a template in an error, without its literal query: that may hold a token."""
+    return repr(_QUERY.sub("?...", show(template)))
+
+
 def names(template: str) -> frozenset[str]:
     """List the variables a template uses.
 
@@ -166,17 +190,19 @@ def compiled(template: str) -> Template:
     return Template(tuple(part for part in parts if part), used)
 
 
-def _literal(text: str, template: str) -> str:
-    stray = _STRAY_BRACKET.search(text)
+def _literal(literal: str, template: str) -> str:
+    stray = _STRAY_BRACKET.search(literal)
     if stray:
         raise RequestError(
-            f"malformed template {template!r} at {stray[0]!r}: an expression reads {{openid}} or <openid>, "
-            "its name in letters, digits, '_' and inner '.'; brackets that are text must be percent-encoded"
+            f"malformed template {cite(template)} at {stray[0]!r}: an expression reads {{openid}} or "
+            "<openid>, its name in letters, digits, '_' and inner '.'; percent-encode brackets that are text"
         )
     try:
-        return encode(text, RESERVED)
+        return encode(literal, RESERVED)
     except UnicodeEncodeError:
-        raise RequestError(f"template {template!r} holds a lone surrogate: pass well-formed text") from None
+        raise RequestError(
+            f"template {cite(template)} holds a lone surrogate: pass well-formed text"
+        ) from None
 
 
 def _variable(spec: str) -> Variable:
@@ -189,7 +215,7 @@ def _pieces(operator: _Operator, variable: Variable, values: Mapping[str, Any], 
         return _expanded(operator, variable, values.get(variable.name))
     except (TypeError, ValueError) as error:
         why = "it holds a lone surrogate" if isinstance(error, UnicodeError) else str(error)
-        where = f"variable {variable.name!r} of {show(template)!r}"
+        where = f"variable {variable.name!r} of {cite(template)}"
         raise RequestError(f"{where} cannot be used: {why}") from None
 
 
@@ -201,19 +227,19 @@ def _expanded(operator: _Operator, variable: Variable, value: Any) -> list[str]:
         return _composite(operator, variable, value)
     if value is None:
         return []
-    encoded = _encoded(_text(value)[: variable.prefix], operator)
+    encoded = _encoded(text(value)[: variable.prefix], operator)
     return [_named(variable.name, encoded, operator) if operator.named else encoded]
 
 
 def _composite(operator: _Operator, variable: Variable, value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        defined = [(_key(k), _text(v)) for k, v in value.items() if v is not None]
+        defined = [(_key(k), text(v)) for k, v in value.items() if v is not None]
         pairs = [(_encoded(k, operator), _encoded(v, operator)) for k, v in defined]
         members = [part for pair in pairs for part in pair]
         if variable.explode:
             return [_named(k, v, operator) if operator.named else f"{k}={v}" for k, v in pairs]
     else:
-        members = [_encoded(_text(member), operator) for member in value if member is not None]
+        members = [_encoded(text(member), operator) for member in value if member is not None]
         if variable.explode:
             return [_named(variable.name, v, operator) if operator.named else v for v in members]
     if not members:
@@ -226,17 +252,23 @@ def _named(name: str, encoded: str, operator: _Operator) -> str:
     return f"{name}={encoded}" if encoded else name + operator.blank
 
 
-def _encoded(text: str, operator: _Operator) -> str:
-    return encode(text, operator.safe) if operator.safe else quote(text, safe="")
+def _encoded(value: str, operator: _Operator) -> str:
+    return encode(value, operator.safe) if operator.safe else quote(value, safe="")
 
 
 def _key(key: Any) -> str:
     if not isinstance(key, str):
-        raise TypeError(f"its keys must be str, not {type(key).__name__}")
+        raise TypeError(f"its keys must be str, no {type(key).__name__}")
     return key
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """Write a scalar as text: ``True`` as ``true``, numbers as Python does.
+
+    Raises:
+        TypeError: ``value`` is no str, int, float or bool.
+        ValueError: It is a float that is not finite, or an int of thousands of digits.
+    """
     # Enumerations that are also str or int stand for their value, whatever their own __str__ says.
     if isinstance(value, str):
         return str.__str__(value)
@@ -244,10 +276,9 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return int.__repr__(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError("it is not a finite number")
-        return float.__repr__(value)
-    raise TypeError(
-        f"pass str, int, float, bool, or a flat list or mapping of them, no {type(value).__name__}"
-    )
+    if not isinstance(value, float):
+        kind = type(value).__name__
+        raise TypeError(f"pass str, int, float, bool, or a flat list or mapping of them, no {kind}")
+    if not math.isfinite(value):
+        raise ValueError("it is not a finite number")
+    return float.__repr__(value)

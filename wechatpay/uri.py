@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from wechatpay.errors import RequestError
 from wechatpay.naming import attribute, join, literal
 from wechatpay.query import query
 from wechatpay.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
-from wechatpay.template import CACHED, Expression, compiled, expand, names, show
+from wechatpay.template import CACHED, Expression, cite, compiled, expand, names, show
 
 __all__ = [
     "absolute",
@@ -77,20 +78,29 @@ def path(template: str, variables: Mapping[str, Any]) -> str:
     """
     plan = _plan(template)
     if plan.form is not None:
-        values = tuple([variables.get(name) for name in plan.fields])
-        # Plain letters and digits, such as most business numbers, need neither encoding nor checks.
-        for value in values:
-            if type(value) is not str or not value.isalnum() or not value.isascii():
-                break
-        else:
+        values = tuple([_harmless(variables.get(name)) for name in plan.fields])
+        if None not in values:
             return plan.form % values
     return _finished(plan, template, variables)
+
+
+def _harmless(value: Any) -> str | None:
+    """Encode a value that cannot upset a path, as most business numbers cannot; else ``None``."""
+    if type(value) is not str:
+        return None
+    if value.isalnum() and value.isascii():
+        return value
+    try:
+        encoded = quote(value, safe="")
+    except UnicodeEncodeError:
+        return None
+    return encoded if encoded and "." not in encoded and "%0" not in encoded else None
 
 
 @lru_cache(CACHED)
 def _plan(template: str) -> _Plan:
     if not _RAW.isdisjoint(template):
-        raise RequestError(f"{show(template)!r} holds a backslash, CR, LF or NUL, which is never sent")
+        raise RequestError(f"{cite(template)} holds a backslash, CR, LF or NUL, which is never sent")
     parts = compiled(template).parts
     before, after = _cut(parts)
     expressions = [part for part in parts if isinstance(part, Expression)]
@@ -143,14 +153,14 @@ def _finished(plan: _Plan, template: str, variables: Mapping[str, Any]) -> str:
         _require(name, template, variables)
     for name in _names(part for part in plan.path if isinstance(part, Expression)):
         if variables[name] == "" and name != plan.last:
-            raise RequestError(f"variable {name!r} of {show(template)!r} is '': only the last segment may be")
+            raise RequestError(f"variable {name!r} of {cite(template)} is '': only the last segment may be")
     _refuse_backslash(plan, template, variables)
     before = _expanded(plan.path, template, variables)
     after = _expanded(plan.query, template, variables)
     if "#" in before or "#" in after:
-        raise RequestError(f"{show(template)!r} gets a fragment ('#'), which is never sent: leave it out")
+        raise RequestError(f"{cite(template)} gets a fragment ('#'), which is never sent: leave it out")
     origin, rest, own = split(before)
-    refuse_unsafe(rest, repr(show(template)))
+    refuse_unsafe(rest, cite(template))
     query_text = "&".join(filter(None, (own, after[1:])))
     relative = tidy(f"{rest}?{query_text}" if query_text else rest)
     return f"{origin}/{relative}" if origin else relative
@@ -162,7 +172,7 @@ def _refuse_backslash(plan: _Plan, template: str, variables: Mapping[str, Any]) 
         if isinstance(part, Expression) and part.operator == "+":
             expanded = part.expand(variables, template)
             if "%5C" in expanded.upper():
-                raise RequestError(f"{{+{part.variables[0].name}}} of {show(template)!r} holds a backslash")
+                raise RequestError(f"{{+{part.variables[0].name}}} of {cite(template)} holds a backslash")
 
 
 def _names(expressions: Iterable[Expression]) -> list[str]:
@@ -178,4 +188,5 @@ def _require(name: str, template: str, variables: Mapping[str, Any]) -> None:
     members = list(value.values()) if isinstance(value, Mapping) else value
     if members is None or (isinstance(members, (list, tuple)) and (not members or None in members)):
         given = "is missing" if name not in variables else "is None or empty, or has a None in it"
-        raise RequestError(f"variable {name!r} of {show(template)!r} {given}: pass {name}=... to the verb")
+        way = f"{name}=..." if name.isidentifier() else f"{{{name!r}: ...}}"
+        raise RequestError(f"variable {name!r} of {cite(template)} {given}: pass {way} to the verb")
