@@ -187,7 +187,7 @@ class APIError(WeChatPayError):
         verified: Whether the answer carried a signature that proves it WeChat Pay's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  keywords, one for each attribute
         self,
         text: str = "",
         *,

@@ -1,0 +1,95 @@
+"""A chainable client for WeChat Pay: every endpoint, sync and async, signed and verified.
+
+::
+
+    from wechatpay import Builder
+
+    instance = Builder(mchid=..., serial=..., private_key=..., certs=...)
+    response = instance.v3.pay.transactions.id._transaction_id_.get(transaction_id="...", query={...})
+    response = await instance.v3.pay.transactions.id._transaction_id_.getAsync(...)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wechatpay.backoff import retry
+    from wechatpay.builder import Builder
+    from wechatpay.errors import (
+        APIError,
+        ClockSkewError,
+        ConfigurationError,
+        ConnectError,
+        CryptoError,
+        DecodeError,
+        IncompleteHeadersError,
+        NoAnswerError,
+        NotificationError,
+        ReadTimeoutError,
+        RedirectError,
+        RequestError,
+        ServerError,
+        SignatureError,
+        TransportError,
+        UnknownSerialError,
+        VerificationError,
+        WeChatPayError,
+    )
+    from wechatpay.exchange import Blocking, Pause
+    from wechatpay.messages import Request, Response
+    from wechatpay.promise import Promise
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "APIError",
+    "Blocking",
+    "Builder",
+    "ClockSkewError",
+    "ConfigurationError",
+    "ConnectError",
+    "CryptoError",
+    "DecodeError",
+    "IncompleteHeadersError",
+    "NoAnswerError",
+    "NotificationError",
+    "Pause",
+    "Promise",
+    "ReadTimeoutError",
+    "RedirectError",
+    "Request",
+    "RequestError",
+    "Response",
+    "ServerError",
+    "SignatureError",
+    "TransportError",
+    "UnknownSerialError",
+    "VerificationError",
+    "WeChatPayError",
+    "retry",
+]
+
+_HOMES = {
+    "Blocking": "exchange",
+    "Builder": "builder",
+    "Pause": "exchange",
+    "Promise": "promise",
+    "Request": "messages",
+    "Response": "messages",
+    "retry": "backoff",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for, so that importing the package costs next to nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,74 @@
+"""Sending again, for callers who opt in: ``stack.push(retry())``."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from wechatpay.errors import (
+    APIError,
+    ConfigurationError,
+    ConnectError,
+    NoAnswerError,
+    ServerError,
+    WeChatPayError,
+)
+from wechatpay.exchange import Pause
+from wechatpay.story import tell
+
+if TYPE_CHECKING:
+    from wechatpay.exchange import Flow, Handler, Middleware
+    from wechatpay.messages import Request
+
+__all__ = ["retry"]
+
+
+def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middleware:
+    """Make a middleware that sends again what may be sent again, backing off.
+
+    Sent again are requests that no connection could be made for, answers that WeChat Pay says to repeat
+    (``APIError.retryable``: rate limits and ``SYSTEM_ERROR``), and, for GET alone, requests whose outcome is
+    unknown. It is the same request, with the same business number; outside the signer, so that each
+    attempt has a nonce and a timestamp of its own::
+
+        instance.getDriver().select("v3").stack.push(retry())
+
+    Args:
+        attempts: How often to send at most, 1 or more.
+        delay: Seconds before the second attempt; doubled for each further one, up to a half more at random.
+        most: Longest pause in seconds.
+
+    Raises:
+        ConfigurationError: A number is out of range.
+
+    See https://pay.weixin.qq.com/doc/v3/merchant/4012081709.
+    """
+    if attempts < 1 or delay < 0 or most < 0:
+        raise ConfigurationError("retry: attempts is 1 or more; delay and most are seconds, 0 or more")
+
+    def retry(request: Request, proceed: Handler) -> Flow:
+        for attempt in range(1, attempts):
+            try:
+                return (yield from proceed(request))
+            except WeChatPayError as error:
+                if not _may_repeat(request, error):
+                    raise
+                pause = min(most, delay * 2 ** (attempt - 1)) * random.uniform(1.0, 1.5)  # noqa: S311  no secret
+                tell(
+                    request,
+                    "attempt %s of %s failed (%s): again in %.1f s",
+                    attempt,
+                    attempts,
+                    type(error).__name__,
+                    pause,
+                )
+            yield Pause(pause)
+        return (yield from proceed(request))
+
+    return retry
+
+
+def _may_repeat(request: Request, error: WeChatPayError) -> bool:
+    if isinstance(error, ConnectError) or (isinstance(error, APIError) and error.retryable):
+        return True
+    return request.method == "GET" and isinstance(error, NoAnswerError | ServerError)

@@ -1,0 +1,277 @@
+"""The chain: attribute access, ``chain()`` and ``[]`` make a URI template; a verb sends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+
+from wechatpay import uri
+from wechatpay.driver import Driver
+from wechatpay.errors import ConfigurationError, RequestError
+from wechatpay.settings import Settings, SettingsDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from wechatpay.messages import Response
+    from wechatpay.promise import Promise
+
+__all__ = ["AsyncVerb", "Builder", "Node", "Verb"]
+
+_VERBS = ("get", "post", "put", "patch", "delete")
+_RESERVED = (*_VERBS, *(f"{verb}Async" for verb in _VERBS), "chain", "getDriver")
+
+
+class Node:
+    """A URI template on its way to a verb; an immutable value.
+
+    Nodes are equal when their driver is the same and their templates are equal. Copies keep the driver;
+    a pickled node keeps its template only, until ``instance.chain(node)`` binds it again.
+    """
+
+    __slots__ = ("_driver", "_path")
+
+    _driver: Driver | None
+    _path: str
+
+    __iter__ = None
+    __contains__ = None
+
+    def __init__(self, driver: Driver | None, path: str) -> None:
+        object.__setattr__(self, "_driver", driver)
+        object.__setattr__(self, "_path", path)
+
+    @property
+    def get(self) -> Verb:
+        """Send a GET."""
+        return Verb(self, "get")
+
+    @property
+    def post(self) -> Verb:
+        """Send a POST."""
+        return Verb(self, "post")
+
+    @property
+    def put(self) -> Verb:
+        """Send a PUT."""
+        return Verb(self, "put")
+
+    @property
+    def patch(self) -> Verb:
+        """Send a PATCH."""
+        return Verb(self, "patch")
+
+    @property
+    def delete(self) -> Verb:
+        """Send a DELETE."""
+        return Verb(self, "delete")
+
+    @property
+    def getAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
+        """Send a GET; awaitable."""
+        return AsyncVerb(self, "getAsync")
+
+    @property
+    def postAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
+        """Send a POST; awaitable."""
+        return AsyncVerb(self, "postAsync")
+
+    @property
+    def putAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
+        """Send a PUT; awaitable."""
+        return AsyncVerb(self, "putAsync")
+
+    @property
+    def patchAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
+        """Send a PATCH; awaitable."""
+        return AsyncVerb(self, "patchAsync")
+
+    @property
+    def deleteAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
+        """Send a DELETE; awaitable."""
+        return AsyncVerb(self, "deleteAsync")
+
+    def chain(self, segments: str | Node) -> Node:
+        """Append segments, or a node's template; values in it stay as they are.
+
+        Args:
+            segments: ``"v3/pay/transactions/id/<transaction_id>"``, an absolute URL, or another node.
+
+        Raises:
+            RequestError: The text makes no path.
+        """
+        if isinstance(segments, Node):
+            return Node(self._driver, uri.join(self._path, segments._path))
+        if not isinstance(segments, str):
+            raise RequestError(
+                f"a path is text, not {type(segments).__name__}: a value belongs in a variable"
+            )
+        return Node(self._driver, uri.join(self._path, uri.literal(segments, self._path)))
+
+    def getDriver(self) -> Driver:  # noqa: N802  PHP's name
+        """Return the driver: stacks, connections, life cycle.
+
+        Raises:
+            ConfigurationError: The node came out of a pickle.
+        """
+        if self._driver is None:
+            raise ConfigurationError(
+                "a pickled node keeps its path only: bind it to a Builder with instance.chain(node)"
+            )
+        return self._driver
+
+    def __getattr__(self, name: str) -> Node:
+        """Append one segment by PHP's naming rule: ``eduPapay`` is ``edu-papay``, ``_openid_`` a variable."""
+        return Node(self._driver, uri.join(self._path, uri.attribute(name, self._path)))
+
+    def __getitem__(self, segments: str | Node) -> Node:
+        """Append segments, as :meth:`chain` does."""
+        return self.chain(segments)
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        """Say that a path is no verb."""
+        raise RequestError(
+            f"{uri.show(self._path) or 'the root'} is a path, not a verb: end it with "
+            ".get(…), .post(…), .put(…), .patch(…) or .delete(…), or their Async forms"
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a node is immutable: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a node is immutable: {name} cannot be deleted")
+
+    def __dir__(self) -> list[str]:
+        return list(_RESERVED)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node):
+            return NotImplemented
+        return self._driver is other._driver and self._path == other._path
+
+    def __hash__(self) -> int:
+        return hash((id(self._driver), self._path))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Node, (None, self._path)
+
+    def __str__(self) -> str:
+        return uri.show(self._path)
+
+    def __repr__(self) -> str:
+        return f"<wechatpay {uri.show(self._path) or '/'}>"
+
+
+class _VerbNode(Node):
+    """A verb, which is also the node below by that name: ``…receivers.delete`` does both."""
+
+    __slots__ = ("_name", "_parent")
+
+    _parent: Node
+    _name: str
+
+    def __init__(self, parent: Node, name: str) -> None:
+        super().__init__(parent._driver, uri.join(parent._path, uri.attribute(name, parent._path)))
+        object.__setattr__(self, "_parent", parent)
+        object.__setattr__(self, "_name", name)
+
+    def __repr__(self) -> str:
+        return f"<wechatpay {uri.show(self._parent._path) or '/'} {self._name}>"
+
+
+class Verb(_VerbNode):
+    """Sends a request and waits for the answer."""
+
+    __slots__ = ()
+
+    def __call__(self, options: Mapping[str, Any] | None = None, /, **kw: Any) -> Response:  # type: ignore[override]  # a path cannot be called, a verb can
+        """Send the request.
+
+        Args:
+            options: Variables of the template, and the options ``query json xml body media headers
+                timeout base_uri sink security nonceless debug``.
+            kw: The same, as keywords.
+
+        Returns:
+            The answer, verified.
+
+        Raises:
+            RequestError: The call cannot be sent as it is; nothing was sent.
+            ConfigurationError: A setting that the call needs was left out.
+            TransportError: No answer came.
+            VerificationError: The answer is not provably WeChat Pay's.
+            APIError: WeChat Pay answered with an error.
+        """
+        parent = self._parent
+        return parent.getDriver().request(self._name.upper(), parent._path, options, kw)
+
+
+class AsyncVerb(_VerbNode):
+    """Sends a request and gives a promise of the answer."""
+
+    __slots__ = ()
+
+    def __call__(self, options: Mapping[str, Any] | None = None, /, **kw: Any) -> Promise[Response]:  # type: ignore[override]  # a path cannot be called, a verb can
+        """Begin the request at once; ``await`` the promise, or ``.then()`` and ``.wait()`` as in PHP.
+
+        Takes and raises what the blocking verb does; errors come out of the promise.
+        """
+        parent = self._parent
+        verb = self._name.removesuffix("Async").upper()
+        return parent.getDriver().request_async(verb, parent._path, options, kw)
+
+
+class Builder(Node):
+    """The root of the chain: one per merchant, shared by all threads, tasks and processes.
+
+    ::
+
+        instance = Builder(mchid=..., serial=..., private_key=..., certs=...)
+        instance.v3.pay.transactions.id._transaction_id_.get(transaction_id="...", query={"mchid": "..."})
+
+    Use it in ``with`` or ``async with`` to close its connections at the end; a script need not.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, **settings: Unpack[SettingsDict]) -> None:
+        """Check the settings; see :class:`~wechatpay.settings.SettingsDict`.
+
+        Raises:
+            ConfigurationError: A setting is unknown, missing or wrong; the message names it.
+        """
+        super().__init__(Driver(Settings.parse(settings)), "")
+
+    @classmethod
+    def factory(cls, settings: Mapping[str, Any] | None = None, /, **kw: Any) -> Builder:
+        """Make a Builder from the PHP SDK's mapping, key for key; our spellings will do, too.
+
+        Raises:
+            ConfigurationError: A setting is unknown, missing or wrong; the message names it.
+        """
+        return cls(**{**(settings or {}), **kw})
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), "factory"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.getDriver().close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.getDriver().aclose()

@@ -1,0 +1,121 @@
+"""What performs a flow's effects: connections, waits and threads, for both colours."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.errors import RequestError
+from wechatpay.process import PerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import ThreadPoolExecutor
+
+    from wechatpay.hosts import Trust
+    from wechatpay.messages import Request, Response
+    from wechatpay.settings import Settings
+    from wechatpay.transports.asynchronous import AsyncTransport
+    from wechatpay.transports.blocking import BlockingTransport
+    from wechatpay.transports.network import Network
+
+__all__ = ["AsyncConnections", "Connections"]
+
+
+class Connections:
+    """Performs effects and blocks until each is done."""
+
+    def __init__(self, settings: Settings, network: Network) -> None:
+        def open_transport() -> BlockingTransport:
+            from wechatpay.transports.blocking import BlockingTransport  # noqa: PLC0415  `requests` is heavy
+
+            return BlockingTransport(network, settings.transport.session)
+
+        self._trust = settings.trust
+        self._transport = PerProcess(open_transport)
+
+    def send(self, request: Request) -> Response:
+        """Send ``request``.
+
+        Raises:
+            RequestError: It is not what was signed, or goes to a host that is not trusted.
+            TransportError: No answer came.
+        """
+        _check(request, self._trust)
+        return self._transport.get().send(request)
+
+    def pause(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def close(self) -> None:
+        """Close all connections."""
+        if transport := self._transport.take():
+            transport.close()
+
+
+class AsyncConnections:
+    """Performs effects on the running event loop."""
+
+    def __init__(self, settings: Settings, network: Network) -> None:
+        def open_transport() -> AsyncTransport:
+            from wechatpay.transports.asynchronous import AsyncTransport  # noqa: PLC0415  `aiohttp` is heavy
+
+            return AsyncTransport(network)
+
+        def open_executor() -> ThreadPoolExecutor:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  few flows need one
+
+            return ThreadPoolExecutor(network.pool_size, "wechatpay")
+
+        self._trust = settings.trust
+        self._transport = PerProcess(open_transport)
+        self._executor = PerProcess(open_executor)
+
+    async def send(self, request: Request) -> Response:
+        """Send ``request``.
+
+        Raises:
+            RequestError: It is not what was signed, or goes to a host that is not trusted.
+            TransportError: No answer came.
+        """
+        _check(request, self._trust)
+        return await self._transport.get().send(request)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait."""
+        import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
+
+        await asyncio.sleep(seconds)
+
+    async def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call ``function`` on a thread, with the caller's context variables."""
+        import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
+
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor.get(), context.run, function, *args)
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections."""
+        if transport := self._transport.peek():
+            await transport.aclose()
+
+    def close(self) -> None:
+        """Close the connections of all loops, and the threads once they are done."""
+        if transport := self._transport.take():
+            transport.close()
+        if executor := self._executor.take():
+            executor.shutdown(wait=False)
+
+
+def _check(request: Request, trust: Trust) -> None:
+    """Hold back what was changed after it was signed, or would go astray."""
+    if request.seal is not None and not request.seal.matches(request):
+        raise RequestError(
+            "a middleware inside the signer changed the method, the target or the body: "
+            "what is signed is what is sent; move it outside with stack.before('signer', …)",
+            request=request,
+        )
+    trust.check(request.url)

@@ -1,0 +1,148 @@
+"""From a verb to an answer: Call → protocol → flow → transport; the stacks; the life cycle."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from wechatpay import exchange, options, uri
+from wechatpay.background import Background
+from wechatpay.connections import AsyncConnections, Connections
+from wechatpay.errors import ConfigurationError, WeChatPayError
+from wechatpay.exchange import Blocking
+from wechatpay.hosts import OPEN_PLATFORM
+from wechatpay.promise import Promise
+from wechatpay.protocols.v3 import V3
+from wechatpay.story import tell
+from wechatpay.transports.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from wechatpay.exchange import Flow
+    from wechatpay.messages import Request, Response
+    from wechatpay.settings import Settings
+    from wechatpay.sink import Sink
+
+__all__ = ["Driver"]
+
+
+class Driver:
+    """What stands behind a Builder: its protocols, its connections, its end.
+
+    Threads, event loops and forked processes may share one; each loop and each process gets
+    connections of its own.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._protocols = {"v3": V3(settings)} if settings.merchant else {}
+        for protocol in self._protocols.values():
+            for name, middleware in settings.middlewares:
+                protocol.stack.push(middleware, name)
+        network = Network.read(settings.transport)
+        self._blocking = Connections(settings, network)
+        self._asynchronous = AsyncConnections(settings, network)
+        self._background = Background()
+
+    def select(self, protocol: str = "v3") -> V3:
+        """Return a protocol, whose ``stack`` can be edited.
+
+        Raises:
+            ConfigurationError: Its settings were left out, or there is no such protocol.
+        """
+        if protocol in self._protocols:
+            return self._protocols[protocol]
+        if protocol == "v3":
+            raise ConfigurationError(
+                "APIv3 needs the settings mchid, serial, private_key and certs, which were left out"
+            )
+        raise ConfigurationError(f"{protocol!r} is no protocol of this version: there is 'v3'")
+
+    def request(
+        self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
+    ) -> Response:
+        """Make a call and wait for its answer.
+
+        Raises:
+            WeChatPayError: See the tree in :mod:`wechatpay.errors`.
+        """
+        request, flow = self._begin(verb, template, given, keywords)
+        if _in_a_loop():
+            tell(request, "%s blocks the running event loop; the same verb with Async would not", verb)
+        return exchange.run(flow, self._blocking)
+
+    def request_async(
+        self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
+    ) -> Promise[Response]:
+        """Begin a call at once; a wrong one is a promise that has failed already."""
+        try:
+            _, flow = self._begin(verb, template, given, keywords)
+        except WeChatPayError as error:
+            return Promise.rejected(error)
+        return Promise.start(lambda: exchange.arun(flow, self._asynchronous), self._background)
+
+    def _begin(
+        self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
+    ) -> tuple[Request, Flow]:
+        call = options.call(verb, template, given, keywords)
+        path = uri.path(template, call.variables)
+        protocol = self.select(_protocol(path))
+        request = protocol.request(call, path)
+        flow = protocol.stack.handler()(request)
+        return request, _delivered(request.sink, flow) if request.sink else flow
+
+    def close(self) -> None:
+        """Close all connections and threads, after the calls in flight. A later call opens new ones."""
+        self._background.close()
+        self._asynchronous.close()
+        self._blocking.close()
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections, then everything else."""
+        await self._asynchronous.aclose()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Driver {', '.join(self._protocols)} at {self._settings.base_uri}>"
+
+
+def _protocol(path: str) -> str:
+    """Tell whose an expanded path is: the host decides first, then the path."""
+    origin, route, _ = uri.split(path)
+    first = route.partition("/")[0]
+    if origin.lower() == f"https://{OPEN_PLATFORM}" or first in ("wxa", "cgi-bin", "sns"):
+        return "mp"
+    return "v2" if first.lower() == "v2" else "v3"
+
+
+def _in_a_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001  documented, and cheap
+
+
+def _delivered(sink: Sink, flow: Flow) -> Flow:
+    """Hand the answer to the sink once the whole stack has let it pass."""
+    try:
+        response = yield from flow
+        yield Blocking(sink.deliver)
+        return response
+    finally:
+        sink.discard()

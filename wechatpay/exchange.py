@@ -1,0 +1,267 @@
+"""The sans-I/O core: flows, the stack of middlewares, and the two drivers that run a flow.
+
+A *flow* is a generator that yields effects (a :class:`~wechatpay.messages.Request` to send, a
+:class:`Pause`, a :class:`Blocking` call) and returns a :class:`~wechatpay.messages.Response`. A *middleware*
+is a generator function of ``(request, proceed)``; it is written once and runs sync and async::
+
+    def trace(request, proceed):
+        response = yield from proceed(request)
+        log.info("%s %s", request.path, response.status_code)
+        return response
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import threading
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from wechatpay.errors import ConfigurationError
+from wechatpay.messages import Request, Response
+
+__all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "arun", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An effect: wait.
+
+    Attributes:
+        seconds: How long.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Blocking:
+    """An effect: call ``function(*args)``, off the event loop when the flow runs async.
+
+    The result, or the exception, comes back at the ``yield``. Context variables are those of the caller.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "args", args)
+
+    def __repr__(self) -> str:
+        return f"<Blocking {getattr(self.function, '__qualname__', type(self.function).__qualname__)}>"
+
+
+Effect = Request | Pause | Blocking
+Flow = Generator[Effect, Any, Response]
+Handler = Callable[[Request], Flow]
+Middleware = Callable[[Request, Handler], Flow]
+
+
+class Doer(Protocol):
+    """Performs effects for :func:`run`, blocking until each is done."""
+
+    def send(self, request: Request) -> Response: ...
+    def pause(self, seconds: float) -> None: ...
+
+
+class AsyncDoer(Protocol):
+    """Performs effects for :func:`arun`."""
+
+    async def send(self, request: Request) -> Response: ...
+    async def pause(self, seconds: float) -> None: ...
+    async def call(self, function: Callable[..., Any], *args: Any) -> Any: ...
+
+
+def run(flow: Flow, doer: Doer) -> Response:
+    """Run a flow to its end on this thread."""
+    resume, value = flow.send, None
+    try:
+        while True:
+            effect = resume(value)
+            try:
+                resume, value = flow.send, _perform(effect, doer)
+            except BaseException as error:  # noqa: BLE001  the flow decides, whatever it is
+                resume, value = flow.throw, error
+    except StopIteration as stop:
+        return _answer(stop.value)
+
+
+def _perform(effect: Effect, doer: Doer) -> Any:
+    if isinstance(effect, Request):
+        return doer.send(effect)
+    if isinstance(effect, Pause):
+        return doer.pause(effect.seconds)
+    if isinstance(effect, Blocking):
+        return effect.function(*effect.args)
+    raise _unknown(effect)
+
+
+async def arun(flow: Flow, doer: AsyncDoer) -> Response:
+    """Run a flow to its end on the running event loop."""
+    resume, value = flow.send, None
+    try:
+        while True:
+            effect = resume(value)
+            try:
+                resume, value = flow.send, await _aperform(effect, doer)
+            except BaseException as error:  # noqa: BLE001  the flow decides, cancellation included
+                resume, value = flow.throw, error
+    except StopIteration as stop:
+        return _answer(stop.value)
+
+
+async def _aperform(effect: Effect, doer: AsyncDoer) -> Any:
+    if isinstance(effect, Request):
+        return await doer.send(effect)
+    if isinstance(effect, Pause):
+        return await doer.pause(effect.seconds)
+    if isinstance(effect, Blocking):
+        return await doer.call(effect.function, *effect.args)
+    raise _unknown(effect)
+
+
+def _unknown(effect: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"a middleware yielded {type(effect).__name__}: yield a Request, a Pause or a Blocking, "
+        "and pass a request on with `response = yield from proceed(request)`"
+    )
+
+
+def _answer(value: object) -> Response:
+    if isinstance(value, Response):
+        return value
+    raise ConfigurationError(f"a middleware returned {type(value).__name__}: end it with `return response`")
+
+
+class Stack:
+    """The named middlewares of one protocol, outermost first; Guzzle's ``HandlerStack``.
+
+    Edits apply to calls that begin later; calls in flight keep the stack they began with.
+    """
+
+    def __init__(self, terminal: Handler, **layers: Middleware) -> None:
+        self._terminal = terminal
+        self._lock = threading.Lock()
+        self._settle(list(layers.items()))
+
+    def push(self, middleware: Middleware, name: str | None = None) -> None:
+        """Add ``middleware`` just outside the signer: the place for most.
+
+        Raises:
+            ConfigurationError: The name is taken, or ``middleware`` is no generator function.
+        """
+        self._insert(
+            lambda layers: _index(layers, "signer", _index(layers, "verifier", len(layers))), middleware, name
+        )
+
+    def before(self, neighbour: str, middleware: Middleware, name: str | None = None) -> None:
+        """Add ``middleware`` just outside ``neighbour``.
+
+        Raises:
+            ConfigurationError: ``neighbour`` is unknown, the name is taken, or ``middleware`` is no
+                generator function.
+        """
+        self._insert(lambda layers: _index(layers, neighbour), middleware, name)
+
+    def after(self, neighbour: str, middleware: Middleware, name: str | None = None) -> None:
+        """Add ``middleware`` just inside ``neighbour``.
+
+        Inside the signer the method, the target and the body can no longer be changed.
+
+        Raises:
+            ConfigurationError: ``neighbour`` is unknown, the name is taken, or ``middleware`` is no
+                generator function.
+        """
+        self._insert(lambda layers: _index(layers, neighbour) + 1, middleware, name)
+
+    def remove(self, name: str) -> None:
+        """Take the middleware called ``name`` out.
+
+        Removing ``verifier`` logs a warning: answers are then believed whoever sent them.
+
+        Raises:
+            ConfigurationError: No middleware has this name.
+        """
+        with self._lock:
+            layers = list(self._layers)
+            del layers[_index(layers, name)]
+            self._settle(layers)
+        if name == "verifier":
+            logging.getLogger("wechatpay").warning(
+                "the verifier was removed: answers are no longer proved to be WeChat Pay's"
+            )
+
+    def replace(self, name: str, middleware: Middleware) -> None:
+        """Put ``middleware`` in the place of the one called ``name``.
+
+        Raises:
+            ConfigurationError: No middleware has this name, or ``middleware`` is no generator function.
+        """
+        _check(middleware)
+        with self._lock:
+            layers = list(self._layers)
+            layers[_index(layers, name)] = (name, middleware)
+            self._settle(layers)
+
+    def handler(self) -> Handler:
+        """Return the whole stack as one handler, as it stands now."""
+        return self._handler
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name, _ in self._layers])
+
+    def __repr__(self) -> str:
+        return f"<Stack {' → '.join(self) or 'empty'}>"
+
+    def _insert(
+        self,
+        place: Callable[[list[tuple[str, Middleware]]], int],
+        middleware: Middleware,
+        name: str | None,
+    ) -> None:
+        _check(middleware)
+        chosen = str(name or getattr(middleware, "__name__", type(middleware).__name__))
+        with self._lock:
+            layers = list(self._layers)
+            if any(chosen == taken for taken, _ in layers):
+                raise ConfigurationError(
+                    f"the stack has a middleware called {chosen!r} already: give another name="
+                )
+            layers.insert(place(layers), (chosen, middleware))
+            self._settle(layers)
+
+    def _settle(self, layers: list[tuple[str, Middleware]]) -> None:
+        """Make ``layers`` the stack that calls beginning from now on run through."""
+        handler = self._terminal
+        for _, middleware in reversed(layers):
+            handler = functools.partial(_enter, middleware, handler)
+        self._layers = tuple(layers)
+        self._handler = handler
+
+
+def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
+    return middleware(request, proceed)
+
+
+def _index(layers: list[tuple[str, Middleware]], name: str, default: int | None = None) -> int:
+    for index, (known, _) in enumerate(layers):
+        if known == name:
+            return index
+    if default is not None:
+        return default
+    known_names = ", ".join(known for known, _ in layers) or "nothing"
+    raise ConfigurationError(f"the stack has no middleware called {name!r}; it has {known_names}")
+
+
+def _check(middleware: Middleware) -> None:
+    function = middleware if inspect.isroutine(middleware) else getattr(middleware, "__call__", None)  # noqa: B004
+    inner = middleware.func if isinstance(middleware, functools.partial) else function
+    if not inspect.isgeneratorfunction(inner):
+        raise ConfigurationError(
+            f"a middleware is a generator function of (request, proceed), not {middleware!r}: "
+            "write `response = yield from proceed(request)` and `return response` in it"
+        )

@@ -1,0 +1,224 @@
+"""Call, Request, Response: what the layers hand to one another.
+
+A :class:`Call` is what the caller wrote, a :class:`Request` the exact bytes that leave, a
+:class:`Response` the bytes that came back. None of them shows a body, a credential or a query in its
+``repr``, and a pickle keeps no more than the ``repr`` shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wechatpay.sink import Sink
+
+__all__ = ["Call", "Headers", "Request", "Response"]
+
+Timeout = tuple[float | None, float | None]
+
+
+class Headers(Mapping[str, str]):
+    """Read-only HTTP headers; names compare case-insensitively and keep their spelling.
+
+    A header that came more than once reads as one value joined by ``", "`` (RFC 9110 §5.3).
+    """
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        fields: dict[str, tuple[str, str]] = {}
+        for name, value in items.items() if isinstance(items, Mapping) else items:
+            key = name.lower()
+            fields[key] = (name, f"{fields[key][1]}, {value}") if key in fields else (name, value)
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._fields.values())
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self._plain() == Headers(other)._plain()
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._plain().items()))
+
+    def __repr__(self) -> str:
+        return f"<Headers {', '.join(self)}>"
+
+    def with_(self, changes: Mapping[str, str | None]) -> Headers:
+        """Merge ``changes`` over these headers; ``None`` removes one."""
+        merged = Headers()
+        merged._fields = self._fields | {
+            name.lower(): (name, value) for name, value in changes.items() if value is not None
+        }
+        for name, value in changes.items():
+            if value is None:
+                merged._fields.pop(name.lower(), None)
+        return merged
+
+    def _plain(self) -> dict[str, str]:
+        return {key: value for key, (_, value) in self._fields.items()}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Call:
+    """What a caller wrote: a verb, a URI template, its variables and the options.
+
+    Attributes:
+        verb: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+        template: RFC 6570 template of the path.
+        variables: Values of the template's variables.
+        options: The options that were given, by name.
+    """
+
+    verb: str
+    template: str
+    variables: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Call {self.verb} {self.template}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Request:
+    """One HTTP request, ready for the wire.
+
+    Attributes:
+        method: Upper-case HTTP method.
+        url: Absolute URL, percent-encoded; transports must send it untouched.
+        headers: Headers as sent, but for ``Host``, which follows from ``url``.
+        content: Body bytes exactly as sent.
+        timeout: Seconds to wait for a connection, and then for each read; ``None`` waits for ever.
+        route: Path without the base URI's prefix: what protocol rules are looked up by.
+        sink: Where a successful answer's body goes instead of memory, or ``None``.
+        debug: Whether this call tells its story on stderr.
+        seal: Method, target and body as they were signed, and the signed text; ``None`` before the signer.
+    """
+
+    method: str
+    url: str
+    headers: Headers = field(default_factory=Headers)
+    content: bytes = b""
+    timeout: Timeout = (5.0, 30.0)
+    route: str = ""
+    sink: Sink | None = None
+    debug: bool = False
+    seal: Seal | None = None
+
+    @property
+    def target(self) -> str:
+        """Path and query, as they stand in the request line and in the signed text."""
+        return self.url[self.url.index("/", self.url.index("//") + 2) :]
+
+    @property
+    def path(self) -> str:
+        """The target without its query: what may be shown and logged."""
+        return self.target.partition("?")[0]
+
+    def with_(self, **changes: Any) -> Request:
+        """Copy with ``changes``; ``headers`` may be a mapping that is merged over the present ones."""
+        if "headers" in changes:
+            changes["headers"] = self.headers.with_(changes["headers"])
+        return replace(self, **changes)
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Request, (self.method, self.url.partition("?")[0])
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Seal:
+    """What was signed, kept to prove that nothing else is sent.
+
+    Attributes:
+        method: HTTP method.
+        target: Path and query.
+        content: Body bytes.
+        text: The signed text.
+    """
+
+    method: str
+    target: str
+    content: bytes
+    text: bytes
+
+    def matches(self, request: Request) -> bool:
+        """Tell whether ``request`` is still what was signed."""
+        return (
+            request.method == self.method
+            and request.content == self.content
+            and request.target == self.target
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Response:
+    """One verified answer; the same for sync and async.
+
+    Attributes:
+        status_code: HTTP status.
+        headers: Response headers, case-insensitive.
+        content: Body bytes as they came, ``b""`` when they went to a ``sink``.
+    """
+
+    status_code: int
+    headers: Headers = field(default_factory=Headers)
+    content: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """The body as text: UTF-8 unless ``Content-Type`` names another charset."""
+        charset = (
+            self.headers.get("Content-Type", "").lower().partition("charset=")[2].strip(' "').split(";")[0]
+        )
+        try:
+            return self.content.decode(charset or "utf-8", "replace")
+        except LookupError:
+            return self.content.decode("utf-8", "replace")
+
+    @property
+    def request_id(self) -> str | None:
+        """WeChat Pay's ``Request-ID``, to quote to its support."""
+        return self.headers.get("Request-ID")
+
+    def json(self) -> Any:
+        """Parse the body as JSON; an empty body is ``None``.
+
+        Raises:
+            DecodeError: The body is not JSON.
+        """
+        if not self.content:
+            return None
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            kind = self.headers.get("Content-Type", "no Content-Type")
+            raise DecodeError(
+                f"the body is not JSON ({kind}, {len(self.content)} bytes): read .content or .text",
+                response=self,
+            ) from None
+
+    def __repr__(self) -> str:
+        suffix = f" {self.request_id}" if self.request_id else ""
+        return f"<Response {self.status_code}{suffix}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        shown = {"Request-ID": self.request_id} if self.request_id else {}
+        return Response, (self.status_code, Headers(shown))

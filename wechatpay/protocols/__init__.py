@@ -1,0 +1,1 @@
+"""WeChat Pay's protocols: what a request and an answer look like on the wire."""

@@ -1,0 +1,106 @@
+"""From Call to Request: what all protocols share."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import TYPE_CHECKING, Any
+
+import wechatpay
+from wechatpay import options, uri
+from wechatpay.errors import ConnectError, RedirectError, RequestError
+from wechatpay.messages import Headers, Request, Response
+from wechatpay.story import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wechatpay.exchange import Flow
+    from wechatpay.messages import Call
+    from wechatpay.settings import Settings
+    from wechatpay.sink import Sink
+
+__all__ = ["USER_AGENT", "assemble", "refuse", "send"]
+
+USER_AGENT = (
+    f"wechatpay-chainable/{wechatpay.__version__} "
+    f"Python/{platform.python_version()} ({sys.platform}; {platform.machine()})"
+)
+
+
+def assemble(  # noqa: PLR0913  keywords, each a part of the request
+    settings: Settings,
+    call: Call,
+    path: str,
+    *,
+    defaults: Headers,
+    content: bytes = b"",
+    query: Any = None,
+    sink: Sink | None = None,
+) -> Request:
+    """Build the request: the final URL, the merged headers, the exact body.
+
+    Raises:
+        RequestError: The query, a header, the timeout or the base URI cannot be sent; or the host is
+            not trusted.
+    """
+    given = call.options
+    origin, route, existing = uri.split(path)
+    base = origin or given.get("base_uri") or settings.base_uri
+    if not isinstance(base, str):
+        raise RequestError("base_uri: give an https URL as text")
+    url = uri.resolve(base + "/" if origin else base, route)
+    if target_query := uri.query(query, existing):
+        url = f"{url}?{target_query}"
+    settings.trust.check(url)
+    headers = defaults.with_(settings.headers) if settings.headers else defaults
+    if given.get("headers") is not None or "headers" in given:
+        headers = headers.with_(options.headers(given["headers"]))
+    if content or call.verb in ("POST", "PUT", "PATCH"):
+        headers = headers.with_({"Content-Length": str(len(content))})
+    timeout = options.timeout(given["timeout"]) if "timeout" in given else settings.timeout
+    return Request(
+        method=call.verb,
+        url=url,
+        headers=headers,
+        content=content,
+        timeout=timeout,
+        route=route,
+        sink=sink,
+        debug=bool(given.get("debug")),
+    )
+
+
+def refuse(call: Call, names: Mapping[str, str]) -> None:
+    """Refuse options that this protocol has no use for; ``names`` maps each to what to do instead.
+
+    Raises:
+        RequestError: One of them was given.
+    """
+    for name, advice in names.items():
+        if call.options.get(name):
+            raise RequestError(f"{name}: {advice}")
+
+
+def send(request: Request) -> Flow:
+    """Send ``request``; once more if no byte of it left.
+
+    Raises:
+        RedirectError: The gateway answered 3xx.
+    """
+    tell(request, "%s %s goes to %s", request.method, request.path, request.url.split("/", 3)[2])
+    response: Response
+    try:
+        response = yield request
+    except ConnectError as error:
+        tell(request, "no connection (%s): trying once more", error)
+        response = yield request
+    tell(request, "answered %s, %s bytes", response.status_code, len(response.content))
+    if 300 <= response.status_code < 400:  # noqa: PLR2004  the redirects
+        raise RedirectError(
+            f"{response.status_code}: redirects are not followed, so that Authorization stays home; "
+            "the outcome is unknown",
+            request=request,
+            response=response,
+        )
+    return response

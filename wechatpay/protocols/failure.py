@@ -1,0 +1,79 @@
+"""APIv3 error answers, and what a ``SIGN_ERROR`` has to say.
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012081709
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.errors import APIError, DecodeError, ServerError
+
+if TYPE_CHECKING:
+    from wechatpay.messages import Request, Response, Seal
+
+__all__ = ["failure"]
+
+#: What may be sent again as it is, with the same business number, backing off.
+_RETRYABLE = frozenset({"RATELIMIT_EXCEEDED", "FREQUENCY_LIMITED", "SYSTEM_ERROR"})
+
+_LINES = ("method", "path and query", "timestamp", "nonce", "body")
+
+_EXCERPT = 12
+
+
+def failure(request: Request, response: Response) -> APIError:
+    """Make the error that a 4xx or 5xx answer is raised as; any body will do."""
+    status = response.status_code
+    try:
+        body = response.json()
+    except DecodeError:
+        body = None
+    fields: dict[str, Any] = body if isinstance(body, dict) else {}
+    code, message = (
+        text if isinstance(text := fields.get(name), str) else "" for name in ("code", "message")
+    )
+    detail = fields.get("detail")
+    words = f"{code}: {message}" if code else _unspoken(response)
+    hint = _sign_hint(detail, request.seal) if code == "SIGN_ERROR" else ""
+    reference = f" (Request-ID {response.request_id})" if response.request_id else ""
+    return (ServerError if status >= 500 else APIError)(  # noqa: PLR2004  HTTP's server errors
+        f"{request.method} {request.path} → {status} {words}{hint}{reference}",
+        status_code=status,
+        code=code,
+        message=message,
+        detail=detail,
+        retryable=code in _RETRYABLE and status in (429, 500),
+        request=request,
+        response=response,
+    )
+
+
+def _unspoken(response: Response) -> str:
+    kind = response.headers.get("Content-Type", "no Content-Type")
+    return f"without an error code ({kind}, {len(response.content)} bytes: see .response.text)"
+
+
+def _sign_hint(detail: Any, seal: Seal | None) -> str:
+    """Say where the text that the server signed parts from ours."""
+    information = detail.get("sign_information") if isinstance(detail, dict) else None
+    theirs = information.get("truncated_sign_message") if isinstance(information, dict) else None
+    if seal is None or not isinstance(theirs, str):
+        return ""
+    server, ours = theirs.encode("utf-8", "surrogatepass"), seal.text
+    place = next(
+        (at for at, (a, b) in enumerate(zip(server, ours, strict=False)) if a != b),
+        min(len(server), len(ours)),
+    )
+    total = information.get("sign_message_length") if isinstance(information, dict) else None
+    if place == len(server) and total in (None, len(ours)):
+        return "; the server signed the same text: does private_key belong to serial?"
+    line = min(ours[:place].count(b"\n"), len(_LINES) - 1)
+    where = f"; the server's text and ours part in the {_LINES[line]}, at byte {place}"
+    if line == len(_LINES) - 1:
+        return f"{where} (ours is {len(ours)} bytes, the server's {total or 'unknown'})"
+    return f"{where}: server {_excerpt(server, place)}, ours {_excerpt(ours, place)}"
+
+
+def _excerpt(text: bytes, place: int) -> str:
+    return repr(text[place : place + _EXCERPT].partition(b"\n")[0].decode("utf-8", "replace"))

@@ -1,0 +1,238 @@
+"""APIv3 signatures: the two middlewares that sign requests and verify answers.
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012365342
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import zlib
+from typing import TYPE_CHECKING
+
+from wechatpay import formatter
+from wechatpay.crypto import rsa
+from wechatpay.errors import (
+    APIError,
+    ClockSkewError,
+    IncompleteHeadersError,
+    SignatureError,
+    UnknownSerialError,
+    VerificationError,
+)
+from wechatpay.messages import Seal
+from wechatpay.protocols import rules
+from wechatpay.story import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    from wechatpay.exchange import Flow, Handler
+    from wechatpay.messages import Headers, Request, Response
+    from wechatpay.platform import Platform
+    from wechatpay.settings import Merchant
+
+__all__ = ["Signer", "StreamTally", "Verifier"]
+
+#: Seconds that the clocks may differ.
+TOLERANCE = 300
+
+#: What WeChat Pay signs with to see whether signatures are checked.
+PROBE = "WECHATPAY/SIGNTEST/"
+
+_HEADERS = ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Serial", "Wechatpay-Signature")
+_STATEMENT_SHA1 = "Wechatpay-Statement-Sha1"
+
+#: Of a timestamp, at most: those of a 64-bit number.
+_DIGITS = 20
+
+#: Bytes unpacked at a time, so that a small file cannot fill the memory.
+_PIECE = 1 << 20
+
+
+class Signer:
+    """Signs requests; a middleware."""
+
+    def __init__(self, merchant: Merchant, clock: Callable[[], float], nonce: Callable[[], str]) -> None:
+        self._merchant = merchant
+        self._clock = clock
+        self._nonce = nonce
+
+    def __call__(self, request: Request, proceed: Handler) -> Flow:
+        """Add ``Authorization``, over the method, the target and the body as they will be sent."""
+        merchant = self._merchant
+        timestamp, nonce, target = str(int(self._clock())), self._nonce(), request.target
+        text = formatter.request(request.method, target, timestamp, nonce, request.content)
+        signature = rsa.sign(text, merchant.private_key)
+        tell(request, "signed %s bytes as merchant %s, serial %s", len(text), merchant.mchid, merchant.serial)
+        authorization = formatter.authorization(merchant.mchid, nonce, signature, timestamp, merchant.serial)
+        return (
+            yield from proceed(
+                request.with_(
+                    headers={"Authorization": authorization},
+                    seal=Seal(request.method, target, request.content, text),
+                )
+            )
+        )
+
+
+class Verifier:
+    """Verifies answers; a middleware."""
+
+    def __init__(self, platform: Platform, clock: Callable[[], float]) -> None:
+        self._platform = platform
+        self._clock = clock
+
+    def __call__(self, request: Request, proceed: Handler) -> Flow:
+        """Let only answers pass that are WeChat Pay's; mark errors that are.
+
+        Raises:
+            VerificationError: The answer is not provably WeChat Pay's.
+        """
+        try:
+            response = yield from proceed(request)
+        except APIError as error:
+            error.verified = error.response is not None and self._is_genuine(request, error.response)
+            raise
+        if rules.is_unsigned(request.route):
+            tell(request, "answers here carry no signature")
+        else:
+            self.check(request, response)
+        return response
+
+    def check(self, request: Request, response: Response) -> None:
+        """Prove that ``response`` is WeChat Pay's answer of just now.
+
+        Raises:
+            IncompleteHeadersError: A signature header is missing or malformed.
+            ClockSkewError: It was signed more than 300 s from our clock.
+            UnknownSerialError: It names a key that we do not have.
+            SignatureError: The signature does not belong to this body.
+        """
+        timestamp, _, serial, signature = self._fields(request, response)
+        if abs(skew := int(self._clock()) - int(timestamp)) > TOLERANCE:
+            raise ClockSkewError(
+                f"the answer was signed {skew} s from our clock, {TOLERANCE} s are allowed: is the clock right?",
+                skew=skew,
+                request=request,
+                response=response,
+            )
+        if (key := self._platform.get(serial)) is None:
+            raise UnknownSerialError(
+                f"the answer names the key {serial!r}, but certs holds {', '.join(self._platform.serials)}: "
+                "add WeChat Pay's public key or certificate of that serial",
+                serial=serial,
+                request=request,
+                response=response,
+            )
+        if signature.startswith(PROBE):
+            raise SignatureError(
+                "a probe: a wrong signature, sent on purpose", request=request, response=response
+            )
+        if not self._belongs(request, response, key.public_key):
+            raise SignatureError(
+                f"the signature does not belong to this answer (key {serial!r})",
+                request=request,
+                response=response,
+            )
+        tell(request, "verified with key %s", serial)
+
+    @staticmethod
+    def _fields(request: Request, response: Response) -> tuple[str, ...]:
+        values = tuple(response.headers.get(name, "") for name in _HEADERS)
+        if missing := [name for name, value in zip(_HEADERS, values, strict=True) if not value]:
+            raise IncompleteHeadersError(
+                f"the answer lacks {', '.join(missing)}: "
+                "it did not come from WeChat Pay, or a proxy took them away",
+                request=request,
+                response=response,
+            )
+        if not values[0].isdigit() or len(values[0]) > _DIGITS or not "".join(values).isascii():
+            raise IncompleteHeadersError(
+                "the answer's signature headers are malformed", request=request, response=response
+            )
+        return values
+
+    def _is_genuine(self, request: Request, response: Response) -> bool:
+        try:
+            self.check(request, response)
+        except VerificationError:
+            return False
+        return True
+
+    @staticmethod
+    def _belongs(request: Request, response: Response, key: RSAPublicKey) -> bool:
+        timestamp, nonce, _, signature = (response.headers[name] for name in _HEADERS)
+        tally = request.sink.tally if request.sink else None
+        claimed = response.headers.get(_STATEMENT_SHA1)
+        if claimed and rules.is_digest_signed(request.route):
+            text = formatter.response(timestamp, nonce, f'{{"sha1":"{claimed}"}}'.encode())
+            return _is_sha1_of(claimed, tally or StreamTally.of(response)) and rsa.verify(
+                text, signature, key
+            )
+        if isinstance(tally, StreamTally):
+            return rsa.verify_digest(tally.signed(), signature, key)
+        return rsa.verify(formatter.response(timestamp, nonce, response.content), signature, key)
+
+
+def _is_sha1_of(claimed: str, tally: object) -> bool:
+    return isinstance(tally, StreamTally) and any(
+        hmac.compare_digest(claimed.lower().encode(), digest.encode()) for digest in tally.sha1()
+    )
+
+
+class StreamTally:
+    """Hashes an answer on its way to a sink: the signed text, and a statement's own SHA-1."""
+
+    def __init__(self, headers: Headers) -> None:
+        head = "".join(f"{headers.get(name, '')}\n" for name in _HEADERS[:2])
+        self._signed = hashlib.sha256(head.encode("utf-8", "replace"))
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._plain = GunzipSha1()
+
+    @classmethod
+    def of(cls, response: Response) -> StreamTally:
+        """Hash an answer that is in memory."""
+        tally = cls(response.headers)
+        tally.update(response.content)
+        return tally
+
+    def update(self, chunk: bytes, /) -> None:
+        """Take the next piece of the body."""
+        self._signed.update(chunk)
+        self._sha1.update(chunk)
+        self._plain.update(chunk)
+
+    def signed(self) -> bytes:
+        """Return the SHA-256 of the signed text."""
+        signed = self._signed.copy()
+        signed.update(b"\n")
+        return signed.digest()
+
+    def sha1(self) -> tuple[str, ...]:
+        """Return the SHA-1, in hex, of the body, and of what it holds when it is a gzip file."""
+        return self._sha1.hexdigest(), self._plain.hexdigest()
+
+
+class GunzipSha1:
+    """The SHA-1 of what a gzip file holds: statements are hashed before they are compressed."""
+
+    def __init__(self) -> None:
+        self._gunzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._broken = False
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next piece of the file."""
+        while chunk and not self._broken:
+            try:
+                self._sha1.update(self._gunzip.decompress(chunk, _PIECE))
+            except zlib.error:
+                self._broken = True
+            chunk = self._gunzip.unconsumed_tail
+
+    def hexdigest(self) -> str:
+        """Return the digest in hex, or ``""`` when it was no whole gzip file."""
+        return self._sha1.hexdigest() if self._gunzip.eof else ""

@@ -1,0 +1,255 @@
+"""The settings of a Builder, checked once, at construction."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from wechatpay import formatter, hosts, options
+from wechatpay.errors import ConfigurationError, CryptoError, RequestError
+from wechatpay.messages import Headers, Timeout
+from wechatpay.platform import Platform
+
+if TYPE_CHECKING:
+    import requests
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    from wechatpay.exchange import Middleware
+
+__all__ = ["Merchant", "Settings", "SettingsDict", "Transport"]
+
+
+class SettingsDict(TypedDict, total=False):
+    """What a Builder takes; any group may stand alone, a group that is begun must be complete.
+
+    * v3: ``mchid serial private_key certs``
+    * v2: ``mchid secret merchant``
+    * transport: the rest
+
+    Attributes:
+        mchid: Merchant id, as text.
+        serial: Serial number of the merchant's API certificate.
+        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key.
+        certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
+        base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
+        timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default, ``None`` waits for ever.
+        headers: Headers of every request.
+        proxies: ``{"https": "http://proxy:3128"}``; the environment's by default, ``{}`` for none.
+        verify: ``True``, or the path of a CA bundle, for TLS; the environment's bundle by default.
+        session: A ``requests.Session`` of your own for the blocking side.
+        pool_size: Connections at most, per host, for each colour; 100 by default.
+        user_agent: What ``User-Agent`` says.
+        middlewares: Pushed on every stack, in this order: a sequence, or a mapping by name.
+        clock: Returns Unix seconds; ``time.time`` by default.
+        nonce: Returns a fresh nonce; :func:`wechatpay.formatter.nonce` by default.
+    """
+
+    mchid: str
+    serial: str
+    private_key: Any
+    certs: Mapping[str, Any]
+    base_uri: str
+    timeout: float | tuple[float | None, float | None] | None
+    headers: Mapping[str, str]
+    proxies: Mapping[str, str]
+    verify: bool | str
+    session: requests.Session
+    pool_size: int
+    user_agent: str
+    middlewares: Sequence[Middleware] | Mapping[str, Middleware]
+    clock: Callable[[], float]
+    nonce: Callable[[], str]
+
+
+#: PHP's spellings.
+_ALIASES = {"privateKey": "private_key"}
+
+_ELSEWHERE = {
+    "handler": "give `middlewares`, or edit the stack: getDriver().select().stack",
+    "http_errors": "an error answer is always raised: catch APIError",
+    "proxy": "give `proxies`: {'https': 'http://…'}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """The v3 group: who signs, and whose answers are believed."""
+
+    mchid: str
+    serial: str
+    private_key: RSAPrivateKey = field(repr=False)
+    platform: Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What the two transports need."""
+
+    proxies: Mapping[str, str] | None = field(repr=False)
+    verify: bool | str | None
+    session: requests.Session | None
+    pool_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, parsed.
+
+    Attributes:
+        merchant: The v3 group, or ``None`` when it was left out.
+        base_uri: Where requests go.
+        trust: The hosts that requests may go to.
+        timeout: ``(connect, read)`` in seconds.
+        headers: Headers of every request.
+        transport: Settings of the transports.
+        middlewares: Name (or ``None``) and middleware.
+        clock: Returns Unix seconds.
+        nonce: Returns a fresh nonce.
+    """
+
+    merchant: Merchant | None
+    base_uri: str
+    trust: hosts.Trust
+    timeout: Timeout
+    headers: Mapping[str, str]
+    transport: Transport
+    middlewares: tuple[tuple[str | None, Middleware], ...]
+    clock: Callable[[], float]
+    nonce: Callable[[], str]
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Settings:
+        """Check and parse the constructor's arguments, in PHP's spelling or ours.
+
+        Raises:
+            ConfigurationError: A setting is unknown, missing or wrong; the message names it.
+        """
+        values = _named(given)
+        base_uri = values.get("base_uri", hosts.DEFAULT_BASE_URI)
+        if not isinstance(base_uri, str):
+            raise ConfigurationError("base_uri: give an https URL as text")
+        return cls(
+            merchant=_merchant(values),
+            base_uri=base_uri,
+            trust=hosts.Trust.configured(base_uri),
+            timeout=_checked(options.timeout, values.get("timeout", (5.0, 30.0))),
+            headers=_headers(values),
+            transport=_transport(values),
+            middlewares=_middlewares(values.get("middlewares", ())),
+            clock=_callable(values, "clock", time.time),
+            nonce=_callable(values, "nonce", formatter.nonce),
+        )
+
+
+def _named(given: Mapping[str, Any]) -> dict[str, Any]:
+    known = SettingsDict.__annotations__
+    values: dict[str, Any] = {}
+    for spelling, value in given.items():
+        name = _ALIASES.get(spelling, spelling)
+        if name not in known:
+            raise ConfigurationError(_unknown(name))
+        if name in values:
+            raise ConfigurationError(f"{name}: given twice, as {name} and in PHP's spelling; give it once")
+        values[name] = value
+    return values
+
+
+def _unknown(name: object) -> str:
+    if hint := _ELSEWHERE.get(str(name)):
+        return f"{name} is no setting here: {hint}"
+    close = difflib.get_close_matches(str(name), SettingsDict.__annotations__, 1)
+    return f"unknown setting {name!r}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _merchant(values: Mapping[str, Any]) -> Merchant | None:
+    group = ("mchid", "serial", "private_key", "certs")
+    present = [name for name in group if values.get(name) is not None]
+    if not set(present) - {"mchid"}:
+        return None
+    if missing := [name for name in group if name not in present]:
+        raise ConfigurationError(
+            f"{', '.join(missing)}: missing; APIv3 needs mchid, serial, private_key and certs together "
+            "(leave all but mchid out if you do not call it)"
+        )
+    serial = _word(values, "serial")
+    return Merchant(
+        mchid=_word(values, "mchid"),
+        serial=serial,
+        private_key=_private_key(values["private_key"]),
+        platform=Platform.load(values["certs"], serial),
+    )
+
+
+def _word(values: Mapping[str, Any], name: str) -> str:
+    value = values[name]
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name}: give it as text, not {type(value).__name__}")
+    if not value or not value.isascii() or not value.isprintable() or not set(value).isdisjoint('" ,\\'):
+        raise ConfigurationError(
+            f"{name}: one word of ASCII letters and digits, such as WeChat Pay's console shows it"
+        )
+    return value
+
+
+def _private_key(source: Any) -> RSAPrivateKey:
+    from wechatpay.crypto import rsa  # noqa: PLC0415  `cryptography` is heavy
+
+    try:
+        return rsa.load_private_key(source)
+    except CryptoError as error:
+        raise ConfigurationError(
+            f"private_key: {error} (for APIv2 alone leave serial, private_key and certs out)"
+        ) from None
+
+
+def _checked(check: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return check(value)
+    except RequestError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _headers(values: Mapping[str, Any]) -> Mapping[str, str]:
+    given = _checked(options.headers, values.get("headers", {}))
+    agent = values.get("user_agent")
+    if agent is not None:
+        given = {**given, **_checked(options.headers, {"User-Agent": agent})}
+    return Headers({name: text for name, text in given.items() if text is not None})
+
+
+def _transport(values: Mapping[str, Any]) -> Transport:
+    size = values.get("pool_size", 100)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise ConfigurationError("pool_size: a whole number of connections, 1 or more")
+    proxies = values.get("proxies")
+    if proxies is not None and not isinstance(proxies, Mapping):
+        raise ConfigurationError(
+            "proxies: a mapping of scheme to proxy URL, such as {'https': 'http://proxy:3128'}"
+        )
+    verify = values.get("verify")
+    if verify is not None and not isinstance(verify, bool | str):
+        raise ConfigurationError("verify: True, or the path of a CA bundle as text")
+    session = values.get("session")
+    if session is not None and not callable(getattr(session, "get_adapter", None)):
+        raise ConfigurationError(
+            "session: a requests.Session (the async side makes one of its own for each loop)"
+        )
+    return Transport(proxies, verify, session, size)
+
+
+def _middlewares(given: Any) -> tuple[tuple[str | None, Middleware], ...]:
+    if isinstance(given, Mapping):
+        return tuple(given.items())
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple((None, middleware) for middleware in given)
+    raise ConfigurationError("middlewares: a sequence of middlewares, or a mapping of names to middlewares")
+
+
+def _callable(values: Mapping[str, Any], name: str, default: Callable[[], Any]) -> Callable[[], Any]:
+    value: Callable[[], Any] = values.get(name, default)
+    if not callable(value):
+        raise ConfigurationError(f"{name}: a function without arguments, not {type(value).__name__}")
+    return value

@@ -1,0 +1,119 @@
+"""Where a download goes: a path, a binary file or a callable, fed only with what may be believed."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from wechatpay.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechatpay.messages import Headers
+
+__all__ = ["Sink", "Tally"]
+
+_CHUNK = 64 * 1024
+
+
+class Tally(Protocol):
+    """Hashes a body on its way to the disk, so that it need not be read twice or held in memory."""
+
+    def update(self, chunk: bytes, /) -> None:
+        """Take the next piece of the body."""
+
+
+class Sink:
+    """Receives one successful answer's body.
+
+    A body that has to be verified is kept in a temporary file, next to the destination when that is a
+    path; :meth:`deliver` puts it in its place. A body that nobody signs streams through to a file or a
+    callable. Each attempt begins anew, and an answer that fails leaves nothing behind.
+    """
+
+    def __init__(
+        self,
+        destination: str | os.PathLike[str] | BinaryIO | Callable[[bytes], Any],
+        *,
+        direct: bool = False,
+        tally: Callable[[Headers], Tally] | None = None,
+    ) -> None:
+        self._path, self._feed = _destination(destination)
+        self._direct = direct and self._path is None
+        self._make_tally = tally
+        self._file: BinaryIO | None = None
+        self._part: Path | None = None
+        self.tally: Tally | None = None
+
+    def begin(self, headers: Headers) -> None:
+        """Start receiving an answer with these ``headers``, forgetting an earlier attempt's."""
+        self.discard()
+        self.tally = self._make_tally(headers) if self._make_tally else None
+        if self._path is not None:
+            self._part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.part")
+            self._file = self._part.open("xb")
+        elif not self._direct:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `discard`
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next piece of the body."""
+        if self.tally is not None:
+            self.tally.update(chunk)
+        if self._file is not None:
+            self._file.write(chunk)
+        else:
+            self._feed(chunk)
+
+    def head(self, size: int) -> bytes:
+        """Return the first ``size`` bytes received, as far as they are still held back."""
+        if self._file is None:
+            return b""
+        self._file.flush()
+        return os.pread(self._file.fileno(), size, 0)
+
+    def deliver(self) -> None:
+        """Hand a verified body over: rename the file into place, or feed the file or callable."""
+        if self._file is None:
+            return
+        if self._part is not None and self._path is not None:
+            self._file.close()
+            self._part.replace(self._path)
+            self._part = None
+        else:
+            self._file.seek(0)
+            while chunk := self._file.read(_CHUNK):
+                self._feed(chunk)
+
+    def discard(self) -> None:
+        """Forget what was received and not delivered."""
+        self.tally = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._part is not None:
+            self._part.unlink(missing_ok=True)
+            self._part = None
+
+
+def _destination(target: Any) -> tuple[Path | None, Callable[[bytes], Any]]:
+    """Tell a path from something that takes bytes, and refuse what could only fail after the download."""
+    if isinstance(target, str | os.PathLike):
+        path = Path(target)
+        if path.is_dir() or not path.parent.is_dir():
+            raise RequestError(f"sink: {str(path)!r} must be a file in a directory that exists")
+        return path, _nowhere
+    if isinstance(target, io.TextIOBase):
+        raise RequestError("sink: the file is open for text; open it with mode 'wb'")
+    write = getattr(target, "write", target)
+    if not callable(write):
+        raise RequestError(f"sink: give a path, a binary file or a callable, not {type(target).__name__}")
+    return None, write
+
+
+def _nowhere(_: bytes) -> None:
+    """Stand in for a callable where a path is the destination."""

@@ -1,0 +1,1 @@
+"""The two places where bytes leave: :mod:`blocking` on requests, :mod:`asynchronous` on aiohttp."""

@@ -1,0 +1,175 @@
+"""The asynchronous transport, on aiohttp: one session for each event loop, closed with it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, TransportError
+from wechatpay.messages import Headers, Response
+from wechatpay.transports.network import IDLE_SECONDS, no_answer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from wechatpay.messages import Request
+    from wechatpay.transports.network import Network
+
+__all__ = ["AsyncTransport"]
+
+_CHUNK = 64 * 1024
+
+#: Headers that aiohttp would otherwise add of its own accord.
+_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class AsyncTransport:
+    """Sends requests untouched, on whatever event loop it is awaited."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._lock = threading.Lock()
+        self._leases: dict[asyncio.AbstractEventLoop, _Lease] = {}
+        # Neither a loop that ended before its session, nor one that never ended, is to warn at exit.
+        weakref.finalize(self, _abandon, self._leases)
+
+    async def send(self, request: Request) -> Response:
+        """Send ``request`` and read the answer.
+
+        Raises:
+            ConnectError: Nothing was sent.
+            NoAnswerError: The request left; no whole answer came.
+        """
+        try:
+            async with await self._open(request) as answer:
+                headers = Headers(answer.headers.items())
+                if request.sink is None or not answer.ok:
+                    return Response(answer.status, headers, await answer.read())
+                request.sink.begin(headers)
+                async for chunk in answer.content.iter_chunked(_CHUNK):
+                    request.sink.write(chunk)
+                return Response(answer.status, headers)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _mapped(error, request) from None
+
+    async def _open(self, request: Request) -> aiohttp.ClientResponse:
+        session = await self._session()
+        connect, read = request.timeout
+        return await session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.content or None,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
+            proxy=self._network.proxy(request.url),
+        )
+
+    async def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        lease = self._leases.get(loop)
+        if lease is None:
+            lease = _Lease(self._network, loop)
+            with self._lock:
+                for ended in [other for other in self._leases if other.is_closed()]:
+                    self._leases.pop(ended).abandon()
+                self._leases[loop] = lease
+            await lease.begin()
+        return lease.session
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections; a later call opens new ones."""
+        with self._lock:
+            lease = self._leases.pop(asyncio.get_running_loop(), None)
+        if lease is not None:
+            await lease.end()
+
+    def close(self) -> None:
+        """Let go of the connections of all loops; those of running loops close soon."""
+        with self._lock:
+            _abandon(self._leases)
+
+
+class _Lease:
+    """A session that ends with its loop.
+
+    A loop that ends shuts its asynchronous generators down (``asyncio.run`` does, and
+    ``loop.shutdown_asyncgens()``): the session hangs on one.
+    """
+
+    def __init__(self, network: Network, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._connector = aiohttp.TCPConnector(
+            limit=network.pool_size, keepalive_timeout=IDLE_SECONDS, ssl=network.tls
+        )
+        self.session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_send_once,),
+            skip_auto_headers=_AUTOMATIC,
+        )
+        self._life = self._live()
+
+    async def _live(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await self.session.close()
+
+    async def begin(self) -> None:
+        """Make the loop know the session."""
+        await anext(self._life)
+
+    async def end(self) -> None:
+        """Close the session."""
+        await self._life.aclose()
+
+    def abandon(self) -> None:
+        """Close the session from outside its loop, which may have ended."""
+        if self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._end_soon)
+        else:
+            self.session.detach()
+            # The one way to close a connector without its loop.
+            self._connector.__exit__(None, None, None)
+
+    def _end_soon(self) -> None:
+        self._ending = self._loop.create_task(self.end())
+
+
+def _abandon(leases: dict[asyncio.AbstractEventLoop, _Lease]) -> None:
+    while leases:
+        _, lease = leases.popitem()
+        lease.abandon()
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a request again, of its own accord, when the connection breaks."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _BrokenError(error) from error
+
+
+class _BrokenError(aiohttp.ClientError):
+    """A connection that broke, under a name that aiohttp does not repeat requests for."""
+
+
+def _mapped(error: Exception, request: Request) -> TransportError:
+    """Turn the library's error into ours, and leave its text behind: it may quote the query."""
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
+        return no_answer(ConnectError, request, error)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return no_answer(ConnectError, request, error)
+    if isinstance(error, TimeoutError):
+        return no_answer(ReadTimeoutError, request, error)
+    return no_answer(NoAnswerError, request, error)

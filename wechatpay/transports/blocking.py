@@ -1,0 +1,161 @@
+"""The blocking transport, on requests: one adapter, whose pools all threads share."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.hooks import default_hooks
+from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+
+from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, TransportError
+from wechatpay.messages import Headers, Response
+from wechatpay.transports.network import IDLE_SECONDS, no_answer
+
+if TYPE_CHECKING:
+    from wechatpay.messages import Request
+    from wechatpay.transports.network import Network
+
+__all__ = ["BlockingTransport"]
+
+_CHUNK = 64 * 1024
+
+
+class BlockingTransport:
+    """Sends requests untouched, through a session of the caller's or an adapter of its own."""
+
+    def __init__(self, network: Network, session: requests.Session | None) -> None:
+        self._network = network
+        self._session = session
+        self._adapter = Adapter(network)
+
+    def send(self, request: Request) -> Response:
+        """Send ``request`` and read the answer.
+
+        Raises:
+            ConnectError: Nothing was sent.
+            NoAnswerError: The request left; no whole answer came.
+        """
+        try:
+            with self._open(request) as answer:
+                headers = Headers(answer.headers)
+                if request.sink is None or not answer.ok:
+                    return Response(answer.status_code, headers, answer.content)
+                request.sink.begin(headers)
+                for chunk in answer.iter_content(_CHUNK):
+                    request.sink.write(chunk)
+                return Response(answer.status_code, headers)
+        except (requests.RequestException, HTTPError) as error:
+            raise _mapped(error, request) from None
+
+    def _open(self, request: Request) -> requests.Response:
+        prepared = requests.PreparedRequest()
+        prepared.method = request.method
+        # Preparing would re-quote the URL (%7E → ~); the signature covers the original.
+        prepared.url = request.url
+        prepared.headers = CaseInsensitiveDict(request.headers)
+        prepared.body = request.content or None
+        prepared.hooks = default_hooks()
+        timeout: Any = request.timeout
+        if self._session is not None:
+            return self._session.send(prepared, stream=True, timeout=timeout, allow_redirects=False)
+        proxy = self._network.proxy(request.url)
+        proxies = {request.url.partition(":")[0]: proxy} if proxy else None
+        return self._adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._adapter.close()
+
+
+class _Ageing(HTTPConnection):
+    """A connection that is not used again once the server may have dropped it."""
+
+    _used = 0.0
+
+    def connect(self) -> None:
+        """Connect; a failing TLS handshake or proxy tunnel counts as no connection: nothing was sent."""
+        try:
+            super().connect()
+        except OSError as error:
+            raise NewConnectionError(self, f"{error}") from error
+        self._used = time.monotonic()
+
+    def getresponse(self) -> Any:
+        """Note when the server was last heard of."""
+        response = super().getresponse()
+        self._used = time.monotonic()
+        return response
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection may be used."""
+        return time.monotonic() - self._used < IDLE_SECONDS and super().is_connected
+
+
+class _AgeingTLS(_Ageing, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Ageing
+
+
+class _PoolTLS(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _AgeingTLS
+
+
+_POOLS = {"http": _Pool, "https": _PoolTLS}
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter with one TLS context, and connections that know their age."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        super().__init__(pool_maxsize=network.pool_size, pool_block=True)
+
+    @cached_property
+    def _tls(self) -> dict[str, Any]:
+        unverified = self._network.verify is False
+        return {"ssl_context": self._network.tls} | ({"cert_reqs": "CERT_NONE"} if unverified else {})
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Use pools of ageing connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Use pools of ageing connections through a proxy, too."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """Put the one TLS context in the place of requests' own."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, self._tls if host["scheme"] == "https" else {}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave the connection's TLS alone: the context is complete."""
+
+
+def _mapped(error: Exception, request: Request) -> TransportError:
+    inner = error.args[0] if error.args else None
+    reason = inner.reason if isinstance(inner, MaxRetryError) else inner
+    cause = reason if isinstance(reason, Exception) else error
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
+        return no_answer(ConnectError, request, cause)
+    if isinstance(reason, NewConnectionError):
+        return no_answer(ConnectError, request, cause)
+    if isinstance(error, requests.ReadTimeout) or isinstance(reason, urllib3.exceptions.ReadTimeoutError):
+        return no_answer(ReadTimeoutError, request, cause)
+    return no_answer(NoAnswerError, request, cause)

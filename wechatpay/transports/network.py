@@ -1,0 +1,108 @@
+"""What both transports ask of the environment, read once: proxies and CA bundles."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import urllib.request
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import certifi
+
+from wechatpay.errors import ConfigurationError, ConnectError, NoAnswerError, ReadTimeoutError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wechatpay.messages import Request
+    from wechatpay.settings import Transport
+
+__all__ = ["IDLE_SECONDS", "Network", "no_answer"]
+
+#: WeChat Pay's servers drop a connection that was idle for 8 s.
+IDLE_SECONDS = 7.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """How to get out.
+
+    Attributes:
+        pool_size: Connections at most, per host.
+        verify: Whether to verify TLS certificates, or the path of a CA bundle.
+    """
+
+    pool_size: int
+    verify: bool | str
+    _proxies: Mapping[str, str] = field(repr=False)
+    _from_environment: bool
+    _routes: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, transport: Transport) -> Network:
+        """Read the settings, and the environment for those left out.
+
+        Raises:
+            ConfigurationError: ``verify`` names no file or directory.
+        """
+        verify = transport.verify
+        if verify is None:
+            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+            verify = bundle or True
+        if isinstance(verify, str) and not os.path.exists(verify):  # noqa: PTH110  only asked, never opened
+            raise ConfigurationError(f"verify: there is no CA bundle at {verify!r}")
+        if transport.proxies is not None:
+            return cls(transport.pool_size, verify, dict(transport.proxies), _from_environment=False)
+        return cls(
+            transport.pool_size, verify, urllib.request.getproxies_environment(), _from_environment=True
+        )
+
+    def proxy(self, url: str) -> str | None:
+        """Return the URL of the proxy on the way to ``url``, or ``None``."""
+        scheme, _, host = url.split("/", 3)[:3]
+        if (scheme, host) not in self._routes:
+            self._routes[scheme, host] = self._route(scheme[:-1], host)
+        return self._routes[scheme, host]
+
+    def _route(self, scheme: str, host: str) -> str | None:
+        if self._from_environment and _bypass(host, dict(self._proxies)):
+            return None
+        for key in (f"{scheme}://{host}", scheme, f"all://{host}", "all"):
+            if proxy := self._proxies.get(key):
+                return proxy if "://" in proxy else f"http://{proxy}"
+        return None
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """The TLS settings of all connections: Mozilla's authorities, or the configured bundle."""
+        if self.verify is False:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
+        place = certifi.where() if self.verify is True else self.verify
+        if os.path.isdir(place):  # noqa: PTH112  only asked, never opened
+            return ssl.create_default_context(capath=place)
+        return ssl.create_default_context(cafile=place)
+
+
+def no_answer(kind: type[TransportError], request: Request, cause: BaseException) -> TransportError:
+    """Make the error for ``cause``, and leave the cause's own text behind: it may quote the query."""
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+    why = getattr(cause, "strerror", None)
+    host = request.url.split("/", 3)[2]
+    what = f"{type(cause).__name__}: {why}" if why else type(cause).__name__
+    return kind(f"{request.method} {request.path}: {_WORDS[kind]} {host} ({what})", request=request)
+
+
+# typeshed leaves it out; the documented proxy_bypass() would read the environment at every call.
+_bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
+
+_WORDS = {
+    ConnectError: "nothing was sent: no connection to",
+    NoAnswerError: "outcome unknown: no whole answer from",
+    ReadTimeoutError: "outcome unknown: no answer in time from",
+}
