@@ -28,7 +28,10 @@ __all__ = [
     "timestamp",
 ]
 
-_ALPHABET = string.digits + string.ascii_letters
+_ALPHABET = (string.digits + string.ascii_letters).encode()
+# Each letter stands for four bytes; the last eight of 256 would favour some, and are drawn again.
+_LETTERS = bytes(_ALPHABET[byte % 62] for byte in range(256))
+_SURPLUS = bytes(range(248, 256))
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -45,7 +48,10 @@ def nonce(size: int = 32) -> str:
     """
     if size < 1:
         raise RequestError(f"size: a nonce needs at least 1 character, got {size}; 32 is usual")
-    return "".join([secrets.choice(_ALPHABET) for _ in range(size)])
+    drawn = b""
+    while len(drawn) < size:
+        drawn += secrets.token_bytes(size).translate(_LETTERS, _SURPLUS)
+    return drawn[:size].decode("ascii")
 
 
 def timestamp() -> int:

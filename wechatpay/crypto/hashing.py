@@ -48,11 +48,11 @@ def md5(thing: str | bytes, key: str | bytes = "", agency: bool | int | str = Fa
 
 
 def hmac(thing: str | bytes, key: str | bytes, algorithm: str = "sha256") -> str:
-    """Digest a text with HMAC.
+    """Digest parameters with HMAC, keyed by the secret and followed by it.
 
     Args:
-        thing: Sorted parameters, ``a=1&b=2&key=…``.
-        key: APIv2 secret; it may not be empty.
+        thing: Sorted parameters, ``a=1&b=2``.
+        key: APIv2 secret, appended as ``&key=`` as well; it may not be empty.
         algorithm: Name of the hash, in any case: ``sha256``, ``sha512``, ``sha3-256``, ``md5`` …
 
     Returns:
@@ -65,7 +65,7 @@ def hmac(thing: str | bytes, key: str | bytes, algorithm: str = "sha256") -> str
     if not secret:
         raise CryptoError("key: is empty; give the APIv2 secret")
     try:
-        return _hmac.digest(secret, data, _hash_name(algorithm)).hex()
+        return _hmac.digest(secret, data + b"&key=" + secret, _hash_name(algorithm)).hex()
     except (AttributeError, TypeError, ValueError):
         raise CryptoError(f"algorithm: {algorithm!r} is no hash for HMAC; sha256 is WeChat Pay's") from None
 

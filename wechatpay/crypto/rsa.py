@@ -132,7 +132,10 @@ def encrypt(plaintext: str, public_key: PublicKeySource, padding: AsymmetricPadd
     limit = key.key_size // 8 - _overhead(padding)
     if len(data) > limit:
         raise CryptoError(f"plaintext: {len(data)} bytes of UTF-8, but this key encrypts at most {limit}")
-    return base64_encode(key.encrypt(data, padding))
+    try:
+        return base64_encode(key.encrypt(data, padding))
+    except ValueError:
+        raise CryptoError("public key: is damaged: it does not encrypt") from None
 
 
 def decrypt(ciphertext: str, private_key: PrivateKeySource, padding: AsymmetricPadding = OAEP) -> str:

@@ -37,7 +37,7 @@ def read(source: object, name: str) -> bytes:
     if isinstance(source, os.PathLike):
         return _from_file(os.fspath(source), name)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _limited(bytes(source), name)
+        return _limited(bytes(source[: _LIMIT + 1]), name)
     raise CryptoError(
         f"{name}: an object of the type {type(source).__name__} was given;"
         " give PEM text, bytes, a path or a cryptography object of the kind"
@@ -45,8 +45,10 @@ def read(source: object, name: str) -> bytes:
 
 
 def _from_text(source: str, name: str) -> bytes:
+    if len(source) > _LIMIT:
+        raise CryptoError(f"{name}: a text of {len(source)} characters, which no key or certificate has")
     if "-----BEGIN" in source:
-        return _limited(utf8(source, name), name)
+        return utf8(source, name)
     if source.startswith(_SCHEMES):
         return base64_decode("".join(source.partition("://")[2].split()), name)
     if source.startswith(_FILE):
