@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Launch = Callable[[AbstractEventLoop], Task[Any] | None]
 
-__all__ = ["Background", "CallerLoop", "Home", "running_loop"]
+__all__ = ["Background", "CallerLoop", "Home", "here", "running_loop"]
 
 _log = logging.getLogger("wechatpay")
 
@@ -176,6 +176,12 @@ class Background:
         held.discard(task)
         if not held:
             self._held.pop(task.get_loop(), None)
+
+
+def here(background: Background) -> Home:
+    """Return the running loop as a home, or the background where none runs."""
+    loop = running_loop()
+    return CallerLoop(loop, background) if loop else background
 
 
 def _release(workers: dict[int, Worker]) -> None:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
-import threading
-from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
-from wechatpay.background import Background, CallerLoop, running_loop
-from wechatpay.errors import NoAnswerError, ReadTimeoutError, RequestError
-from wechatpay.outcome import Outcome, cancelled, fulfilled, rejected
+from wechatpay.background import Background, here, running_loop
+from wechatpay.errors import NoAnswerError
+from wechatpay.outcome import rejected
+from wechatpay.work import Work
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future, Task
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
-    from contextvars import Context
-
-    from wechatpay.background import Home
-    from wechatpay.outcome import Settlement
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 
 __all__ = ["Promise"]
 
 T = TypeVar("T")
 S = TypeVar("S")
 F = TypeVar("F")
+
+_ANONYMOUS: Final = "an asynchronous call"
 
 _PATIENCE: Final = 30.0
 """Seconds that work may take when nobody says how many."""
@@ -43,35 +37,10 @@ class Promise(Generic[T]):
     Made by ``start``, ``rejected``, ``all`` and ``then``.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_background",
-        "_home",
-        "_loop",
-        "_name",
-        "_outcome",
-        "_parents",
-        "_task",
-        "_timeout",
-    )
+    __slots__ = ("__weakref__", "_work")
 
-    _loop: AbstractEventLoop  # from the moment its work begins
-
-    def __init__(
-        self,
-        background: Background,
-        home: Home,
-        name: str = "an asynchronous call",
-        timeout: float | None = _PATIENCE,
-        parents: tuple[Promise[Any], ...] = (),
-    ) -> None:
-        self._outcome = Outcome()
-        self._background = background
-        self._home = home
-        self._name = name
-        self._timeout = timeout
-        self._parents = parents  # what it waits for before it can begin
-        self._task: Task[Any] | None = None
+    def __init__(self, work: Work) -> None:
+        self._work = work
 
     @classmethod
     def start(
@@ -79,7 +48,7 @@ class Promise(Generic[T]):
         factory: Callable[[], Coroutine[Any, Any, S]],
         background: Background,
         *,
-        name: str = "an asynchronous call",
+        name: str = _ANONYMOUS,
         timeout: float | None = _PATIENCE,
     ) -> Promise[S]:
         """Begin work at once: as a task of the running loop, else in the background.
@@ -91,9 +60,9 @@ class Promise(Generic[T]):
             timeout: Seconds the work may take, for which the interpreter's exit waits;
                 ``None`` waits for ever.
         """
-        promise: Promise[S] = Promise(background, _here(background), name, timeout)
-        promise._begin(factory, copy_context())
-        return promise
+        work = Work(background, here(background), name, timeout)
+        work.begin(factory, copy_context())
+        return Promise(work)
 
     @classmethod
     def rejected(cls, error: BaseException, background: Background | None = None) -> Promise[Any]:
@@ -104,9 +73,9 @@ class Promise(Generic[T]):
             background: Where its callbacks run when no loop does.
         """
         background = background or Background()
-        promise: Promise[Any] = Promise(background, _here(background))
-        promise._settle(rejected(error))
-        return promise
+        work = Work(background, here(background), _ANONYMOUS, _PATIENCE)
+        work.settle(rejected(error))
+        return Promise(work)
 
     @classmethod
     def all(cls, promises: Iterable[Awaitable[S] | S]) -> Promise[list[S]]:
@@ -119,15 +88,12 @@ class Promise(Generic[T]):
             A promise of their values, in the order given.
         """
         given = list(promises)
-        background = next((p._background for p in given if isinstance(p, Promise)), None) or Background()
-        parents = tuple(_promised(item, background) for item in given)
-        whole: Promise[list[S]] = Promise(background, _here(background), "all", _longest(parents), parents)
-        if not parents:
-            whole._settle(fulfilled([]))
-        awaited = list(parents)
-        for parent in parents:
-            parent._outcome.listen(partial(whole._count_in, parent, parents, awaited))
-        return whole
+        known = [item._work for item in given if isinstance(item, Promise)]  # noqa: SLF001 - our own class
+        background = known[0].background if known else Background()
+        parents = tuple(_work(item, background) for item in given)
+        whole = Work(background, here(background), "Promise.all", _longest(parents), parents)
+        whole.gather()
+        return Promise(whole)
 
     @overload
     def then(
@@ -152,9 +118,7 @@ class Promise(Generic[T]):
         Returns:
             A promise of what the callback returns. Cancelling it leaves this one alone.
         """
-        child: Promise[Any] = Promise(self._background, self._home, self._name, self._timeout, (self,))
-        self._outcome.listen(partial(child._follow, self, ok, fail, copy_context()))
-        return child
+        return Promise(self._work.derive(ok, fail, copy_context()))
 
     def otherwise(self, fail: Callable[[Any], Awaitable[F] | F]) -> Promise[T | F]:
         """Chain a callback for the error; the value is passed on."""
@@ -180,14 +144,14 @@ class Promise(Generic[T]):
                 "its work goes on"
             )
         try:
-            outcome = self._outcome.get() or self._block(timeout)
-            if outcome.state == "cancelled":
+            settlement = self._work.outcome.get() or self._work.block(timeout)
+            if settlement.state == "cancelled":
                 from concurrent.futures import CancelledError  # noqa: PLC0415 - only the cancelled pay for it
 
                 raise CancelledError
-            return self._outcome.take()  # type: ignore[no-any-return]  # outcomes are untyped
+            return self._work.outcome.take()  # type: ignore[no-any-return]  # outcomes are untyped
         finally:
-            # The error's traceback holds this frame: with `self` in it, a cycle.
+            # The traceback of an error holds this frame: with `self` in it, a cycle.
             del self
 
     def cancel(self) -> bool:
@@ -196,201 +160,32 @@ class Promise(Generic[T]):
         Returns:
             Whether there was something left to cancel.
         """
-        if self._outcome.get() is not None:
-            return False
-        if not self._settle(cancelled(), unless_begun=True):
-            self._interrupt()
-        return True
+        return self._work.cancel()
 
     def __await__(self) -> Generator[Any, None, T]:
-        import asyncio  # noqa: PLC0415 - too heavy for those who never await
-
         try:
-            while self._outcome.get() is None:
-                self._check_progress()
-                waiter = asyncio.get_running_loop().create_future()
-                try:
-                    with self._outcome.listening(partial(_wake, waiter)):
-                        yield from waiter
-                except asyncio.CancelledError:
-                    if not self.cancel():
-                        raise
-            return self._outcome.take()  # type: ignore[no-any-return]  # outcomes are untyped
+            yield from self._work.arrival()
+            return self._work.outcome.take()  # type: ignore[no-any-return]  # outcomes are untyped
         finally:
-            # The error's traceback holds this frame: with `self` in it, a cycle.
+            # The traceback of an error holds this frame: with `self` in it, a cycle.
             del self
 
     def __repr__(self) -> str:
-        outcome = self._outcome.get()
-        return f"<Promise {outcome.state if outcome else 'pending'}>"
-
-    def __del__(self) -> None:
-        error = self._outcome.unseen()
-        if error is not None:
-            advice = "await the promise, wait() for it, or add otherwise()"
-            self._home.report(f"{self._name} failed and nobody took the error: {advice}", error)
-
-    def _begin(self, call: Callable[[], Any], context: Context) -> None:
-        """Run ``call`` and what it returns at home, or here when home's loop has stopped."""
-        kind = NoAnswerError if self._parents else RequestError
-        self._parents = ()
-        if not self._home.is_running():
-            self._home = _here(self._background)
-        try:
-            self._home.submit(partial(self._launch, call, context), name=self._name, timeout=self._timeout)
-        except RuntimeError as error:
-            self._settle(rejected(kind(f"{self._name} cannot run any more: {error}")))
-
-    def _launch(self, call: Callable[[], Any], context: Context, loop: AbstractEventLoop) -> Task[Any] | None:
-        self._loop = loop
-        if not self._outcome.begin():
-            return None
-        self._task = task = context.run(loop.create_task, _run(call))
-        task.add_done_callback(self._finish)
-        return task
-
-    def _finish(self, task: Task[Any]) -> None:
-        self._task = None
-        if task.cancelled():
-            self._settle(cancelled())
-        elif error := task.exception():
-            self._settle(rejected(error))
-        else:
-            self._settle(fulfilled(task.result()))
-
-    def _settle(self, settlement: Settlement, *, unless_begun: bool = False) -> bool:
-        news = self._outcome.settle(settlement, unless_begun=unless_begun)
-        if news:
-            self._parents = ()
-        return news
-
-    def _follow(
-        self,
-        parent: Promise[Any],
-        ok: Callable[[Any], Any] | None,
-        fail: Callable[[Any], Any] | None,
-        context: Context,
-    ) -> None:
-        """Go on from the parent's outcome; when cancelled already, leave its error to others."""
-        if self._outcome.get() is not None:
-            return
-        outcome = parent._outcome.seen()
-        callback, given = (ok, outcome.value) if outcome.error is None else (fail, outcome.error)
-        if callback is None:
-            self._settle(outcome)
-        else:
-            self._begin(partial(callback, given), context)
-
-    def _count_in(
-        self, parent: Promise[Any], parents: tuple[Promise[Any], ...], awaited: list[Promise[Any]]
-    ) -> None:
-        """Count one of ``all`` in; an error that does not come first is left to others."""
-        awaited.pop()
-        outcome = parent._outcome.get()
-        if outcome is not None and outcome.error is not None:
-            if self._settle(outcome):
-                parent._outcome.seen()
-        elif not awaited and self._outcome.get() is None:
-            self._settle(fulfilled([each._outcome.seen().value for each in parents]))
-
-    def _block(self, timeout: float | None) -> Settlement:
-        self._check_progress()
-        arrived = threading.Event()
-        try:
-            with self._outcome.listening(arrived.set):
-                in_time = arrived.wait(timeout)
-        except BaseException:
-            for promise in list(self._lineage()):
-                promise.cancel()
-            raise
-        if not in_time:
-            raise ReadTimeoutError(
-                f"no outcome within {timeout} s; the work goes on: wait() again, or cancel()"
-            )
-        return self._outcome.seen()
-
-    def _interrupt(self) -> None:
-        """Cancel the task, on the thread of its loop."""
-        if running_loop() is self._loop:
-            self._cancel_task()
-            return
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._cancel_task)
-        if not self._loop.is_running():
-            self._settle(cancelled())
-
-    def _cancel_task(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    def _check_progress(self) -> None:
-        """Refuse to wait for what can never come.
-
-        Raises:
-            NoAnswerError: The loop that would bring the outcome about does not run.
-        """
-        for promise in self._lineage():
-            stuck = not promise._parents and not promise._home.is_running()
-            if stuck and promise._outcome.get() is None:
-                raise NoAnswerError(
-                    f"the event loop of {promise._name} has stopped before it ended, so that waiting for it "
-                    "would take for ever: await it before its loop ends"
-                )
-
-    def _lineage(self) -> Iterator[Promise[Any]]:
-        """Yield this promise and those it waits for, as far as they are pending."""
-        known: set[Promise[Any]] = set()
-        found: list[Promise[Any]] = [self]
-        while found:
-            promise = found.pop()
-            if promise not in known and promise._outcome.get() is None:
-                known.add(promise)
-                found.extend(promise._parents)
-                yield promise
+        settlement = self._work.outcome.get()
+        return f"<Promise {settlement.state if settlement else 'pending'}>"
 
 
-async def _run(call: Callable[[], Any]) -> Any:
-    """Call, and await what comes back until it is a plain value."""
-    import asyncio  # noqa: PLC0415 - a loop runs, so it is loaded
-
-    result = call()
-    while inspect.isawaitable(result):
-        if isinstance(result, Promise) and result._task is asyncio.current_task():
-            raise NoAnswerError("a callback returned the very promise that waits for it: return another one")
-        result = await result
-    return result
-
-
-def _here(background: Background) -> Home:
-    loop = running_loop()
-    return CallerLoop(loop, background) if loop else background
-
-
-def _promised(item: Any, background: Background) -> Promise[Any]:
+def _work(item: Any, background: Background) -> Work:
+    """Return a promise's work, or begin some that comes to the item."""
     if isinstance(item, Promise):
-        return item
-    promise: Promise[Any] = Promise(background, _here(background))
-    promise._begin(lambda: item, copy_context())
-    return promise
+        return item._work  # noqa: SLF001 - our own class
+    work = Work(background, here(background), _ANONYMOUS, _PATIENCE)
+    work.begin(lambda: item, copy_context())
+    return work
 
 
-def _longest(promises: tuple[Promise[Any], ...]) -> float | None:
-    timeouts = [promise._timeout for promise in promises]
+def _longest(works: tuple[Work, ...]) -> float | None:
+    timeouts = [work.timeout for work in works]
     if None in timeouts:
         return None
     return max((timeout for timeout in timeouts if timeout is not None), default=_PATIENCE)
-
-
-def _wake(waiter: Future[None]) -> None:
-    """Let go who waits, from whatever thread; a loop that is closed waits no more."""
-    loop = waiter.get_loop()
-    if running_loop() is loop:
-        _release(waiter)
-    else:
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_release, waiter)
-
-
-def _release(waiter: Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -1,0 +1,250 @@
+"""What a promise stands for: some work, where it runs, what it waits for, how it ends."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.background import here, running_loop
+from wechatpay.errors import NoAnswerError, ReadTimeoutError, RequestError
+from wechatpay.outcome import Outcome, cancelled, fulfilled, rejected
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future, Task
+    from collections.abc import Callable, Generator, Iterator
+    from contextvars import Context
+
+    from wechatpay.background import Background, Home
+    from wechatpay.outcome import Settlement
+
+    Callback = Callable[[Any], Any] | None
+
+__all__ = ["Work"]
+
+
+class Work:
+    """A call, or a callback, from before it begins until its outcome is known.
+
+    Work belongs to its promises and to the loop that runs it; when both have let go of
+    it and nobody took its error, it reports it.
+
+    Args:
+        background: Where to run when no loop does.
+        home: Where to run otherwise.
+        name: What to call it when it fails unseen or is left behind.
+        timeout: Seconds it may take; ``None`` for no limit.
+        parents: What it waits for before it can begin; nothing once it has.
+    """
+
+    __slots__ = ("_home", "_loop", "_task", "background", "name", "outcome", "parents", "timeout")
+
+    _loop: AbstractEventLoop  # from the moment it is launched
+
+    def __init__(
+        self,
+        background: Background,
+        home: Home,
+        name: str,
+        timeout: float | None,
+        parents: tuple[Work, ...] = (),
+    ) -> None:
+        self.background = background
+        self.name = name
+        self.timeout = timeout
+        self.outcome = Outcome()
+        self._home = home
+        self.parents = parents
+        self._task: Task[Any] | None = None
+
+    def __del__(self) -> None:
+        error = self.outcome.unseen()
+        if error is not None:
+            advice = "await its promise, wait() for it, or add otherwise()"
+            self._home.report(f"{self.name} failed and nobody took the error: {advice}", error)
+
+    def begin(self, call: Callable[[], Any], context: Context) -> None:
+        """Run ``call`` and what it returns at home, or here when home's loop has stopped."""
+        kind = NoAnswerError if self.parents else RequestError
+        self.parents = ()
+        if not self._home.is_running():
+            self._home = here(self.background)
+        try:
+            self._home.submit(partial(self._launch, call, context), name=self.name, timeout=self.timeout)
+        except RuntimeError as error:
+            self.settle(rejected(kind(f"{self.name} cannot run any more: {error}")))
+
+    def derive(self, ok: Callback, fail: Callback, context: Context) -> Work:
+        """Make the work that begins with this one's outcome."""
+        child = Work(self.background, self._home, self.name, self.timeout, (self,))
+        self.outcome.listen(partial(child._follow, self, ok, fail, context))
+        return child
+
+    def gather(self) -> None:
+        """Settle with the values of all parents, or with the first error."""
+        parents = self.parents
+        if not parents:
+            self.settle(fulfilled([]))
+        awaited = list(parents)
+        for parent in parents:
+            parent.outcome.listen(partial(self._count_in, parent, parents, awaited))
+
+    def settle(self, settlement: Settlement, *, unless_begun: bool = False) -> bool:
+        """End it, and tell whether that was news."""
+        news = self.outcome.settle(settlement, unless_begun=unless_begun)
+        if news:
+            self.parents = ()
+        return news
+
+    def cancel(self) -> bool:
+        """Cancel it and leave its parents alone; tell whether there was something to cancel."""
+        if self.outcome.get() is not None:
+            return False
+        if not self.settle(cancelled(), unless_begun=True):
+            self._interrupt()
+        return True
+
+    def block(self, timeout: float | None) -> Settlement:
+        """Wait on this thread; whatever interrupts the waiting cancels the work and its parents.
+
+        Raises:
+            NoAnswerError: The outcome can never come.
+            ReadTimeoutError: ``timeout`` seconds have passed.
+        """
+        self._check_progress()
+        arrived = threading.Event()
+        try:
+            with self.outcome.listening(arrived.set):
+                in_time = arrived.wait(timeout)
+        except BaseException:
+            for work in list(self._lineage()):
+                work.cancel()
+            raise
+        if not in_time:
+            raise ReadTimeoutError(
+                f"no outcome within {timeout} s, and the work goes on: wait() again, or cancel()"
+            )
+        return self.outcome.seen()
+
+    def arrival(self) -> Generator[Any, None, None]:
+        """Wait in the running loop; being cancelled meanwhile cancels the work.
+
+        Raises:
+            NoAnswerError: The outcome can never come.
+        """
+        import asyncio  # noqa: PLC0415 - too heavy for those who never await
+
+        while self.outcome.get() is None:
+            self._check_progress()
+            if self._task is not None and self._task is asyncio.current_task():
+                raise NoAnswerError("this work waits for itself: return another promise from the callback")
+            waiter = asyncio.get_running_loop().create_future()
+            try:
+                with self.outcome.listening(partial(_wake, waiter)):
+                    yield from waiter
+            except asyncio.CancelledError:
+                # A task that waits for a task is cancelled only once that one is.
+                if not self.cancel():
+                    raise
+
+    def is_stuck(self) -> bool:
+        """Tell whether it has a loop that does not run, and no outcome from the time it did."""
+        return not self.parents and not self._home.is_running() and self.outcome.get() is None
+
+    def _launch(self, call: Callable[[], Any], context: Context, loop: AbstractEventLoop) -> Task[Any] | None:
+        self._loop = loop
+        if not self.outcome.begin():
+            return None
+        self._task = task = context.run(loop.create_task, _run(call))
+        task.add_done_callback(self._finish)
+        return task
+
+    def _finish(self, task: Task[Any]) -> None:
+        self._task = None
+        if task.cancelled():
+            self.settle(cancelled())
+        elif error := task.exception():
+            self.settle(rejected(error))
+        else:
+            self.settle(fulfilled(task.result()))
+
+    def _follow(self, parent: Work, ok: Callback, fail: Callback, context: Context) -> None:
+        """Go on from the parent's outcome; when cancelled already, leave its error to others."""
+        if self.outcome.get() is not None:
+            return
+        settlement = parent.outcome.seen()
+        failed = settlement.error is not None
+        callback, given = (fail, settlement.error) if failed else (ok, settlement.value)
+        if callback is None:
+            self.settle(settlement)
+        else:
+            self.begin(partial(callback, given), context)
+
+    def _count_in(self, parent: Work, parents: tuple[Work, ...], awaited: list[Work]) -> None:
+        """Count one parent in; an error that does not come first is left to others."""
+        awaited.pop()
+        settlement = parent.outcome.get()
+        if settlement is not None and settlement.error is not None:
+            if self.settle(settlement):
+                parent.outcome.seen()
+        elif not awaited and self.outcome.get() is None:
+            self.settle(fulfilled([each.outcome.seen().value for each in parents]))
+
+    def _interrupt(self) -> None:
+        """Cancel the task, on the thread of its loop."""
+        if running_loop() is self._loop:
+            self._cancel_task()
+            return
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._cancel_task)
+        if not self._loop.is_running():
+            self.settle(cancelled())
+
+    def _cancel_task(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _check_progress(self) -> None:
+        for work in self._lineage():
+            if work.is_stuck():
+                raise NoAnswerError(
+                    f"the event loop of {work.name} has stopped before it ended, so that waiting for it "
+                    "would take for ever: await it before its loop ends"
+                )
+
+    def _lineage(self) -> Iterator[Work]:
+        """Yield this work and what it waits for, as far as it is pending."""
+        known: set[Work] = set()
+        found = [self]
+        while found:
+            work = found.pop()
+            if work not in known and work.outcome.get() is None:
+                known.add(work)
+                found.extend(work.parents)
+                yield work
+
+
+async def _run(call: Callable[[], Any]) -> Any:
+    """Call, and await what comes back until it is a plain value."""
+    from inspect import isawaitable  # noqa: PLC0415 - asyncio has loaded it
+
+    result = call()
+    while isawaitable(result):
+        result = await result
+    return result
+
+
+def _wake(waiter: Future[None]) -> None:
+    """Let go who waits, from whatever thread; a loop that is closed waits no more."""
+    loop = waiter.get_loop()
+    if running_loop() is loop:
+        _release(waiter)
+    else:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_release, waiter)
+
+
+def _release(waiter: Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
