@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay import exchange, options, uri
-from wechatpay.background import Background
+from wechatpay.background import Background, running_loop
 from wechatpay.connections import AsyncConnections, Connections
 from wechatpay.errors import ConfigurationError, WeChatPayError
 from wechatpay.exchange import Blocking
@@ -69,7 +68,7 @@ class Driver:
             WeChatPayError: See the tree in :mod:`wechatpay.errors`.
         """
         request, flow = self._begin(verb, template, given, keywords)
-        if _in_a_loop():
+        if running_loop() is not None:
             tell(request, "%s blocks the running event loop; the same verb with Async would not", verb)
         return exchange.run(flow, self._blocking)
 
@@ -78,10 +77,15 @@ class Driver:
     ) -> Promise[Response]:
         """Begin a call at once; a wrong one is a promise that has failed already."""
         try:
-            _, flow = self._begin(verb, template, given, keywords)
+            request, flow = self._begin(verb, template, given, keywords)
         except WeChatPayError as error:
-            return Promise.rejected(error)
-        return Promise.start(lambda: exchange.arun(flow, self._asynchronous), self._background)
+            return Promise.rejected(error, self._background)
+        return Promise.start(
+            lambda: exchange.arun(flow, self._asynchronous),
+            self._background,
+            name=f"{request.method} {request.path}",
+            timeout=None if None in request.timeout else sum(map(float, filter(None, request.timeout))),
+        )
 
     def _begin(
         self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
@@ -101,6 +105,7 @@ class Driver:
 
     async def aclose(self) -> None:
         """Close the running loop's connections, then everything else."""
+        await self._background.aclose()
         await self._asynchronous.aclose()
         self.close()
 
@@ -131,11 +136,6 @@ def _protocol(path: str) -> str:
     if origin.lower() == f"https://{OPEN_PLATFORM}" or first in ("wxa", "cgi-bin", "sns"):
         return "mp"
     return "v2" if first.lower() == "v2" else "v3"
-
-
-def _in_a_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001  documented, and cheap
 
 
 def _delivered(sink: Sink, flow: Flow) -> Flow:
