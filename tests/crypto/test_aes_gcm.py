@@ -117,7 +117,7 @@ def test_one_part_that_does_not_belong_is_an_error(args):
 )
 def test_base64_is_strict(text):
     """What is not exactly base64 was damaged on the way, and is not repaired."""
-    with pytest.raises(CryptoError, match=r"^ciphertext: is not (strict )?base64"):
+    with pytest.raises(CryptoError, match=r"^ciphertext: is not strict base64"):
         aes_gcm.decrypt(text, KEY, NONCE, "aad")
 
 

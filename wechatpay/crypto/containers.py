@@ -96,7 +96,7 @@ def _block(block: bytes, name: str) -> Item:
         )
     if b":" in body:
         return Item(PRIVATE, b"\n".join(block.splitlines()) + b"\n")
-    der = base64_decode(body.decode("latin-1"), f"{name}: the PEM block")
+    der = base64_decode(body.decode("latin-1"), f"{name}, PEM block")
     kind = _kind(der)
     return Item(kind, der)
 
@@ -105,7 +105,7 @@ def _kind(der: bytes) -> str:
     """Tell what a DER structure is by its first members."""
     outer, start, _ = _header(der, 0)
     tag, at, length = _header(der, start)
-    if outer != _SEQUENCE:
+    if outer != _SEQUENCE or tag not in (_INTEGER, _SEQUENCE):
         return OTHER
     if tag == _INTEGER:
         if length > 1:

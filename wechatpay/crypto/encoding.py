@@ -48,8 +48,10 @@ def base64_decode(value: str, name: str) -> bytes:
         encoded = value.encode("ascii")
         decoded = a2b_base64(encoded)
     except (AttributeError, UnicodeEncodeError, Error):
-        raise CryptoError(f"{name}: is not base64") from None
+        encoded, decoded = b"?", b""
     # The decoder skips what it does not know; only the way back shows that there was nothing to skip.
     if b2a_base64(decoded, newline=False) != encoded:
-        raise CryptoError(f"{name}: is not strict base64 (line breaks, other characters or wrong padding)")
+        raise CryptoError(
+            f"{name}: is not strict base64: padded, on one line, A-Z a-z 0-9 + / and nothing else"
+        )
     return decoded

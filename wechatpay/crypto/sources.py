@@ -66,11 +66,12 @@ def _from_file(path: str | bytes, name: str) -> bytes:
     shown = repr(path) if len(path) <= _SHOWN else f"a path of {len(path)} characters"
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - Path refuses the paths in bytes that a PathLike may give
-            return _limited(file.read(_LIMIT + 1), name)
+            data = file.read(_LIMIT + 1)
     except OSError as error:
         raise CryptoError(f"{name}: {shown} cannot be read: {error.strerror}") from None
     except ValueError:
         raise CryptoError(f"{name}: {shown} is no path") from None
+    return _limited(data, name)
 
 
 def _limited(data: bytes, name: str) -> bytes:
