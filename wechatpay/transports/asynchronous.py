@@ -68,6 +68,7 @@ class AsyncTransport:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
             proxy=self._network.proxy(request.url),
+            ssl=self._network.tls if request.url.startswith("https:") else True,
         )
 
     async def _session(self) -> aiohttp.ClientSession:
@@ -104,9 +105,7 @@ class _Lease:
 
     def __init__(self, network: Network, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._connector = aiohttp.TCPConnector(
-            limit=network.pool_size, keepalive_timeout=IDLE_SECONDS, ssl=network.tls
-        )
+        self._connector = aiohttp.TCPConnector(limit=network.pool_size, keepalive_timeout=IDLE_SECONDS)
         self.session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
