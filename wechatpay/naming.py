@@ -24,7 +24,7 @@ from wechatpay.template import CACHED, braced, cite, compiled, is_expression
 
 __all__ = ["attribute", "join", "literal"]
 
-# The only documented paths with a capital: https://pay.weixin.qq.com/doc/v2/partner/4011936626 and siblings.
+# The only documented names with a capital: https://pay.weixin.qq.com/doc/global/v2/zh/4013636642
 _CAPITAL_NAMES: Final = frozenset({"addInstitutionsub", "modifyInstitutionsub", "queryInstitutionsub"})
 _CAPITAL_PARENT: Final = "v2/secapi/mch"
 
@@ -33,7 +33,7 @@ _NO_IDENTIFIER: Final = frozenset("{}<>/?#")
 
 _CAPITAL = re.compile("[A-Z]")
 _WORD = re.compile(r"[a-z]+(?:[A-Z][a-z]+)*(?:V[0-9]+)?")
-_BEFORE_QUERY = re.compile(r"(?:[^{}?#]|\{[^{}?&#][^{}]*\})*")
+_QUERY = re.compile(r"\{?[?#]|\{&")
 _SEGMENT = re.compile(r"\{/[^{}]*\}|(?:[^/{}]|\{[^/{}][^{}]*\})+")
 
 
@@ -85,7 +85,8 @@ def literal(text: str, parent: str) -> str:
     if absolute(text):
         return text
     text = text.removeprefix("/")
-    head = _BEFORE_QUERY.match(text)[0]  # type: ignore[index]  # it matches the empty string
+    query = _QUERY.search(text)
+    head = text[: query.start()] if query else text
     if "//" in head or head.startswith("/"):
         raise RequestError(f"{cite(text)} has an empty segment: write one '/' between segments")
 
