@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import traceback
 from base64 import b64encode
@@ -52,6 +53,7 @@ PKCS8, PKCS8_DER = private(), private(encoding=Encoding.DER)
 SPKI, SPKI_DER = public(), public(encoding=Encoding.DER)
 PUBLIC_PKCS1, PUBLIC_PKCS1_DER = public(PublicFormat.PKCS1), public(PublicFormat.PKCS1, Encoding.DER)
 X509, X509_DER = CERTIFICATE.public_bytes(Encoding.PEM), CERTIFICATE.public_bytes(Encoding.DER)
+LOCKED = private(PrivateFormat.TraditionalOpenSSL, lock=LOCK)
 P12 = pkcs12.serialize_key_and_certificates(b"tenpay", KEY, CERTIFICATE, None, LOCK)
 
 PRIVATE_FORMS = {
@@ -131,11 +133,12 @@ def test_key_is_loaded_from_a_file(tmp_path, name, content):
     [
         private(lock=LOCK),
         private(encoding=Encoding.DER, lock=LOCK),
-        private(PrivateFormat.TraditionalOpenSSL, lock=LOCK),
-        private(PrivateFormat.TraditionalOpenSSL, lock=LOCK).replace(b"\n", b"\r\n").strip(),
+        LOCKED,
+        LOCKED.replace(b"\n", b"\r\n").strip(),
+        LOCKED.strip().replace(b"\n", b" "),
         P12,
     ],
-    ids=["PKCS#8", "PKCS#8 in DER", "PKCS#1", "PKCS#1 with CRLF", "PKCS#12"],
+    ids=["PKCS#8", "PKCS#8 in DER", "PKCS#1", "PKCS#1 with CRLF", "PKCS#1 on one line", "PKCS#12"],
 )
 class TestEncrypted:
     """What is encrypted opens with its passphrase, and only with it."""
@@ -309,10 +312,12 @@ def test_short_key_is_not_used_either():
         pytest.param(b"0", "no RSA key", id="one byte of DER"),
         pytest.param(PKCS8[:-30], "without its -----END", id="cut short"),
         pytest.param(PKCS8[:20], "without its -----END", id="cut in the first line"),
-        pytest.param(
-            PKCS8.replace(b"\n", b"\\n"), r"the characters \\n where line breaks belong", id="escaped"
-        ),
+        pytest.param(PKCS8.replace(b"\n", b"\\n"), r"has \\n, as two characters, where", id="escaped"),
         pytest.param(PKCS8.replace(b"MII", b"M?I"), "is not strict base64", id="not base64"),
+        pytest.param(LOCKED.replace(b"AES-", b"RC5-"), "name no cipher of AES or 3DES", id="unknown cipher"),
+        pytest.param(
+            re.sub(rb"CBC,..", b"CBC,", LOCKED), "headers are damaged", id="initialization vector cut short"
+        ),
         pytest.param(PKCS8_DER[:-9], "is damaged", id="DER cut short"),
         pytest.param("-----BEGIN \ud800", "lone surrogates", id="surrogates"),
         pytest.param(None, "type NoneType was given", id="none"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from wechatpay.crypto.encoding import base64_decode
+from wechatpay.crypto import blocks
 from wechatpay.crypto.sources import read
 from wechatpay.errors import CryptoError
 
@@ -17,7 +17,6 @@ CERTIFICATE: Final = "a certificate"
 PKCS12: Final = "a PKCS#12 file"
 OTHER: Final = "something that is no RSA key and no certificate"
 
-_BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
 # X.690: tags, and the bit that says that the next octets are the length of the length.
 _INTEGER, _BIT_STRING, _OID, _SEQUENCE = b"\x02", b"\x03", b"\x06", b"\x30"
 _LONG_FORM = 0x80
@@ -66,43 +65,17 @@ def unpack(data: bytes, name: str) -> list[Item]:
     Raises:
         CryptoError: There is nothing, or a PEM block is cut short or not base64.
     """
-    if _BEGIN in data:
-        return _blocks(data, name)
+    if blocks.BEGIN in data:
+        return [Item(_kind(block), block) for block in blocks.parse(data, name)]
     if data[:1] == _SEQUENCE:
         return [Item(_kind(data), data)]
     raise CryptoError(f"{name}: {len(data)} bytes that are neither PEM (no -----BEGIN) nor DER")
 
 
-def _blocks(data: bytes, name: str) -> list[Item]:
-    items = []
-    start = data.find(_BEGIN)
-    while start >= 0:
-        label, _, rest = data[start + len(_BEGIN) : start + 99].partition(_DASHES)
-        end_line = _END + label + _DASHES
-        end = data.find(end_line, start)
-        if not rest or end < 0:
-            raise CryptoError(f"{name}: a PEM block without its -----END line; is the text cut short?")
-        stop = end + len(end_line)
-        items.append(_block(data[start:stop], name))
-        start = data.find(_BEGIN, stop)
-    return items
-
-
-def _block(block: bytes, name: str) -> Item:
-    body = b"".join(block.split(_DASHES)[2].split())
-    if b"\\n" in body:
-        raise CryptoError(
-            f"{name}: the PEM text holds the characters \\n where line breaks belong; replace them"
-        )
-    if b":" in body:
-        return Item(PRIVATE, b"\n".join(block.splitlines()) + b"\n")
-    der = base64_decode(body.decode("latin-1"), f"{name}, PEM block")
-    kind = _kind(der)
-    return Item(kind, der)
-
-
 def _kind(der: bytes) -> str:
-    """Tell what a DER structure is by its first members."""
+    """Tell what a DER structure is by its first members; what is still PEM is an encrypted key."""
+    if der.startswith(blocks.BEGIN):
+        return PRIVATE
     outer, start, _ = _header(der, 0)
     tag, at, length = _header(der, start)
     if outer != _SEQUENCE or tag not in (_INTEGER, _SEQUENCE):
