@@ -128,6 +128,7 @@ def test_missing_variable_is_an_error_that_says_how_to_give_it():
         "v3/{b}{a}",
         "v3/x{a}",
         "v3/{a}.json",
+        "v3/{a}.json/{a}",
         "v3/{a,b}",
         "v3{/a,b}",
         "{a}/x",

@@ -130,9 +130,11 @@ def resolve(base_uri: str, path: str) -> str:
 @lru_cache(64)
 def _folder(base_uri: str) -> str:
     if not absolute(base_uri) or "?" in base_uri or "#" in base_uri:
-        raise RequestError(f"base_uri {base_uri!r} must be an absolute URL without query and fragment")
+        raise RequestError(
+            "base_uri must be an absolute URL without query and fragment: https://host/folder/"
+        )
     origin, path, _ = split(base_uri)
-    refuse_unsafe(path, f"base_uri {base_uri!r}")
+    refuse_unsafe(path, "base_uri")
     return f"{origin}/{tidy(path[: path.rfind('/') + 1])}"
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "absolute",
     "attribute",
     "authority",
+    "cite",
     "expand",
     "join",
     "literal",
@@ -48,7 +49,7 @@ class _Plan:
         path: What comes before the query.
         query: The query, its ``?`` or ``&`` included.
         needed: Expressions whose variables must be given.
-        last: The variable that is the last segment by itself, and may be ``""``; or ``None``.
+        may_end_blank: Whether the last variable of the path is its last segment, and so may be ``""``.
         form: The finished target as a format string, if one can be had once and for all; or ``None``.
         fields: The variables that ``form`` takes.
     """
@@ -56,7 +57,7 @@ class _Plan:
     path: _Parts
     query: _Parts
     needed: tuple[Expression, ...]
-    last: str | None
+    may_end_blank: bool
     form: str | None = None
     fields: tuple[str, ...] = ()
 
@@ -105,12 +106,12 @@ def _plan(template: str) -> _Plan:
     before, after = _cut(parts)
     expressions = [part for part in parts if isinstance(part, Expression)]
     needed = tuple(part for part in expressions if part.operator not in _QUERY_OPERATORS)
-    plan = _Plan(before, after, needed, _last_segment(before))
+    plan = _Plan(before, after, needed, _ends_in_variable(before))
     # Whether "{a}://" begins a URL depends on the value.
     if not all(part.is_simple for part in expressions) or ("://" in template and not absolute(template)):
         return plan
     fields = tuple(part.variables[0].name for part in expressions)
-    return _Plan(before, after, needed, plan.last, _form(plan, template, fields), fields)
+    return _Plan(before, after, needed, plan.may_end_blank, _form(plan, template, fields), fields)
 
 
 def _form(plan: _Plan, template: str, fields: tuple[str, ...]) -> str:
@@ -135,15 +136,13 @@ def _cut(parts: _Parts) -> tuple[_Parts, _Parts]:
     return parts, ()
 
 
-def _last_segment(before: _Parts) -> str | None:
-    """Name the variable that is the last segment by itself."""
+def _ends_in_variable(before: _Parts) -> bool:
+    """Tell whether the last segment is one variable and nothing else."""
     *rest, last = [part for part in before if part] or [""]
     if isinstance(last, str):
-        return None
+        return False
     alone = not rest or (isinstance(rest[-1], str) and rest[-1].endswith("/"))
-    if last.operator == "/" or (alone and last.operator in {"", "+"} and len(last.variables) == 1):
-        return last.variables[-1].name
-    return None
+    return last.operator == "/" or (alone and last.operator in {"", "+"} and len(last.variables) == 1)
 
 
 def _finished(plan: _Plan, template: str, variables: Mapping[str, Any]) -> str:
@@ -151,8 +150,9 @@ def _finished(plan: _Plan, template: str, variables: Mapping[str, Any]) -> str:
         variables = {**variables, "empty": ""}
     for name in _names(plan.needed):
         _require(name, template, variables)
-    for name in _names(part for part in plan.path if isinstance(part, Expression)):
-        if variables[name] == "" and name != plan.last:
+    filled = _names(part for part in plan.path if isinstance(part, Expression))
+    for name in filled[:-1] if plan.may_end_blank else filled:
+        if variables[name] == "":
             raise RequestError(f"variable {name!r} of {cite(template)} is '': only the last segment may be")
     _refuse_backslash(plan, template, variables)
     before = _expanded(plan.path, template, variables)
