@@ -131,7 +131,7 @@ class Node:
     def __call__(self, *_: object, **__: object) -> NoReturn:
         """Say that a path is no verb."""
         raise RequestError(
-            f"{uri.show(self._path) or 'the root'} is a path, not a verb: end it with "
+            f"{uri.outline(self._path) or 'the root'} is a path, not a verb: end it with "
             ".get(…), .post(…), .put(…), .patch(…) or .delete(…), or their Async forms"
         )
 
@@ -162,10 +162,10 @@ class Node:
         return Node, (None, self._path)
 
     def __str__(self) -> str:
-        return uri.show(self._path)
+        return uri.outline(self._path)
 
     def __repr__(self) -> str:
-        return f"<wechatpay {uri.show(self._path) or '/'}>"
+        return f"<wechatpay {uri.outline(self._path) or '/'}>"
 
 
 class _VerbNode(Node):
@@ -182,7 +182,7 @@ class _VerbNode(Node):
         object.__setattr__(self, "_name", name)
 
     def __repr__(self) -> str:
-        return f"<wechatpay {uri.show(self._parent._path) or '/'} {self._name}>"
+        return f"<wechatpay {uri.outline(self._parent._path) or '/'} {self._name}>"
 
 
 class Verb(_VerbNode):

@@ -91,7 +91,7 @@ class Call:
     options: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        return f"<Call {self.verb} {self.template}>"
+        return f"<Call {self.verb} {self.template.partition('?')[0]}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

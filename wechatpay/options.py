@@ -67,7 +67,7 @@ def call(verb: str, template: str, options: Any, keywords: Mapping[str, Any]) ->
     if names and not OPTIONS.isdisjoint(names):
         clash = ", ".join(sorted(OPTIONS & names))
         raise RequestError(
-            f"{uri.show(template)}: the variable {clash} has the name of an option: call it otherwise"
+            f"{uri.cite(template)}: the variable {clash} has the name of an option: call it otherwise"
         )
     chosen: dict[str, Any] = {}
     variables: dict[str, Any] = {}
@@ -98,7 +98,7 @@ def _unknown(name: object, template: str, names: frozenset[str]) -> str:
         return f"the name of an option or variable is text, not {type(name).__name__}"
     if name in _ELSEWHERE:
         return f"{name} is no option here: {_ELSEWHERE[name]}"
-    text = f"{name} is neither an option nor a variable of {uri.show(template)!r}"
+    text = f"{name} is neither an option nor a variable of {uri.cite(template)}"
     if close := difflib.get_close_matches(name, OPTIONS | names, 1):
         return f"{text}; did you mean {close[0]}?"
     return f"{text}; options are {', '.join(sorted(OPTIONS))}"

@@ -28,6 +28,7 @@ __all__ = [
     "expand",
     "is_expression",
     "names",
+    "outline",
     "show",
     "text",
 ]
@@ -143,9 +144,14 @@ def braced(template: str) -> str:
     return _ANGLED.sub(r"{\1}", template)
 
 
+def outline(template: str) -> str:
+    """Write a template without its literal query: that may hold a token."""
+    return _QUERY.sub("?...", show(template))
+
+
 def cite(template: str) -> str:
-    """Quote a template in an error, without its literal query: that may hold a token."""
-    return repr(_QUERY.sub("?...", show(template)))
+    """Quote a template in an error, without its literal query."""
+    return repr(outline(template))
 
 
 def names(template: str) -> frozenset[str]:

@@ -16,7 +16,7 @@ from wechatpay.errors import RequestError
 from wechatpay.naming import attribute, join, literal
 from wechatpay.query import query
 from wechatpay.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
-from wechatpay.template import CACHED, Expression, cite, compiled, expand, names, show
+from wechatpay.template import CACHED, Expression, cite, compiled, expand, names, outline, show
 
 __all__ = [
     "absolute",
@@ -28,6 +28,7 @@ __all__ = [
     "literal",
     "names",
     "normalise",
+    "outline",
     "path",
     "query",
     "resolve",
