@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from wechatpay import uri
 from wechatpay.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Call:
     options: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        return f"<Call {self.verb} {self.template.partition('?')[0]}>"
+        return f"<Call {self.verb} {uri.outline(self.template)}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

@@ -23,6 +23,7 @@ __all__ = [
     "attribute",
     "authority",
     "cite",
+    "cite",
     "expand",
     "join",
     "literal",
