@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay.errors import RequestError
-from wechatpay.template import cite, expand, is_expression, names, show
+from wechatpay.uri.template import cite, expand, is_expression, names, show
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = Path(__file__).parents[1] / "vectors"
 UNITS = json.loads((VECTORS / "units.json").read_text("utf-8"))
 EXPANSIONS = UNITS["vectors"]["UriTemplate.expand"]
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from wechatpay.errors import RequestError
-from wechatpay.target import encode
+from wechatpay.uri.target import encode
 
 __all__ = [
     "CACHED",

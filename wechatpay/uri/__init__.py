@@ -1,7 +1,7 @@
 """From chain to target: the naming rule, the template, and its expansion for sending.
 
 The rest of the package asks here about URIs; the rules live in ``naming`` (names to templates), ``template``
-(RFC 6570), ``query`` (the option) and ``target`` (what goes over the wire).
+(RFC 6570), ``querystring`` (the option) and ``target`` (what goes over the wire).
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from wechatpay.errors import RequestError
-from wechatpay.naming import attribute, join, literal
-from wechatpay.query import query
-from wechatpay.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
-from wechatpay.template import CACHED, Expression, cite, compiled, expand, names, outline, show
+from wechatpay.uri.naming import attribute, join, literal
+from wechatpay.uri.querystring import query
+from wechatpay.uri.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
+from wechatpay.uri.template import CACHED, Expression, cite, compiled, expand, names, outline, show
 
 __all__ = [
     "absolute",
     "attribute",
     "authority",
-    "cite",
     "cite",
     "expand",
     "join",

@@ -14,7 +14,7 @@ from urllib3.util import parse_url
 from yarl import URL
 
 from wechatpay.errors import RequestError
-from wechatpay.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
+from wechatpay.uri.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay.errors import RequestError
-from wechatpay.query import query
-from wechatpay.target import tidy
+from wechatpay.uri.querystring import query
+from wechatpay.uri.target import tidy
 
-WIRE = Path(__file__).parent / "vectors" / "wire.jsonl"
+WIRE = Path(__file__).parents[1] / "vectors" / "wire.jsonl"
 CALLS = [json.loads(line) for line in WIRE.read_text("utf-8").splitlines()]
 ASKED = [call for call in CALLS if "query" in call["options"] and call["uri"].startswith("v3/")]
 

@@ -19,8 +19,8 @@ from functools import lru_cache
 from typing import Final
 
 from wechatpay.errors import RequestError
-from wechatpay.target import absolute
-from wechatpay.template import CACHED, braced, cite, compiled, is_expression
+from wechatpay.uri.target import absolute
+from wechatpay.uri.template import CACHED, braced, cite, compiled, is_expression
 
 __all__ = ["attribute", "join", "literal"]
 

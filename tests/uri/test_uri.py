@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from wechatpay import uri
 from wechatpay.errors import RequestError
-from wechatpay.template import cite
+from wechatpay.uri.template import cite
 
-WIRE = Path(__file__).parent / "vectors" / "wire.jsonl"
+WIRE = Path(__file__).parents[1] / "vectors" / "wire.jsonl"
 CALLS = [json.loads(line) for line in WIRE.read_text("utf-8").splitlines()]
 
 

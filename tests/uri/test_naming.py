@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay.errors import RequestError
-from wechatpay.naming import attribute, join, literal
-from wechatpay.template import compiled, show
+from wechatpay.uri.naming import attribute, join, literal
+from wechatpay.uri.template import compiled, show
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = Path(__file__).parents[1] / "vectors"
 PATHNAMES = json.loads((VECTORS / "units.json").read_text("utf-8"))["vectors"]["Builder.pathname"]
 CHAINS = [line.split("\t") for line in (VECTORS / "chains.tsv").read_text("utf-8").splitlines()]
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from wechatpay.errors import RequestError
-from wechatpay.target import tidy
-from wechatpay.template import text
+from wechatpay.uri.target import tidy
+from wechatpay.uri.template import text
 
 __all__ = ["query"]
 
