@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Launch = Callable[[AbstractEventLoop], Task[Any] | None]
 
-__all__ = ["Background", "CallerLoop", "Home", "here", "running_loop"]
+__all__ = ["Background", "CallerLoop", "Home", "OwnThread", "here", "running_loop"]
 
 _log = logging.getLogger("wechatpay")
 
@@ -49,6 +49,10 @@ class Home(Protocol):
 
     def report(self, message: str, error: BaseException) -> None:
         """Make an error known that nobody took."""
+
+
+class OwnThread(threading.Thread):
+    """A thread whose loop is a background's: what a callback begins there is waited for at exit, too."""
 
 
 class CallerLoop:
@@ -179,9 +183,11 @@ class Background:
 
 
 def here(background: Background) -> Home:
-    """Return the running loop as a home, or the background where none runs."""
+    """Return the caller's running loop as a home, or the background where none runs."""
     loop = running_loop()
-    return CallerLoop(loop, background) if loop else background
+    if loop is None or isinstance(threading.current_thread(), OwnThread):
+        return background
+    return CallerLoop(loop, background)
 
 
 def _release(workers: dict[int, Worker]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,31 @@ class Settlement(NamedTuple):
     value: Any = None
     error: BaseException | None = None
     traceback: TracebackType | None = None
+
+
+class _Turns(threading.local):
+    """Listeners waiting for their turn on this thread.
+
+    One settlement brings about the next: taken by recursion, a chain of some hundred
+    ``then`` would overflow the stack when its first link fails.
+    """
+
+    waiting: deque[Callable[[], object]] | None = None
+
+    def take(self, listeners: list[Callable[[], object]]) -> None:
+        """Call the listeners, and those that they give rise to, one after the other."""
+        if self.waiting is not None:
+            self.waiting.extend(listeners)
+            return
+        self.waiting = deque(listeners)
+        try:
+            while self.waiting:
+                self.waiting.popleft()()
+        finally:
+            self.waiting = None
+
+
+_turns = _Turns()
 
 
 def fulfilled(value: object) -> Settlement:
@@ -80,6 +106,10 @@ class Outcome:
             self._pid = os.getpid()
         return self._settlement
 
+    def is_cancelled(self) -> bool:
+        """Tell whether it has ended with neither value nor error."""
+        return self._settlement is not None and self._settlement.state == "cancelled"
+
     def begin(self) -> bool:
         """Claim the right to bring it about; refused when it is settled already."""
         with self._lock:
@@ -93,8 +123,7 @@ class Outcome:
                 return False
             self._settlement = settlement
             listeners, self._listeners = self._listeners, []
-        for listener in listeners:
-            listener()
+        _turns.take(listeners)
         return True
 
     def listen(self, listener: Callable[[], object]) -> None:

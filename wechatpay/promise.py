@@ -144,8 +144,8 @@ class Promise(Generic[T]):
                 "its work goes on"
             )
         try:
-            settlement = self._work.outcome.get() or self._work.block(timeout)
-            if settlement.state == "cancelled":
+            self._work.block(timeout)
+            if self._work.outcome.is_cancelled():
                 from concurrent.futures import CancelledError  # noqa: PLC0415 - only the cancelled pay for it
 
                 raise CancelledError

@@ -105,13 +105,15 @@ class Work:
             self._interrupt()
         return True
 
-    def block(self, timeout: float | None) -> Settlement:
+    def block(self, timeout: float | None) -> None:
         """Wait on this thread; whatever interrupts the waiting cancels the work and its parents.
 
         Raises:
             NoAnswerError: The outcome can never come.
             ReadTimeoutError: ``timeout`` seconds have passed.
         """
+        if self.outcome.get() is not None:
+            return
         self._check_progress()
         arrived = threading.Event()
         try:
@@ -125,7 +127,6 @@ class Work:
             raise ReadTimeoutError(
                 f"no outcome within {timeout} s, and the work goes on: wait() again, or cancel()"
             )
-        return self.outcome.seen()
 
     def arrival(self) -> Generator[Any, None, None]:
         """Wait in the running loop; being cancelled meanwhile cancels the work.

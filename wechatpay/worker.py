@@ -10,18 +10,16 @@ import math
 import os
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
+
+from wechatpay.background import OwnThread
+from wechatpay.executor import Executor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wechatpay.background import Launch
 
 __all__ = ["Worker"]
-
-R = TypeVar("R")
 
 _log = logging.getLogger("wechatpay")
 
@@ -37,25 +35,6 @@ class _Job:
     deadline: float
 
 
-class _Executor(ThreadPoolExecutor):
-    """The loop's default executor, which goes on working while the interpreter exits.
-
-    Python starts no threads once the main thread has ended, yet a call that is still
-    in flight may have to look up a host name. Nothing else is left to be held up then.
-    """
-
-    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Run ``fn`` on a thread, or at once when there can be no more threads."""
-        if threading.main_thread().is_alive():
-            return super().submit(fn, *args, **kwargs)
-        future: Future[R] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001 - whoever awaits the future gets it
-            future.set_exception(error)
-        return future
-
-
 class Worker:
     """A thread, its loop, and the count of what is in flight on it.
 
@@ -69,13 +48,13 @@ class Worker:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._jobs: set[_Job] = set()
-        self._idle = threading.Condition()
+        self._changed = threading.Condition()
         self._closing = False
-        self._executor = _Executor(thread_name_prefix="wechatpay-executor")
+        self._executor = Executor(thread_name_prefix="wechatpay-executor")
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(self._executor)
         self._end: asyncio.Future[None] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._serve, name="wechatpay", daemon=True)
+        self._thread = OwnThread(target=self._serve, name="wechatpay", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:
@@ -96,7 +75,7 @@ class Worker:
             callbacks start, and nothing else.
         """
         job = _Job(name, math.inf if timeout is None else time.monotonic() + timeout)
-        with self._idle:
+        with self._changed:
             if not self.accepts():
                 return False
             self._jobs.add(job)
@@ -117,7 +96,7 @@ class Worker:
         Called by a callback on the loop itself, it returns at once and the loop stops
         when it runs out of work.
         """
-        with self._idle:
+        with self._changed:
             self._closing = True
             if not self._jobs:
                 self.release()
@@ -134,26 +113,26 @@ class Worker:
     def _stop(self) -> None:
         """Wait for the work, name what is left of it, end the loop."""
         try:
-            if left := self._outwait():
+            self._outwait()
+        finally:
+            if left := sorted(job.name for job in list(self._jobs)):
                 _log.warning(
                     "stopping with %d call(s) unanswered: %s; what became of them is unknown: "
                     "query before you repeat",
                     len(left),
-                    ", ".join(sorted(left)),
+                    ", ".join(left),
                 )
-        finally:
             self.release()
             self._thread.join(_GRACE)
 
-    def _outwait(self) -> list[str]:
-        """Wait until nothing is in flight or all of it is overdue; name what is left."""
-        with self._idle:
+    def _outwait(self) -> None:
+        """Wait until nothing is in flight or all of it is overdue."""
+        with self._changed:
             while self._jobs:
                 patience = max(job.deadline for job in self._jobs) - time.monotonic()
                 if patience <= 0:
                     break
-                self._idle.wait(min(patience, threading.TIMEOUT_MAX))
-            return [job.name for job in self._jobs]
+                self._changed.wait(min(patience, threading.TIMEOUT_MAX))
 
     def _drain(self) -> None:
         """Close at exit; a second Ctrl-C ends the waiting."""
@@ -169,12 +148,11 @@ class Worker:
             task.add_done_callback(lambda _: self._conclude(job))
 
     def _conclude(self, job: _Job) -> None:
-        with self._idle:
+        with self._changed:
             self._jobs.discard(job)
-            if not self._jobs:
-                self._idle.notify_all()
-                if self._closing:
-                    self.release()
+            self._changed.notify_all()
+            if self._closing and not self._jobs:
+                self.release()
 
     def _finish(self) -> None:
         if not self._end.done():
