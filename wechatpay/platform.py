@@ -50,7 +50,8 @@ class PlatformKey:
         if certificate is None:
             return cls(serial, key)
         own = pem.parse_certificate_serial_no(certificate)
-        if own != serial:
+        # A zero byte in front is shown by some consoles and not by others: DER cannot hold it.
+        if own.lstrip("0") != serial.lstrip("0"):
             raise ConfigurationError(
                 f"certs[{serial!r}]: the certificate's own serial number is {own}: use it as the key"
             )
