@@ -1,0 +1,54 @@
+"""What most tests ask for: a gateway on a raw socket, a Builder that calls it, both colours."""
+
+from __future__ import annotations
+
+import merchants
+import pytest
+from wire import colours
+from wire.gateway import Gateway
+
+from wechatpay import Builder
+
+
+@pytest.fixture
+def gateway():
+    """Give a gateway on a loopback socket that answers a signed ``{}``."""
+    gateway = Gateway()
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def build(gateway, monkeypatch):
+    """Give a function that makes Builders calling the gateway, closed at the end."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    made = []
+
+    def build(**changes):
+        made.append(Builder(**merchants.settings(**{"base_uri": gateway.url} | changes)))
+        return made[-1]
+
+    yield build
+    for instance in made:
+        instance.getDriver().close()
+
+
+@pytest.fixture
+def instance(build):
+    """Give a Builder that calls the gateway."""
+    return build()
+
+
+@pytest.fixture(params=[colours.Sync, colours.Async, colours.Promised], ids=["sync", "async", "promise"])
+def client(request):
+    """Give one way of making a call after the other: ``client.call(node, verb, **options)``."""
+    return request.param()
+
+
+@pytest.fixture(scope="session")
+def looped():
+    """Give the Async colour on one long-lived loop, for many calls."""
+    with colours.looped() as colour:
+        yield colour
