@@ -46,15 +46,17 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
     """
     given = call.options
     origin, route, existing = uri.split(path)
-    base = origin or given.get("base_uri") or settings.base_uri
+    base = origin or given.get("base_uri")
+    if base is None:
+        base = settings.base_uri
     if not isinstance(base, str):
-        raise RequestError("base_uri: give an https URL as text")
+        raise RequestError("base_uri: give an https URL as text, or leave it out")
     url = uri.resolve(base + "/" if origin else base, route)
     if target_query := uri.query(query, existing):
         url = f"{url}?{target_query}"
     settings.trust.check(url)
     headers = defaults.with_(settings.headers) if settings.headers else defaults
-    if given.get("headers") is not None or "headers" in given:
+    if "headers" in given:
         headers = headers.with_(options.headers(given["headers"]))
     if content or call.verb in ("POST", "PUT", "PATCH"):
         headers = headers.with_({"Content-Length": str(len(content))})
