@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 import time
 
 import pytest
 import scripts
 
-from wechatpay.background import Background
+from wechatpay.background import Background, running_loop
 from wechatpay.errors import RequestError
 from wechatpay.promise import Promise
 
@@ -94,6 +95,16 @@ def test_close_names_and_cancels_what_has_had_its_time(background, caplog):
     assert "1 call(s) unanswered: POST /v3/pay" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("timeouts", "longest"), [((1, 3), 3), ((1, None), None)], ids=["seconds", "for ever"]
+)
+def test_callbacks_of_all_may_take_as_long_as_the_slowest(background, timeouts, longest):
+    """Their limit at exit is that of the calls before them."""
+    promises = [Promise.start(lambda: asyncio.sleep(0), background, timeout=each) for each in timeouts]
+
+    assert longest == Promise.all(promises).then(print)._work.timeout
+
+
 def test_close_waits_no_longer_than_for_the_slowest_that_is_left(background):
     """A long limit of a call that is answered does not prolong the wait for the others."""
     Promise.start(lambda: asyncio.sleep(0.01), background, timeout=60)
@@ -156,7 +167,7 @@ def test_calls_begun_while_closing_get_a_thread_of_their_own(background):
     Promise.start(lambda: asyncio.to_thread(go.wait), background)
     old = threading.Thread(target=background.close)
     old.start()
-    while not background._workers or next(iter(background._workers.values())).accepts():
+    while not next(iter(background._workers.values()))._closing:
         time.sleep(0.001)
     thread = thread_of(background)
     go.set()
@@ -236,6 +247,14 @@ def test_thread_that_cannot_be_started_fails_the_call_before_it_is_sent(backgrou
 
     with pytest.raises(RequestError, match="cannot run"):
         promise.wait()
+
+
+def test_running_loop_is_found_without_loading_asyncio(monkeypatch):
+    """Where asyncio was never loaded, no loop runs."""
+    monkeypatch.delitem(sys.modules, "asyncio")
+
+    assert running_loop() is None
+    assert "asyncio" not in sys.modules
 
 
 def test_exit_waits_for_calls_in_flight():
@@ -333,14 +352,19 @@ def test_ctrl_c_at_exit_ends_the_waiting():
     """Who does not want to wait at exit is told what is left, and may go."""
     script = scripts.run(
         """
-        import atexit
+        async def never():
+            while threading.main_thread().is_alive():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            print("leaving")
+            await asyncio.Event().wait()
 
-        Promise.start(asyncio.Event().wait, background, name="POST /v3/pay", timeout=None)
-        atexit.register(print, "leaving")
+        Promise.start(never, background, name="POST /v3/pay", timeout=None)
         """,
         interrupt_after="leaving",
     )
 
+    assert 1 == len(script.stderr.splitlines())
     assert "unanswered: POST /v3/pay" in script.stderr
 
 

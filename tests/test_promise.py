@@ -215,6 +215,7 @@ def test_callbacks_run_on_the_loop_of_the_promise(start):
     async def main():
         here = asyncio.get_running_loop()
         promise = start(1)
+        await promise
         derived = await asyncio.to_thread(promise.then, lambda _: asyncio.get_running_loop() is here)
         return await derived
 

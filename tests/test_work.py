@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import threading
+import time
 import weakref
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -243,6 +245,73 @@ def test_promise_of_a_loop_can_be_cancelled_from_another_thread(start):
     assert asyncio.run(main())
 
 
+def test_callback_cancelled_before_its_loop_could_call_it_is_not_called(start):
+    """A thread may change its mind while the loop is busy."""
+    called = []
+
+    async def main():
+        promise = start(1)
+        await promise
+        thread = threading.Thread(target=lambda: promise.then(called.append).cancel())
+        thread.start()
+        thread.join()
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+    assert [] == called
+
+
+def test_cancelling_that_comes_too_late_changes_nothing(start):
+    """The value is there, even if the loop hears of the cancelling later."""
+    promise = start(1)
+    promise.wait()
+    promise._work._cancel_task()
+
+    assert 1 == promise.wait()
+
+
+def test_task_cancelled_just_after_its_promise_was_settled_is_cancelled(start):
+    """Neither the task nor the promise gets confused when both happen while the loop is busy."""
+    gate = threading.Event()
+    promise = start(1, gate)
+
+    async def main():
+        task = asyncio.ensure_future(promise)
+        await asyncio.sleep(0)
+        gate.set()
+        while repr(promise) == "<Promise pending>":
+            time.sleep(0.001)  # noqa: ASYNC251 - the loop has to be busy
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+    assert 1 == promise.wait()
+
+
+def test_whatever_interrupts_wait_cancels_the_work(background):
+    """Ctrl-C, or a signal handler that raises, gives up the call and all of its chain."""
+
+    def give_up(*_):
+        raise KeyboardInterrupt
+
+    promise = Promise.start(asyncio.Event().wait, background)
+    derived = Promise.all([promise, promise.then(print)]).otherwise(print)
+    handler = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            derived.wait()
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+
+    with pytest.raises(CancelledError):
+        promise.wait(5)
+    assert "<Promise cancelled>" == repr(derived)
+
+
 def test_task_nobody_refers_to_is_not_collected(background):
     """A loop refers to its tasks weakly; a call must not vanish all the same."""
 
@@ -375,25 +444,23 @@ def test_cancelled_promise_is_no_error(start, background, reports):
 
 
 class OurError(Exception):
-    """An error that can be referred to weakly."""
+    """An error that makes itself known to a set."""
+
+    def __init__(self, known):
+        super().__init__()
+        known.add(self)
 
 
 def test_failed_promise_is_no_cycle(background):
     """Reports and memory do not wait for the garbage collector."""
-
     alive = weakref.WeakSet()
 
     async def fail():
-        error = OurError()
-        alive.add(error)
-        try:
-            raise error
-        finally:
-            del error
+        raise OurError(alive)
 
-    async def main(promise):
+    async def main(promises):
         with suppress(OurError):
-            await promise
+            await promises.pop()
 
     gc.collect()
     gc.disable()
@@ -401,8 +468,9 @@ def test_failed_promise_is_no_cycle(background):
         promise = Promise.start(fail, background)
         with suppress(OurError):
             promise.wait()
-        asyncio.run(main(promise))
+        held = [promise]
         del promise
+        asyncio.run(main(held))
         background.close()
 
         assert [] == list(alive)

@@ -107,7 +107,7 @@ class Background:
     def __init__(self) -> None:
         self._held: dict[AbstractEventLoop, set[Task[Any]]] = {}
         # Keyed by process: a lock or a worker inherited through a fork may be stuck for ever.
-        self._locks: dict[int, threading.Lock] = {}
+        self._locks: dict[int, threading.RLock] = {}
         self._workers: dict[int, Worker] = {}
         weakref.finalize(self, _release, self._workers).atexit = False
 
@@ -122,8 +122,14 @@ class Background:
         Raises:
             RuntimeError: No thread can be started, because the interpreter is exiting.
         """
-        while not self._worker().submit(launch, name, timeout):
-            pass
+        pid = os.getpid()
+        with self._locks.setdefault(pid, threading.RLock()):
+            worker = self._workers.get(pid)
+            if worker is None or not worker.submit(launch, name, timeout):
+                from wechatpay.worker import Worker  # noqa: PLC0415 - it loads asyncio
+
+                worker = self._workers[pid] = Worker()
+                worker.submit(launch, name, timeout)
 
     def is_running(self) -> bool:
         """Tell whether what was submitted makes progress: it always does."""
@@ -164,16 +170,6 @@ class Background:
         import asyncio  # noqa: PLC0415 - a loop runs, so it is loaded
 
         await asyncio.to_thread(worker.close)
-
-    def _worker(self) -> Worker:
-        pid = os.getpid()
-        with self._locks.setdefault(pid, threading.Lock()):
-            worker = self._workers.get(pid)
-            if worker is None or not worker.accepts():
-                from wechatpay.worker import Worker  # noqa: PLC0415 - it loads asyncio
-
-                worker = self._workers[pid] = Worker()
-            return worker
 
     def _let_go(self, task: Task[Any]) -> None:
         held = self._held.get(task.get_loop(), set())

@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wechatpay.errors import NoAnswerError
 
@@ -146,12 +146,9 @@ class Outcome:
                 self._listeners.remove(listener)
 
     def seen(self) -> Settlement:
-        """Return the settlement to somebody who answers for its error."""
+        """Return the settlement, which must be there, to somebody who answers for its error."""
         self._taken = True
-        settlement = self._settlement
-        if settlement is None:
-            raise LookupError("not settled yet")
-        return settlement
+        return cast("Settlement", self._settlement)
 
     def unseen(self) -> BaseException | None:
         """Return the error that nobody took in the process where it came up."""

@@ -184,12 +184,13 @@ class Work:
 
     def _count_in(self, parent: Work, parents: tuple[Work, ...], awaited: list[Work]) -> None:
         """Count one parent in; an error that does not come first is left to others."""
-        awaited.pop()
         settlement = parent.outcome.get()
         if settlement is not None and settlement.error is not None:
             if self.settle(settlement):
                 parent.outcome.seen()
-        elif not awaited and self.outcome.get() is None:
+            return
+        awaited.pop()
+        if not awaited:
             self.settle(fulfilled([each.outcome.seen().value for each in parents]))
 
     def _interrupt(self) -> None:

@@ -76,15 +76,11 @@ class Worker:
         """
         job = _Job(name, math.inf if timeout is None else time.monotonic() + timeout)
         with self._changed:
-            if not self.accepts():
+            if self._closing and not self.is_inside():
                 return False
             self._jobs.add(job)
         self._loop.call_soon_threadsafe(self._launch, job, launch)
         return True
-
-    def accepts(self) -> bool:
-        """Tell whether ``submit`` would take work on, called from here."""
-        return not self._closing or self.is_inside()
 
     def is_inside(self) -> bool:
         """Tell whether the caller is on the loop's own thread."""
