@@ -1,0 +1,265 @@
+"""What can go wrong between WeChat Pay and a merchant, for :meth:`Sandbox.inject`.
+
+::
+
+    sandbox.inject(faults.WrongSignature())                                  # the next request
+    sandbox.inject(faults.ErrorAnswer(429, "RATELIMIT_EXCEEDED"), times=3)   # the next three
+    sandbox.inject(faults.Reset(), path="v3/pay/transactions/jsapi")         # the next one there
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from wechatpay.errors import ConfigurationError
+from wechatpay.messages import Headers
+from wechatpay.sandbox import refusals
+from wechatpay.sandbox.answer import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Delay",
+    "Delivery",
+    "ErrorAnswer",
+    "Fault",
+    "HtmlPage",
+    "MissingHeader",
+    "OldTimestamp",
+    "Probe",
+    "Redirect",
+    "Reset",
+    "Sign",
+    "TamperedBody",
+    "TruncatedBody",
+    "UnknownSerial",
+    "WrongSignature",
+]
+
+_SIGNATURE = "Wechatpay-Signature"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an answer is sent.
+
+    Attributes:
+        answer: What is sent; ``None`` resets the connection instead.
+        delay: Seconds to wait before.
+        kept: Bytes of the body to send before the connection is closed; ``None`` for all.
+    """
+
+    answer: Answer | None
+    delay: float = 0.0
+    kept: int | None = None
+
+
+class Sign(Protocol):
+    """Signs an answer as WeChat Pay does."""
+
+    def __call__(self, answer: Answer, *, age: float = 0.0) -> Answer:
+        """Sign ``answer`` as of ``age`` seconds ago."""
+
+
+class Fault(ABC):
+    """One thing that goes wrong with one request; requests that are refused use none up."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Answer a request.
+
+        Args:
+            proceed: Carries the request out and returns the proper answer, not signed yet. A fault that
+                does not call it leaves the request undone.
+            sign: Signs an answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class WrongSignature(Fault):
+    """A genuine signature, of another body: :class:`~wechatpay.SignatureError`."""
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Put another answer's signature on this one."""
+        answer = sign(proceed())
+        other = sign(replace(answer, body=answer.body + b" "))
+        return Delivery(_with(answer, Headers({_SIGNATURE: other.headers[_SIGNATURE]})))
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSerial(Fault):
+    """A key that the merchant has not got: :class:`~wechatpay.UnknownSerialError`.
+
+    Attributes:
+        serial: What the answer calls it.
+    """
+
+    serial: str = "PUB_KEY_ID_0100000000000000000000000000"
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Name another key."""
+        return Delivery(_with(sign(proceed()), Headers({"Wechatpay-Serial": self.serial})))
+
+
+@dataclass(frozen=True, slots=True)
+class OldTimestamp(Fault):
+    """A genuine signature, too old to be believed: :class:`~wechatpay.ClockSkewError`.
+
+    Attributes:
+        age: Seconds since it was made; below 0 for one from the future.
+    """
+
+    age: float = 301.0
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Sign as of long ago."""
+        return Delivery(sign(proceed(), age=self.age))
+
+
+@dataclass(frozen=True, slots=True)
+class MissingHeader(Fault):
+    """An answer that lost a header on the way: :class:`~wechatpay.IncompleteHeadersError`.
+
+    Attributes:
+        name: The header.
+    """
+
+    name: str = _SIGNATURE
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Leave the header out."""
+        answer = sign(proceed())
+        return Delivery(replace(answer, headers=answer.headers.with_({self.name: None})))
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Fault):
+    """A wrong signature on purpose, as WeChat Pay sends now and then: :class:`~wechatpay.SignatureError`."""
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Mark the signature as a probe."""
+        answer = sign(proceed())
+        return Delivery(
+            _with(answer, Headers({_SIGNATURE: f"WECHATPAY/SIGNTEST/{answer.headers[_SIGNATURE]}"}))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TamperedBody(Fault):
+    """A body that was changed after it was signed: :class:`~wechatpay.SignatureError`.
+
+    Attributes:
+        change: Makes the changed body from the signed one.
+    """
+
+    change: Callable[[bytes], bytes] = bytes.swapcase
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Change the body."""
+        answer = sign(proceed())
+        return Delivery(replace(answer, body=self.change(answer.body)))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer(Fault):
+    """An error of WeChat Pay's; nothing is carried out: :class:`~wechatpay.APIError`.
+
+    Attributes:
+        status: HTTP status, 400 to 599.
+        code: WeChat Pay's error code.
+        message: Its words.
+        signed: Whether the answer carries a signature.
+    """
+
+    status: int = 500
+    code: str = "SYSTEM_ERROR"
+    message: str = "沙箱按要求返回的错误"
+    signed: bool = True
+
+    def __post_init__(self) -> None:
+        if not 400 <= self.status <= 599:  # noqa: PLR2004  HTTP's errors
+            raise ConfigurationError(f"status: an error's is 400 to 599, not {self.status}")
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:  # noqa: ARG002  nothing is carried out
+        """Answer with the error."""
+        answer = refusals.error(self.status, self.code, self.message)
+        return Delivery(sign(answer) if self.signed else answer)
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlPage(Fault):
+    """A page of a machine in between, not signed; nothing is carried out: :class:`~wechatpay.ServerError`.
+
+    Attributes:
+        status: HTTP status.
+    """
+
+    status: int = 502
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:  # noqa: ARG002  nothing is carried out
+        """Answer with the page."""
+        page = (
+            f"<html><head><title>{self.status}</title></head><body><h1>{self.status}</h1></body></html>\r\n"
+        )
+        return Delivery(Answer(self.status, page.encode(), Headers({"Content-Type": "text/html"})))
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect(Fault):
+    """A redirect, not signed; nothing is carried out: :class:`~wechatpay.RedirectError`.
+
+    Attributes:
+        location: Where to.
+        status: HTTP status.
+    """
+
+    location: str = "https://pay.weixin.qq.com/"
+    status: int = 302
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:  # noqa: ARG002  nothing is carried out
+        """Answer with the redirect."""
+        return Delivery(Answer(self.status, headers=Headers({"Location": self.location})))
+
+
+@dataclass(frozen=True, slots=True)
+class Reset(Fault):
+    """A connection reset after the request was carried out: :class:`~wechatpay.NoAnswerError`."""
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:  # noqa: ARG002  there is no answer
+        """Carry the request out and tell nobody."""
+        proceed()
+        return Delivery(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Delay(Fault):
+    """A proper answer that takes its time: :class:`~wechatpay.ReadTimeoutError`, if ``timeout`` is less.
+
+    Attributes:
+        seconds: How long.
+    """
+
+    seconds: float
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Answer late."""
+        return Delivery(sign(proceed()), delay=self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class TruncatedBody(Fault):
+    """A connection closed in the middle of the answer: :class:`~wechatpay.NoAnswerError`."""
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
+        """Send half of the body."""
+        answer = sign(proceed())
+        return Delivery(answer, kept=len(answer.body) // 2)
+
+
+def _with(answer: Answer, changes: Headers) -> Answer:
+    return replace(answer, headers=answer.headers.with_(changes))

@@ -1,0 +1,68 @@
+"""Faults that wait for their request."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.routes import Template
+
+if TYPE_CHECKING:
+    from wechatpay.sandbox.answer import Received
+    from wechatpay.sandbox.faults import Fault
+
+__all__ = ["Injections"]
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    fault: Fault
+    left: int | None
+    template: Template | None
+
+    def concerns(self, received: Received) -> bool:
+        return self.template is None or self.template.match(received.segments) is not None
+
+
+class Injections:
+    """Faults in the order they were injected; any thread may inject, another takes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiting] = []
+
+    def add(self, fault: Fault, times: int | None, path: str | None) -> None:
+        """Let ``fault`` befall the next requests.
+
+        Args:
+            fault: What goes wrong.
+            times: How often; ``None`` for ever.
+            path: Template of the paths concerned; ``None`` for all.
+
+        Raises:
+            ConfigurationError: ``times`` is no positive number.
+        """
+        if times is not None and times < 1:
+            raise ConfigurationError("times: 1 or more, or None for ever")
+        template = None if path is None else Template.read(path)
+        with self._lock:
+            self._waiting.append(_Waiting(fault, times, template))
+
+    def take(self, received: Received) -> Fault | None:
+        """Return the fault for this request, and use it up once; ``None`` if there is none."""
+        with self._lock:
+            waiting = next((waiting for waiting in self._waiting if waiting.concerns(received)), None)
+            if waiting is None:
+                return None
+            if waiting.left is not None:
+                waiting.left -= 1
+                if not waiting.left:
+                    self._waiting.remove(waiting)
+            return waiting.fault
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._waiting.clear()

@@ -1,0 +1,189 @@
+"""The sandbox as users have it: a context manager with settings for a Builder."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from concurrent.futures import wait
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.gateway import Gateway
+from wechatpay.sandbox.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from types import TracebackType
+
+    from wechatpay.sandbox.answer import Received
+    from wechatpay.sandbox.faults import Delivery, Fault
+    from wechatpay.sandbox.server import Server
+    from wechatpay.settings import SettingsDict
+
+__all__ = ["Sandbox"]
+
+#: Requests remembered.
+_REMEMBERED = 1000
+
+
+class Sandbox:
+    """WeChat Pay on loopback: checks real requests as WeChat Pay does, and needs no merchant account.
+
+    ::
+
+        with Sandbox() as sandbox:
+            instance = Builder(**sandbox.settings())
+            instance.v3.palmservice.authorization.openid._openid_.get(
+                openid="oUpF8uMuAJOM2pxb1Q", query={"organization_id": "1"}
+            )
+
+    Works with ``async with``, too. Each sandbox has its own keys, port, thread and event loop; any number may
+    run at once. Whom it knows is told in :mod:`wechatpay.sandbox.people`, what can be made to go wrong in
+    :mod:`wechatpay.sandbox.faults`; the ``wechatpay.sandbox`` logger has a line for every answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: Identity | None = None,
+        clock: Callable[[], float] | None = None,
+        port: int = 0,
+    ) -> None:
+        """Prepare a sandbox; ``with`` starts it.
+
+        Args:
+            identity: Keys from :meth:`Identity.generate`, to share them between sandboxes: making them
+                takes 0.2 s. Fresh ones by default.
+            clock: Returns Unix seconds; given, it is among the settings, too.
+            port: The port on 127.0.0.1; chosen by the system by default.
+        """
+        self.identity = identity or Identity.generate()
+        self._clock = clock
+        self._port = port
+        self._gateway = Gateway(self.identity, clock or time.time)
+        self._lock = threading.Lock()
+        self._requests: deque[Received] = deque(maxlen=_REMEMBERED)
+        self._server: Server | None = None
+        self._base_uri = ""
+
+    @property
+    def base_uri(self) -> str:
+        """Where the sandbox listens: ``http://127.0.0.1:…/``.
+
+        Raises:
+            ConfigurationError: It does not run.
+        """
+        if self._server is None:
+            raise ConfigurationError("the sandbox does not run: use it in `with Sandbox() as sandbox:`")
+        return self._base_uri
+
+    def settings(self) -> SettingsDict:
+        """Return the settings of a Builder that talks to this sandbox.
+
+        They name no proxy, whatever the environment says.
+
+        Raises:
+            ConfigurationError: The sandbox does not run.
+        """
+        settings: SettingsDict = {**self.identity.settings(), "base_uri": self.base_uri}
+        if self._clock is not None:
+            settings["clock"] = self._clock
+        return settings
+
+    @property
+    def requests(self) -> list[Received]:
+        """What was received, oldest first, refused requests included; the last 1000."""
+        with self._lock:
+            return list(self._requests)
+
+    def inject(self, fault: Fault, *, times: int | None = 1, path: str | None = None) -> None:
+        """Let something go wrong with the next requests; see :mod:`wechatpay.sandbox.faults`.
+
+        Faults wait in the order they were injected, and each request takes one. A request that the sandbox
+        refuses, because it is not signed as it must be, takes none.
+
+        Args:
+            fault: What goes wrong.
+            times: With how many requests; ``None`` for all from now on.
+            path: Only on this path, such as ``"v3/edu-papay/user/{openid}/contracts"``; ``None`` for any.
+
+        Raises:
+            ConfigurationError: ``times`` is less than 1.
+        """
+        self._gateway.injections.add(fault, times, path)
+
+    def clear_faults(self) -> None:
+        """Forget the faults that wait."""
+        self._gateway.injections.clear()
+
+    def start(self) -> Self:
+        """Start to listen, as ``with`` does.
+
+        Raises:
+            ConfigurationError: It runs already, or the port is taken.
+        """
+        starting = self._launch()
+        wait([starting])
+        return self._opened(starting)
+
+    def stop(self) -> None:
+        """Close all connections and end the thread, as ``with`` does at its end; harmless when stopped."""
+        if server := self._leave():
+            server.stop().result()
+            server.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        starting = self._launch()
+        try:
+            with suppress(OSError):
+                await asyncio.wrap_future(starting)
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+        return self._opened(starting)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if server := self._leave():
+            await asyncio.wrap_future(server.stop())
+            server.join()
+
+    def _launch(self) -> Future[int]:
+        if self._server is not None:
+            raise ConfigurationError("the sandbox runs already: one `with` at a time")
+        from wechatpay.sandbox.server import Server  # noqa: PLC0415  `aiohttp` is heavy
+
+        self._server = Server(self._respond, self._port)
+        return self._server.start()
+
+    def _opened(self, starting: Future[int]) -> Self:
+        try:
+            self._base_uri = f"http://127.0.0.1:{starting.result()}/"
+        except OSError as error:
+            self._server = None
+            raise ConfigurationError(
+                f"port {self._port}: {error.strerror}; 0 lets the system choose"
+            ) from None
+        return self
+
+    def _leave(self) -> Server | None:
+        server, self._server = self._server, None
+        return server
+
+    def _respond(self, received: Received) -> Delivery:
+        with self._lock:
+            self._requests.append(received)
+        return self._gateway.respond(received)

@@ -1,0 +1,167 @@
+"""Signed answers for your own tests, so that the verifier never has to be taken out.
+
+On the blocking side, with ``responses``::
+
+    @pytest.fixture(scope="session")
+    def platform():
+        return testing.Platform()
+
+    @responses.activate
+    def test_payer_is_told(platform):
+        url = "https://api.mch.weixin.qq.com/v3/palmservice/authorization/openid/o-1"
+        responses.add(**platform.response("GET", url, json={"state": "AUTHORIZATION_STATE_ON"}))
+        instance = Builder(**platform.settings())
+        ...
+
+On the asynchronous side, with the test server of ``aiohttp``::
+
+    app = web.Application()
+    app.router.add_get("/v3/palmservice/authorization/openid/{openid}", platform.handler(json={...}))
+    async with TestServer(app) as server:
+        instance = Builder(**platform.settings(), base_uri=str(server.make_url("/")))
+
+An answer is believed for 300 s after it was signed: ``callback`` and ``handler`` sign anew at each call. Where the
+requests themselves shall be checked, or things shall go wrong, use :class:`wechatpay.sandbox.Sandbox`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.answer import Answer
+from wechatpay.sandbox.identity import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from aiohttp import web
+    from requests import PreparedRequest
+
+    from wechatpay.settings import SettingsDict
+
+__all__ = ["Content", "Platform"]
+
+
+class Content(TypedDict, total=False):
+    """What an answer says.
+
+    Attributes:
+        json: A value, written as JSON.
+        body: Bytes or text, in its place.
+        status: HTTP status; 200 by default.
+        headers: Further headers.
+        serial: Which of WeChat Pay's keys signs; one of ``settings()["certs"]``, by default the first.
+    """
+
+    json: Any
+    body: bytes | str
+    status: int
+    headers: Mapping[str, str]
+    serial: str
+
+
+class Platform:
+    """A merchant with keys made on the spot, and a WeChat Pay that signs what you let it answer.
+
+    Making keys takes 0.2 s: share one platform between your tests.
+    """
+
+    def __init__(self, *, identity: Identity | None = None, clock: Callable[[], float] | None = None) -> None:
+        """Make keys.
+
+        Args:
+            identity: Keys to use instead of fresh ones.
+            clock: Returns Unix seconds; given, it is among the settings, too, so that both sides agree.
+        """
+        self.identity = identity or Identity.generate()
+        self._clock = clock
+
+    def settings(self) -> SettingsDict:
+        """Return the settings of a Builder that believes these answers."""
+        settings = self.identity.settings()
+        if self._clock is not None:
+            settings["clock"] = self._clock
+        return settings
+
+    def answer(self, **content: Unpack[Content]) -> Answer:
+        """Sign an answer, as of now, for any HTTP library: its ``status``, ``headers`` and ``body``.
+
+        Raises:
+            ConfigurationError: Both ``json`` and ``body`` are given, or ``serial`` is no key of ours.
+        """
+        serial = content.get("serial")
+        if serial is not None and serial not in self.identity.certs:
+            raise ConfigurationError(f"serial: give one of {', '.join(self.identity.certs)}")
+        return self.identity.signer(serial).sign(_unsigned(content), (self._clock or time.time)())
+
+    def response(self, method: str, url: str, **content: Unpack[Content]) -> dict[str, Any]:
+        """Make the arguments of ``responses.add``, signed as of now.
+
+        Raises:
+            ConfigurationError: See `answer`.
+        """
+        answer = self.answer(**content)
+        headers = dict(answer.headers.with_({"Content-Type": None}))
+        return {
+            "method": method,
+            "url": url,
+            "body": answer.body,
+            "status": answer.status,
+            "headers": headers,
+            "content_type": answer.headers.get("Content-Type"),
+        }
+
+    def callback(
+        self, **content: Unpack[Content]
+    ) -> Callable[[PreparedRequest], tuple[int, dict[str, str], bytes]]:
+        """Make the callback of ``responses.add_callback``, which signs at each call.
+
+        Raises:
+            ConfigurationError: See `answer`.
+        """
+        self.answer(**content)
+
+        def call(_: PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+            answer = self.answer(**content)
+            return answer.status, dict(answer.headers), answer.body
+
+        return call
+
+    def web_response(self, **content: Unpack[Content]) -> web.Response:
+        """Make an answer for a handler of ``aiohttp.web``, signed as of now.
+
+        Raises:
+            ConfigurationError: See `answer`.
+        """
+        from aiohttp import web  # noqa: PLC0415  heavy, and not everybody's
+
+        answer = self.answer(**content)
+        return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
+
+    def handler(self, **content: Unpack[Content]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """Make a handler for ``aiohttp.web``, which signs at each call.
+
+        Raises:
+            ConfigurationError: See `answer`.
+        """
+        self.answer(**content)
+
+        async def handle(_: web.Request) -> web.Response:
+            return self.web_response(**content)
+
+        return handle
+
+
+def _unsigned(content: Content) -> Answer:
+    if "json" in content and "body" in content:
+        raise ConfigurationError("json and body: an answer has one body; give one of them")
+    body = content.get("body", b"")
+    answer = Answer.json(content["json"]) if "json" in content else Answer(body=_encoded(body))
+    headers = answer.headers.with_(content.get("headers", {}))
+    return Answer(content.get("status", 200), answer.body, headers)
+
+
+def _encoded(body: bytes | str) -> bytes:
+    return body.encode() if isinstance(body, str) else body
