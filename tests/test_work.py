@@ -163,16 +163,23 @@ def test_cancelling_ends_the_work_and_what_is_derived_from_it(background):
 
 def test_work_cancelled_before_it_begins_never_begins(background):
     """Nothing is sent for a call that was cancelled at once."""
-    gate, made = threading.Event(), []
+    blocked, gate, made = threading.Event(), threading.Event(), []
+
+    async def block():
+        blocked.set()
+        gate.wait()
 
     async def call():
         made.append(1)
 
-    Promise.start(lambda: asyncio.sleep(0), background).then(lambda _: gate.wait())
+    blocker = Promise.start(block, background)
+    assert blocked.wait(5)
     promise = Promise.start(call, background)
-    assert promise.cancel()
+    cancelled = promise.cancel()
     gate.set()
+    blocker.wait()
 
+    assert cancelled
     with pytest.raises(CancelledError):
         promise.wait()
     assert [] == made
