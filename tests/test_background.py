@@ -333,6 +333,7 @@ def test_ctrl_c_in_wait_cancels_what_it_waits_for():
         """
         async def call():
             try:
+                await asyncio.sleep(0.2)
                 print("begun")
                 await asyncio.Event().wait()
             finally:

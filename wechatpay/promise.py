@@ -77,8 +77,14 @@ class Promise(Generic[T]):
         work.settle(rejected(error))
         return Promise(work)
 
+    @overload
     @classmethod
-    def all(cls, promises: Iterable[Awaitable[S] | S]) -> Promise[list[S]]:
+    def all(cls, promises: Iterable[Awaitable[S]]) -> Promise[list[S]]: ...
+    @overload
+    @classmethod
+    def all(cls, promises: Iterable[S]) -> Promise[list[S]]: ...
+    @classmethod
+    def all(cls, promises: Iterable[Any]) -> Promise[list[Any]]:
         """Wait for all of them; fail with the first error, letting the others go on.
 
         Args:
