@@ -1,0 +1,234 @@
+"""The parameters that invoke payment: JSAPI, mini programs, apps, H5 and native."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from wechatpay import formatter
+from wechatpay.crypto import hashing
+from wechatpay.errors import RequestError
+from wechatpay.payment.values import digest, now, query_string, sign, word
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from urllib.parse import SplitResult
+
+    from wechatpay.payment.values import Clock, Nonce, Signer
+
+__all__ = [
+    "CODE_URL_LIFETIME",
+    "H5_URL_LIFETIME",
+    "PREPAY_ID_LIFETIME",
+    "app",
+    "app_v2",
+    "h5_url",
+    "jsapi",
+    "jsapi_v2",
+]
+
+#: How long payment can be invoked with a ``prepay_id``; the order's own ``time_expire`` may end it sooner.
+PREPAY_ID_LIFETIME: Final = timedelta(hours=2)
+#: How long an ``h5_url`` (``mweb_url`` in APIv2) opens.
+H5_URL_LIFETIME: Final = timedelta(minutes=5)
+#: How long a ``code_url`` can be scanned.
+CODE_URL_LIFETIME: Final = timedelta(hours=2)
+
+
+def jsapi(
+    appid: str,
+    prepay_id: str,
+    private_key: Signer,
+    *,
+    clock: Clock = formatter.timestamp,
+    nonce: Nonce = formatter.nonce,
+) -> dict[str, str]:
+    """Sign what ``WeixinJSBridge`` and a mini program's ``wx.requestPayment`` take (APIv3).
+
+    See https://pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter3_1_4.shtml and, for mini programs,
+    https://pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter3_5_4.shtml.
+
+    Args:
+        appid: The one under which the order was made and the payer's ``openid`` is known.
+        prepay_id: As answered; good for `PREPAY_ID_LIFETIME`.
+        private_key: The merchant's key in any form, best loaded once; or a function that signs a text and
+            returns base64, for a key that stays elsewhere.
+        clock: Returns Unix seconds.
+        nonce: Returns a fresh random string of at most 32 characters.
+
+    Returns:
+        ``appId timeStamp nonceStr package signType paySign``.
+
+    Raises:
+        RequestError: An argument is missing, or not one word of text.
+        CryptoError: The key cannot be used.
+    """
+    fields = _jsapi(appid, prepay_id, clock, nonce)
+    return {**fields, "signType": "RSA", "paySign": sign(fields.values(), private_key)}
+
+
+def app(  # noqa: PLR0913  an argument for each value
+    appid: str,
+    partnerid: str,
+    prepay_id: str,
+    private_key: Signer,
+    *,
+    clock: Clock = formatter.timestamp,
+    nonce: Nonce = formatter.nonce,
+) -> dict[str, str]:
+    """Sign what the SDK for apps takes as ``PayReq`` (APIv3).
+
+    See https://pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter3_2_4.shtml.
+
+    Args:
+        appid: The app's, under which the order was made.
+        partnerid: Merchant id.
+        prepay_id: As answered; good for `PREPAY_ID_LIFETIME`.
+        private_key: As for `jsapi`.
+        clock: Returns Unix seconds.
+        nonce: Returns a fresh random string of at most 32 characters.
+
+    Returns:
+        ``appid partnerid prepayid package noncestr timestamp sign``.
+
+    Raises:
+        RequestError: An argument is missing, or not one word of text.
+        CryptoError: The key cannot be used.
+    """
+    fields = _app(appid, partnerid, prepay_id, clock, nonce)
+    pieces = (fields[name] for name in ("appid", "timestamp", "noncestr", "prepayid"))
+    return {**fields, "sign": sign(pieces, private_key)}
+
+
+def jsapi_v2(  # noqa: PLR0913  an argument for each value
+    appid: str,
+    prepay_id: str,
+    secret: str,
+    sign_type: str = hashing.ALGO_MD5,
+    *,
+    clock: Clock = formatter.timestamp,
+    nonce: Nonce = formatter.nonce,
+) -> dict[str, str]:
+    """Digest what ``WeixinJSBridge`` and a mini program's ``wx.requestPayment`` take (APIv2).
+
+    See https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=7_7&index=6 and, for mini programs,
+    https://pay.weixin.qq.com/wiki/doc/api/wxa/wxa_api.php?chapter=7_7&index=5.
+
+    Args:
+        appid: The one under which the order was made and the payer's ``openid`` is known.
+        prepay_id: As answered; good for `PREPAY_ID_LIFETIME`.
+        secret: APIv2 secret.
+        sign_type: ``MD5`` or ``HMAC-SHA256``: the one that the order was made with.
+        clock: Returns Unix seconds.
+        nonce: Returns a fresh random string of at most 32 characters.
+
+    Returns:
+        ``appId timeStamp nonceStr package signType paySign``.
+
+    Raises:
+        RequestError: An argument is missing, or not one word of text.
+        CryptoError: ``secret`` is missing, or ``sign_type`` not known.
+    """
+    fields = {**_jsapi(appid, prepay_id, clock, nonce), "signType": word("sign_type", sign_type)}
+    return {**fields, "paySign": digest(fields, secret, sign_type)}
+
+
+def app_v2(  # noqa: PLR0913  an argument for each value
+    appid: str,
+    partnerid: str,
+    prepay_id: str,
+    secret: str,
+    sign_type: str = hashing.ALGO_MD5,
+    *,
+    clock: Clock = formatter.timestamp,
+    nonce: Nonce = formatter.nonce,
+) -> dict[str, str]:
+    """Digest what the SDK for apps takes as ``PayReq`` (APIv2).
+
+    See https://pay.weixin.qq.com/wiki/doc/api/app/app.php?chapter=9_12&index=2.
+
+    Args:
+        appid: The app's, under which the order was made.
+        partnerid: Merchant id.
+        prepay_id: As answered; good for `PREPAY_ID_LIFETIME`.
+        secret: APIv2 secret.
+        sign_type: ``MD5`` or ``HMAC-SHA256``: the one that the order was made with; the app is not told.
+        clock: Returns Unix seconds.
+        nonce: Returns a fresh random string of at most 32 characters.
+
+    Returns:
+        ``appid partnerid prepayid package noncestr timestamp sign``.
+
+    Raises:
+        RequestError: An argument is missing, or not one word of text.
+        CryptoError: ``secret`` is missing, or ``sign_type`` not known.
+    """
+    fields = _app(appid, partnerid, prepay_id, clock, nonce)
+    return {**fields, "sign": digest(fields, secret, word("sign_type", sign_type))}
+
+
+def h5_url(url: str, redirect_url: str) -> str:
+    """Add the page that the payer comes back to, encoded, to an H5 URL.
+
+    Coming back does not mean paid: query the order.
+    See https://pay.weixin.qq.com/wiki/doc/api/H5.php?chapter=15_4.
+
+    Args:
+        url: ``h5_url`` (``mweb_url`` in APIv2) as answered; it opens for `H5_URL_LIFETIME`.
+            Nothing of it changes.
+        redirect_url: Absolute http(s) URL, not encoded, of the domain registered for H5 payment.
+
+    Raises:
+        RequestError: One is no such URL, or ``url`` has a ``redirect_url`` already.
+    """
+    query = _absolute("url", word("url", url), {"https"}).query
+    if not query or "#" in url:
+        raise RequestError(
+            "url: is no H5 URL, which has a query and no fragment; give h5_url as it was answered"
+        )
+    if any(name == "redirect_url" for name, _ in parse_qsl(query, keep_blank_values=True)):
+        raise RequestError("url: has a redirect_url already; give h5_url as it was answered")
+    _absolute("redirect_url", redirect_url, {"https", "http"})
+    return f"{url}&{query_string({'redirect_url': redirect_url})}"
+
+
+def _jsapi(appid: str, prepay_id: str, clock: Clock, nonce: Nonce) -> dict[str, str]:
+    # In this order: APIv3 signs the values as they come.
+    return {
+        "appId": word("appid", appid),
+        "timeStamp": now(clock),
+        "nonceStr": word("nonce", nonce()),
+        "package": f"prepay_id={_bare(prepay_id)}",
+    }
+
+
+def _app(appid: str, partnerid: str, prepay_id: str, clock: Clock, nonce: Nonce) -> dict[str, str]:
+    return {
+        "appid": word("appid", appid),
+        "partnerid": word("partnerid", partnerid),
+        "prepayid": _bare(prepay_id),
+        "package": "Sign=WXPay",
+        "noncestr": word("nonce", nonce()),
+        "timestamp": now(clock),
+    }
+
+
+def _bare(prepay_id: str) -> str:
+    if (text := word("prepay_id", prepay_id)).startswith("prepay_id="):
+        raise RequestError(
+            "prepay_id: give what follows prepay_id=; where that belongs in front, it is put there"
+        )
+    return text
+
+
+def _absolute(name: str, url: str, schemes: Collection[str]) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in schemes and parts.hostname and url.isprintable() and " " not in url:
+            return parts
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise RequestError(
+        f"{name}: give an absolute {' or '.join(sorted(schemes))} URL that is not encoded as a whole"
+    )
