@@ -87,10 +87,12 @@ def test_close_runs_the_ends_of_async_generators(background):
 def test_close_names_and_cancels_what_has_had_its_time(background, caplog):
     """Overdue work does not hold up the end, and its outcome is said to be unknown."""
     slow = Promise.start(asyncio.Event().wait, background, name="POST /v3/pay", timeout=0.01)
-    derived = slow.then(print)
+    derived, called = slow.then(print), []
+    caught = slow.otherwise(called.append).otherwise(called.append)
     background.close()
 
-    assert ["<Promise cancelled>"] * 2 == [repr(slow), repr(derived)]
+    assert ["<Promise cancelled>"] * 3 == [repr(slow), repr(derived), repr(caught)]
+    assert [] == called
     assert [logging.WARNING] == [record.levelno for record in caplog.records]
     assert "1 call(s) unanswered: POST /v3/pay" in caplog.text
 
