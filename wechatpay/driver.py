@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay import exchange, options, uri
-from wechatpay.background import Background, running_loop
 from wechatpay.connections import AsyncConnections, Connections
 from wechatpay.errors import ConfigurationError, WeChatPayError
 from wechatpay.exchange import Blocking
 from wechatpay.hosts import OPEN_PLATFORM
 from wechatpay.promise import Promise
+from wechatpay.promise.background import Background, running_loop
+from wechatpay.protocols.v2 import V2
 from wechatpay.protocols.v3 import V3
 from wechatpay.story import tell
 from wechatpay.transports.network import Network
@@ -36,7 +37,11 @@ class Driver:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._protocols = {"v3": V3(settings)} if settings.merchant else {}
+        self._protocols: dict[str, V2 | V3] = {}
+        if settings.merchant:
+            self._protocols["v3"] = V3(settings)
+        if settings.account:
+            self._protocols["v2"] = V2(settings, settings.account)
         for protocol in self._protocols.values():
             for name, middleware in settings.middlewares:
                 protocol.stack.push(middleware, name)
@@ -45,7 +50,7 @@ class Driver:
         self._asynchronous = AsyncConnections(settings, network)
         self._background = Background()
 
-    def select(self, protocol: str = "v3") -> V3:
+    def select(self, protocol: str = "v3") -> V2 | V3:
         """Return a protocol, whose ``stack`` can be edited.
 
         Raises:
@@ -53,11 +58,11 @@ class Driver:
         """
         if protocol in self._protocols:
             return self._protocols[protocol]
-        if protocol == "v3":
+        if protocol in _NEEDS:
             raise ConfigurationError(
-                "APIv3 needs the settings mchid, serial, private_key and certs, which were left out"
+                f"API{protocol} needs the settings {_NEEDS[protocol]}, which were left out"
             )
-        raise ConfigurationError(f"{protocol!r} is no protocol of this version: there is 'v3'")
+        raise ConfigurationError(f"{protocol!r} is no protocol of this version: there are 'v3' and 'v2'")
 
     def request(
         self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
@@ -127,6 +132,9 @@ class Driver:
 
     def __repr__(self) -> str:
         return f"<Driver {', '.join(self._protocols)} at {self._settings.base_uri}>"
+
+
+_NEEDS = {"v3": "mchid, serial, private_key and certs", "v2": "mchid and secret"}
 
 
 def _protocol(path: str) -> str:

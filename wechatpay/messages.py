@@ -106,6 +106,9 @@ class Request:
         content: Body bytes exactly as sent.
         timeout: Seconds to wait for a connection, and then for each read; ``None`` waits for ever.
         route: Path without the base URI's prefix: what protocol rules are looked up by.
+        parameters: APIv2's fields, which the signer puts into the body, or into the query of a GET; a
+            ``nonce_str`` of ``None`` stands for one to be drawn. ``None`` in other protocols.
+        mutual: Whether the merchant certificate goes on the connection: APIv2's ``security``.
         sink: Where a successful answer's body goes instead of memory, or ``None``.
         debug: Whether this call tells its story on stderr.
         seal: Method, target and body as they were signed, and the signed text; ``None`` before the signer.
@@ -117,6 +120,8 @@ class Request:
     content: bytes = b""
     timeout: Timeout = (5.0, 30.0)
     route: str = ""
+    parameters: Mapping[str, Any] | None = None
+    mutual: bool = False
     sink: Sink | None = None
     debug: bool = False
     seal: Seal | None = None
@@ -215,6 +220,19 @@ class Response:
                 f"the body is not JSON ({kind}, {len(self.content)} bytes): read .content or .text",
                 response=self,
             ) from None
+
+    def xml(self) -> dict[str, Any]:
+        """Parse the body as APIv2's XML; see :func:`wechatpay.transformer.to_dict`.
+
+        Raises:
+            DecodeError: The body is not XML.
+        """
+        from wechatpay import transformer  # noqa: PLC0415  APIv3 has no use for a parser of XML
+
+        try:
+            return transformer.to_dict(self.content)
+        except DecodeError as error:
+            raise DecodeError(str(error), response=self) from None
 
     def __repr__(self) -> str:
         suffix = f" {self.request_id}" if self.request_id else ""

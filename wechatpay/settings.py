@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from wechatpay.exchange import Middleware
 
-__all__ = ["Merchant", "Settings", "SettingsDict", "Transport"]
+__all__ = ["Account", "Merchant", "Settings", "SettingsDict", "Transport"]
 
 
 class SettingsDict(TypedDict, total=False):
     """What a Builder takes; any group may stand alone, a group that is begun must be complete.
 
     * v3: ``mchid serial private_key certs``
-    * v2: ``mchid secret merchant``
+    * v2: ``mchid secret``
     * transport: the rest
 
     Attributes:
@@ -34,6 +34,7 @@ class SettingsDict(TypedDict, total=False):
         serial: Serial number of the merchant's API certificate.
         private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key.
         certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
+        secret: The APIv2 key, 32 characters.
         base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
         timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default, ``None`` waits for ever.
         headers: Headers of every request.
@@ -51,6 +52,7 @@ class SettingsDict(TypedDict, total=False):
     serial: str
     private_key: Any
     certs: Mapping[str, Any]
+    secret: str
     base_uri: str
     timeout: float | tuple[float | None, float | None] | None
     headers: Mapping[str, str]
@@ -85,6 +87,14 @@ class Merchant:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """The v2 group: whose fields are digested, and with what."""
+
+    mchid: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Transport:
     """What the two transports need."""
 
@@ -100,6 +110,7 @@ class Settings:
 
     Attributes:
         merchant: The v3 group, or ``None`` when it was left out.
+        account: The v2 group, or ``None`` when it was left out.
         base_uri: Where requests go.
         trust: The hosts that requests may go to.
         timeout: ``(connect, read)`` in seconds.
@@ -111,6 +122,7 @@ class Settings:
     """
 
     merchant: Merchant | None
+    account: Account | None
     base_uri: str
     trust: hosts.Trust
     timeout: Timeout
@@ -133,6 +145,7 @@ class Settings:
             raise ConfigurationError("base_uri: give an https URL as text")
         return cls(
             merchant=_merchant(values),
+            account=_account(values),
             base_uri=base_uri,
             trust=hosts.Trust.configured(base_uri),
             timeout=_checked(options.timeout, values.get("timeout", (5.0, 30.0))),
@@ -181,6 +194,14 @@ def _merchant(values: Mapping[str, Any]) -> Merchant | None:
         private_key=_private_key(values["private_key"]),
         platform=Platform.load(values["certs"], serial),
     )
+
+
+def _account(values: Mapping[str, Any]) -> Account | None:
+    if values.get("secret") is None:
+        return None
+    if values.get("mchid") is None:
+        raise ConfigurationError("mchid: missing; APIv2 needs mchid and secret together")
+    return Account(_word(values, "mchid"), _word(values, "secret"))
 
 
 def _word(values: Mapping[str, Any], name: str) -> str:

@@ -1,0 +1,446 @@
+"""APIv2 requests: what is digested, what is sent, what is refused before it is."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from pathlib import Path
+
+import pytest
+from digests import NONCE, SECRET, answer, digest, received
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from merchants import MCHID
+from wire.gateway import Seen, reply
+
+from wechatpay import Builder, ConfigurationError, RequestError
+from wechatpay.crypto import hashing
+from wechatpay.formatter import ksort, query_string_like
+
+VECTORS = Path(__file__).parent / "vectors"
+ROWS = [
+    row
+    for line in (VECTORS / "wire.jsonl").read_text().splitlines()
+    if (row := json.loads(line))["uri"].startswith("v2/")
+]
+FIELDS = {"mch_id": MCHID, "out_trade_no": "1217752501201407033233368018"}
+
+
+@pytest.fixture
+def instance(build, gateway):
+    """Give a Builder with APIv2's settings alone, calling a gateway that answers a success."""
+    gateway.answer(reply(answer()))
+    return build(serial=None, private_key=None, certs=None, secret=SECRET)
+
+
+@pytest.fixture
+def sent(instance):
+    """Give a function that begins a call and gives the request that would leave, without sending it."""
+
+    def begin(verb, uri, options, root=instance):
+        _, flow = root.getDriver()._begin(verb.upper(), uri, options, {})
+        return next(flow)
+
+    return begin
+
+
+SPELLINGS = {
+    "attribute": lambda root, row: functools.reduce(getattr, row["attr"], root),
+    "chain": lambda root, row: root.chain(row["uri"]),
+    "angles": lambda root, row: root.chain(re.sub(r"\{(\w+)\}", r"<\1>", row["uri"])),
+    "item": lambda root, row: root[row["uri"]],
+}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["uri"] for row in ROWS])
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_recorded_call_is_what_arrives(row, spell, client, gateway, instance):
+    """Target, body and ``sign`` are byte by byte what the PHP SDK sends."""
+    # Answers with the same digest as was asked for; what matters here is what arrives.
+    gateway.answer(reply(answer(row["options"]["xml"].get("sign_type", "MD5"))))
+    client.call(spell(instance, row), row["verb"], row["options"])
+    seen, expected = gateway.seen[0], row["request"]
+
+    assert (expected["method"], expected["target"]) == (seen.method, seen.target)
+    assert expected["body"].encode() == seen.body
+    assert expected["content_type"] == seen.headers["content-type"]
+    assert "authorization" not in seen.headers
+
+
+UNITS = {
+    vector["name"]: vector
+    for vector in json.loads((VECTORS / "units.json").read_bytes())["vectors"]["Request"]
+    if "v2" in vector["uri"].lower()
+}
+
+#: Where ours differs from the PHP SDK on purpose, and why.
+DIFFERENT = {
+    "leading slash v2 is NOT v2": "a leading / is dropped, so this is APIv2",
+    "absolute url with v2": "an absolute URL is sorted by its path, so this is APIv2, which takes no json",
+    "v2 sign_type empty": "an unknown sign_type is an error, not an empty <sign/>",
+    "v2 int mch_id (strict !==)": "merchant ids are compared as text",
+    "v2 xml is a list": "xml is a mapping of fields, and mchid is never empty",
+}
+
+
+@pytest.mark.parametrize("name", UNITS.keys() - DIFFERENT)
+def test_recorded_request_is_ours(name, sent):
+    """URL and body are those of the PHP SDK; what it refuses is refused."""
+    vector = UNITS[name]
+    if "exception" in vector:
+        with pytest.raises(RequestError):
+            sent(vector["verb"], vector["uri"], vector["options"])
+        return
+    request, expected = sent(vector["verb"], vector["uri"], vector["options"]), vector["result"]
+
+    assert (expected["method"], expected["body"].encode()) == (request.method, request.content)
+    # The gateway of these tests stands for the recorded host.
+    assert expected["target"] == request.target
+    for header in ("Accept", "Content-Length"):
+        assert expected["headers"].get(header) == request.headers.get(header)
+
+
+def test_leading_slash_still_means_apiv2(sent):
+    """``/v2/…`` is what ``v2/…`` is: a leading slash is dropped."""
+    vector = UNITS["leading slash v2 is NOT v2"]
+
+    assert "/pay/micropay" == sent("post", vector["uri"], vector["options"]).target
+
+
+@pytest.mark.parametrize("name", ["absolute url with v2", "v2 sign_type empty", "v2 xml is a list"])
+def test_what_php_lets_pass_is_refused(name, sent):
+    """What could only be refused by the server, or mean something else, is refused before it is sent."""
+    vector = UNITS[name]
+    with pytest.raises(RequestError):
+        sent(vector["verb"], vector["uri"], vector["options"])
+
+
+def test_absolute_url_is_sorted_by_its_path(sent):
+    """A payment host in front changes where the call goes, not what it is."""
+    request = sent("post", "https://api.mch.weixin.qq.com/v2/pay/orderquery", {"xml": FIELDS})
+
+    assert "https://api.mch.weixin.qq.com/pay/orderquery" == request.url
+
+
+@pytest.mark.parametrize("mch_id", [int(MCHID), MCHID], ids=["number", "text"])
+@pytest.mark.parametrize("name", ["mch_id", "mchid", "combine_mch_id"])
+def test_merchant_id_is_compared_as_text(name, mch_id, sent):
+    """A number is as good as its text, by each name that the documents use."""
+    request = sent("post", "v2/pay/orderquery", {"xml": {name: mch_id}})
+
+    assert f"<{name}>{MCHID}</{name}>".encode() in request.content
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"mch_id": None},
+        {"mch_id": ""},
+        {"mch_id": "1900000108"},
+        {"mch_id": f" {MCHID}"},
+        {"mch_id": float(MCHID) + 0.5},
+        {"mch_id": [MCHID]},
+        {"mch_id": MCHID, "mchid": "1900000108"},
+        {"sub_mch_id": MCHID},
+    ],
+    ids=repr,
+)
+def test_other_merchants_are_refused_before_sending(fields, client, instance, gateway):
+    """Nothing is signed in a name that is not the configured one."""
+    with pytest.raises(RequestError, match=r"mch_?id"):
+        client.call(instance.v2.pay.orderquery, "post", xml=fields)
+
+    assert [] == gateway.seen
+
+
+@pytest.mark.parametrize("fields", [None, {}, {"sign_type": "HMAC-SHA256"}], ids=repr)
+def test_the_one_endpoint_without_merchant_id_needs_none(fields, sent):
+    """``applyment/micro/signcontract`` carries no merchant id."""
+    request = sent("post", "v2/applyment/micro/signContract", {"xml": fields})
+
+    assert b"mch_id" not in request.content
+    assert b"<sign>" in request.content
+
+
+def test_the_one_endpoint_without_merchant_id_refuses_a_stranger(sent):
+    """What carries a merchant id all the same must carry ours."""
+    with pytest.raises(RequestError, match="1900000108"):
+        sent("post", "v2/applyment/micro/signcontract", {"xml": {"mch_id": "1900000108"}})
+
+
+def test_nonce_is_drawn_for_each_call(client, instance, gateway):
+    """``nonce_str`` is added, fresh each time, and signed."""
+    for _ in range(2):
+        client.call(instance.v2.pay.orderquery, "post", xml=FIELDS)
+    first, second = map(received, gateway.seen)
+
+    assert 32 == len(first["nonce_str"])
+    assert first["nonce_str"] != second["nonce_str"]
+    assert digest(first) == first["sign"]
+    assert {"mch_id": MCHID, "out_trade_no": FIELDS["out_trade_no"]} == FIELDS
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"xml": FIELDS | {"nonce_str": NONCE}}, NONCE),
+        ({"xml": FIELDS | {"nonce_str": NONCE}, "nonceless": True}, NONCE),
+        ({"xml": FIELDS, "nonceless": True}, None),
+        ({"xml": FIELDS | {"nonce_str": None}, "nonceless": True}, None),
+    ],
+    ids=["given", "given-nonceless", "nonceless", "none-nonceless"],
+)
+def test_nonce_may_be_given_or_left_out(options, expected, client, instance, gateway):
+    """A nonce of the caller's is kept, and ``nonceless`` adds none."""
+    client.call(instance.v2.papay.querycontract, "post", options)
+    fields = received(gateway.seen[0])
+
+    assert expected == fields.get("nonce_str")
+    assert digest(fields) == fields["sign"]
+
+
+def test_sign_of_the_callers_is_replaced(client, instance, gateway):
+    """A ``sign`` that ported code computed never leaves: ours covers what is sent."""
+    client.call(instance.v2.pay.orderquery, "post", xml=FIELDS | {"sign": "0" * 32})
+    client.call(instance.v2.pay.orderquery, "get", query=FIELDS | {"sign": "0" * 32})
+
+    for seen in gateway.seen:
+        fields = received(seen)
+        assert digest(fields) == fields["sign"]
+        assert b"00000000000" not in seen.head + seen.body
+
+
+@pytest.mark.parametrize("sign_type", ["md5", "SHA256", "HMAC-SHA512", "", 1, ["MD5"]], ids=repr)
+def test_unknown_sign_type_is_refused(sign_type, sent):
+    """No digest that WeChat Pay would not know is ever sent."""
+    with pytest.raises(RequestError, match="sign_type"):
+        sent("post", "v2/pay/orderquery", {"xml": FIELDS | {"sign_type": sign_type}})
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"json": FIELDS}, "xml"),
+        ({"body": "<xml/>"}, "xml"),
+        ({"xml": "<xml/>"}, "mapping"),
+        ({"xml": [("mch_id", MCHID)]}, "mapping"),
+        ({"xml": FIELDS | {"detail": {"a": 1}}}, "detail"),
+        ({"xml": FIELDS | {"detail": ["a"]}}, "detail"),
+        ({"xml": FIELDS | {"detail": b"a"}}, "detail"),
+        ({"xml": FIELDS | {"detail": float("nan")}}, "detail"),
+        ({"xml": FIELDS | {"detail": "\x00"}}, "detail"),
+        ({"xml": FIELDS | {"detail": "\ud800"}}, "surrogate"),
+        ({"xml": FIELDS | {"no name": "a"}}, "no name"),
+        ({"xml": FIELDS | {1: "a"}}, "1"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_signed_and_sent_is_refused(options, named, client, instance, gateway):
+    """The error names the argument or the field, and nothing is sent."""
+    with pytest.raises(RequestError, match=named):
+        client.call(instance.v2.pay.orderquery, "post", options)
+
+    assert [] == gateway.seen
+
+
+@pytest.mark.parametrize("uri", ["v2", "v2/", "V2", "https://api.mch.weixin.qq.com/v2"])
+def test_the_prefix_alone_is_no_path(uri, sent):
+    """``v2`` names the protocol; something must follow."""
+    with pytest.raises(RequestError, match="v2"):
+        sent("post", uri, {"xml": FIELDS})
+
+
+@pytest.mark.parametrize("options", [{"query": FIELDS}, {"xml": FIELDS}], ids=["query", "xml"])
+def test_get_carries_the_signed_fields_in_its_query(options, client, instance, gateway):
+    """A GET has no body and no ``Content-Type``; its query is what is digested."""
+    client.call(instance.v2.papay.h5entrustweb, "get", options)
+    seen = gateway.seen[0]
+    fields = received(seen)
+
+    assert "/papay/h5entrustweb" == seen.target.partition("?")[0]
+    assert FIELDS.items() <= fields.items()
+    assert digest(fields) == fields["sign"]
+    assert b"" == seen.body
+    assert "content-type" not in seen.headers
+
+
+def test_get_gathers_what_template_query_and_xml_say(sent):
+    """What the URI, ``query`` and ``xml`` bring together is signed together."""
+    options = {"b": "2 +", "query": {"c": True, "d": False, "e": None}, "xml": {"mch_id": MCHID}}
+    request = sent("get", "v2/appauth/x?a=1{&b}", options)
+    fields = received(Seen(b"GET %b HTTP/1.1" % request.target.encode(), request.content, 1))
+
+    assert ["a", "b", "c", "d", "mch_id", "nonce_str", "sign"] == list(fields)
+    assert ["1", "2 +", "1", "0", MCHID] == list(fields.values())[:5]
+    assert digest(fields) == fields["sign"]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"query": "mch_id=1&mch_id=2"}, "twice"),
+        ({"query": {"mch_id": MCHID, "a": [1, 2]}}, "twice"),
+        ({"query": {"mch_id": MCHID}, "xml": {"mch_id": MCHID}}, "twice"),
+        ({"query": f"mch_id={MCHID}&a=%FF"}, "UTF-8"),
+    ],
+    ids=["string", "list", "both", "bytes"],
+)
+def test_ambiguous_queries_of_a_get_are_refused(options, why, sent):
+    """What two readers could digest differently is not signed."""
+    with pytest.raises(RequestError, match=why):
+        sent("get", "v2/papay/h5entrustweb", options)
+
+
+def test_retried_call_has_a_nonce_of_its_own(client, instance, gateway):
+    """A middleware outside the signer sends again with a fresh nonce and a fresh ``sign``."""
+
+    def twice(request, proceed):
+        yield from proceed(request)
+        return (yield from proceed(request))
+
+    instance.getDriver().select("v2").stack.push(twice)
+    client.call(instance.v2.pay.orderquery, "post", xml=FIELDS)
+    client.call(instance.v2.pay.orderquery, "get", xml=FIELDS)
+    fields = [received(seen) for seen in gateway.seen]
+
+    assert 4 == len({one["nonce_str"] for one in fields})
+    assert all(digest(one) == one["sign"] for one in fields)
+
+
+def test_middleware_may_change_the_fields_before_they_are_signed(client, instance, gateway):
+    """``request.parameters`` is what the signer will digest: one place to add what all calls carry."""
+
+    def name_the_merchant(request, proceed):
+        return (yield from proceed(request.with_(parameters={"mch_id": MCHID, **request.parameters})))
+
+    instance.getDriver().select("v2").stack.push(name_the_merchant)
+    client.call(instance.v2.pay.orderquery, "post", xml={"out_trade_no": "1"})
+    fields = received(gateway.seen[0])
+
+    assert (MCHID, digest(fields)) == (fields["mch_id"], fields["sign"])
+
+
+def test_stack_has_the_names_of_apiv3(instance):
+    """Middlewares are placed by the same names in both protocols."""
+    assert ["signer", "verifier"] == list(instance.getDriver().select("v2").stack)
+
+
+def test_what_was_signed_cannot_be_changed(client, instance, gateway):
+    """A middleware inside the signer that changes the body is refused before sending."""
+
+    def change(request, proceed):
+        return (yield from proceed(request.with_(content=request.content.replace(b"1217", b"1218"))))
+
+    instance.getDriver().select("v2").stack.after("signer", change)
+    with pytest.raises(RequestError, match="signed"):
+        client.call(instance.v2.pay.orderquery, "post", xml=FIELDS)
+
+    assert [] == gateway.seen
+
+
+def test_signer_can_be_taken_out(client, instance, gateway):
+    """Without a signer the fields leave as they were given, for who signs by other means."""
+    stack = instance.getDriver().select("v2").stack
+    stack.remove("signer")
+    client.call(instance.v2.pay.orderquery, "post", xml=FIELDS | {"sign": "MINE"}, nonceless=True)
+
+    assert FIELDS | {"sign": "MINE"} == received(gateway.seen[0])
+
+
+def test_wecom_digest_travels_beside_ours(client, instance, gateway):
+    """``workwx_sign``, under the agent's secret, is a field as any other, covered by ``sign``."""
+    fields = FIELDS | {"nonce_str": NONCE, "workwx_sign": ""}
+    covered = ksort({name: fields[name] for name in ("mch_id", "nonce_str")})
+    fields["workwx_sign"] = hashing.md5(query_string_like(covered), "agent0secret", "1000001").upper()
+    client.call(instance.v2.mmpaymkttransfers.sendworkwxredpack, "post", xml=fields)
+    arrived = received(gateway.seen[0])
+
+    assert fields["workwx_sign"] == arrived["workwx_sign"]
+    assert digest(arrived) == arrived["sign"]
+
+
+def test_base_uri_prefix_stays_out_of_the_rules(build, gateway, client):
+    """A prefix of the base URI is sent, and unsigned endpoints are recognised behind it."""
+    gateway.answer(reply(b"\xef\xbb\xbfcsv"))
+    instance = build(base_uri=f"{gateway.url}prefix/", secret=SECRET)
+    response = client.call(instance.v2.pay.downloadbill, "post", xml=FIELDS)
+
+    assert "/prefix/pay/downloadbill" == gateway.seen[0].target
+    assert b"\xef\xbb\xbfcsv" == response.content
+
+
+@pytest.mark.parametrize("host", ["https://fraud.mch.weixin.qq.com/", "https://payapp.weixin.qq.com/"])
+def test_documented_hosts_may_be_named_per_call(host, sent):
+    """The endpoints that live elsewhere are called with ``base_uri``."""
+    request = sent("post", "v2/face/get_wxpayface_authinfo", {"xml": FIELDS, "base_uri": host})
+
+    assert f"{host}face/get_wxpayface_authinfo" == request.url
+
+
+VALUES = st.text(
+    st.characters(exclude_categories=["Cs"], min_codepoint=32, exclude_characters="\ufffe\uffff")
+)
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True).filter(lambda name: name != "sign_type")
+
+
+@settings(max_examples=150, deadline=None)
+@given(fields=st.dictionaries(NAMES, VALUES, max_size=8), verb=st.sampled_from(["GET", "POST"]))
+def test_any_text_is_signed_as_it_is_sent(fields, verb):
+    """Whatever the fields hold, what a server reads is what was digested."""
+    root = Builder(mchid=MCHID, secret=SECRET)
+    fields = fields | {"mch_id": MCHID, "mchid": MCHID, "combine_mch_id": MCHID}
+    request = next(root.getDriver()._begin(verb, "v2/pay/x", {"xml": fields}, {})[1])
+    head = f"{verb} {request.target} HTTP/1.1".encode()
+    arrived = received(Seen(head, request.content, 1))
+
+    assert digest(arrived) == arrived["sign"]
+    assert {k: v for k, v in fields.items() if k not in ("sign", "nonce_str")}.items() <= arrived.items()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"secret": SECRET}, "mchid"),
+        ({"mchid": MCHID, "secret": ""}, "secret"),
+        ({"mchid": MCHID, "secret": f"{SECRET}\n"}, "secret"),
+        ({"mchid": MCHID, "secret": SECRET.encode()}, "secret"),
+        ({"mchid": 1900000109, "secret": SECRET}, "mchid"),
+    ],
+    ids=["no-mchid", "empty", "line-break", "bytes", "number"],
+)
+def test_settings_that_cannot_sign_are_refused(given, named):
+    """The error names the setting, and never shows the secret."""
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        Builder(**given)
+
+    assert SECRET not in str(caught.value)
+
+
+def test_calls_need_the_settings_of_their_protocol(client, build, gateway):
+    """A group that was left out is an error that says what it needs, at the call."""
+    with pytest.raises(ConfigurationError, match="mchid and secret"):
+        client.call(build().v2.pay.orderquery, "post", xml=FIELDS)
+    alone = build(serial=None, private_key=None, certs=None, secret=SECRET)
+    with pytest.raises(ConfigurationError, match="private_key"):
+        client.call(alone.v3.certificates, "get")
+
+    assert [] == gateway.seen
+
+
+def test_php_dummies_are_told_to_leave(client):
+    """Ported APIv2 code passes dummies for APIv3: the error says to leave them out."""
+    with pytest.raises(ConfigurationError, match="leave serial, private_key and certs out"):
+        Builder.factory(
+            {"mchid": MCHID, "serial": "nop", "privateKey": "any", "certs": {"any": None}, "secret": SECRET}
+        )
+
+
+def test_nothing_shows_the_secret(sent, instance):
+    """Neither the settings nor a request shows what it was signed with."""
+    request = sent("post", "v2/pay/orderquery", {"xml": FIELDS})
+
+    for thing in (instance.getDriver()._settings, instance.getDriver(), request, request.seal):
+        assert SECRET not in repr(thing)
+    assert SECRET.encode() not in request.seal.text

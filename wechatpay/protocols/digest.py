@@ -1,0 +1,188 @@
+"""APIv2 digests: the two middlewares that sign requests and verify answers.
+
+https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=4_3
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from wechatpay import formatter, transformer, uri
+from wechatpay.crypto import hashing
+from wechatpay.errors import APIError, RequestError, SignatureError, VerificationError
+from wechatpay.messages import Seal
+from wechatpay.protocols import answers, rules
+from wechatpay.story import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wechatpay.exchange import Flow, Handler
+    from wechatpay.messages import Request, Response
+    from wechatpay.settings import Account
+
+__all__ = ["Signer", "Verifier", "parsed", "rendered"]
+
+#: What the merchant id is called, here and there.
+_MERCHANT = ("mch_id", "mchid", "combine_mch_id")
+
+#: Hexadecimal digits of an HMAC-SHA256.
+_LONG = 64
+
+
+class Signer:
+    """Signs requests; a middleware."""
+
+    def __init__(self, account: Account, nonce: Callable[[], str]) -> None:
+        self._account = account
+        self._nonce = nonce
+
+    def __call__(self, request: Request, proceed: Handler) -> Flow:
+        """Draw the nonce, digest the fields, and put them where they are sent.
+
+        Raises:
+            RequestError: A field names another merchant, or has no text; or ``sign_type`` is unknown.
+        """
+        given = _given(request)
+        _check_merchant(request, given, self._account.mchid)
+        algorithm = _algorithm(given)
+        if "nonce_str" in given and given["nonce_str"] in (None, ""):
+            given["nonce_str"] = self._nonce()
+        text = _digested(given)
+        sign = hashing.sign(algorithm, text, self._account.secret)
+        tell(request, "signed %s fields as merchant %s, %s", len(given), self._account.mchid, algorithm)
+        sealed = rendered(request.with_(parameters={**given, "sign": sign}))
+        seal = Seal(sealed.method, sealed.target, sealed.content, text)
+        return (yield from proceed(sealed.with_(seal=seal)))
+
+
+def _given(request: Request) -> dict[str, Any]:
+    """Copy the fields, as they will be sent, without ``sign``: a caller's own is never sent."""
+    fields = request.parameters or {}
+    if request.method == "GET":
+        fresh = {name: None for name, value in fields.items() if name == "nonce_str" and value is None}
+        fields = {**parsed(uri.query(fields)), **fresh}
+    return {name: value for name, value in fields.items() if name != "sign"}
+
+
+def _digested(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return formatter.query_string_like(formatter.ksort(fields)).encode()
+    except UnicodeEncodeError:
+        raise RequestError("xml: holds a lone surrogate, which is no text that UTF-8 can carry") from None
+
+
+def parsed(query: str) -> dict[str, str]:
+    """Read a query's fields, to be digested.
+
+    Raises:
+        RequestError: A name comes twice, or a part is not UTF-8.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise RequestError("query: holds bytes that are not UTF-8, which APIv2 cannot sign") from None
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise RequestError("query: a name comes twice, which APIv2 cannot sign; give it once")
+    return fields
+
+
+def rendered(request: Request) -> Request:
+    """Put the fields where they are sent: into the query of a GET, else into the body, as XML.
+
+    Raises:
+        RequestError: A field cannot be written; the message names it.
+    """
+    fields = request.parameters or {}
+    if request.method == "GET":
+        return request.with_(url=f"{request.url.partition('?')[0]}?{uri.query(fields)}")
+    content = transformer.to_xml(fields).encode()
+    return request.with_(content=content, headers={"Content-Length": str(len(content))})
+
+
+def _check_merchant(request: Request, fields: Mapping[str, Any], mchid: str) -> None:
+    """Hold back what would be signed in another merchant's name."""
+    named = {
+        name: formatter.text(value, name) for name in _MERCHANT if (value := fields.get(name)) is not None
+    }
+    if not any(named.values()) and not rules.names_no_merchant(request.route):
+        raise RequestError(
+            f"mch_id: missing; name the merchant {mchid}, as {', '.join(_MERCHANT)}", request=request
+        )
+    for name, value in named.items():
+        if value != mchid:
+            raise RequestError(f"{name}: {value!r} is not the configured mchid {mchid!r}", request=request)
+
+
+def _algorithm(fields: Mapping[str, Any]) -> str:
+    algorithm = fields.get("sign_type")
+    if algorithm is None:
+        return hashing.ALGO_MD5
+    if isinstance(algorithm, str) and algorithm in hashing.ALGORITHMS:
+        return algorithm
+    raise RequestError(f"sign_type: {algorithm!r} is unknown; it is {' or '.join(hashing.ALGORITHMS)}")
+
+
+class Verifier:
+    """Verifies answers; a middleware."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def __call__(self, request: Request, proceed: Handler) -> Flow:
+        """Let only answers pass that are WeChat Pay's; mark errors that are.
+
+        Raises:
+            VerificationError: The answer is not provably WeChat Pay's.
+        """
+        try:
+            response = yield from proceed(request)
+        except APIError as error:
+            error.verified = error.response is not None and self._is_genuine(request, error.response)
+            raise
+        found = answers.fields(request, response) or {}
+        if found.get("sign") or not _may_lack_sign(request):
+            self._check(request, response, found)
+        else:
+            tell(request, "answers here may come without sign, as this one does")
+        return response
+
+    def _check(self, request: Request, response: Response, found: Mapping[str, Any]) -> None:
+        """Prove that an answer comes from someone who knows the secret."""
+        sign = found.get("sign")
+        if not isinstance(sign, str) or not sign:
+            raise _refused(request, response, "the answer carries no sign, so its outcome is unknown")
+        asked = _algorithm(request.parameters or {})
+        algorithm = hashing.ALGO_HMAC_SHA256 if len(sign) == _LONG else hashing.ALGO_MD5
+        # Who asked for HMAC does not believe MD5; who asked for MD5 may well get the stronger one.
+        if algorithm == hashing.ALGO_MD5 != asked:
+            raise _refused(
+                request, response, f"the answer is signed with {algorithm}, the request with {asked}"
+            )
+        if not self._belongs(found, sign, algorithm):
+            raise _refused(request, response, "sign does not belong to this answer")
+        tell(request, "verified, %s", algorithm)
+
+    def _belongs(self, found: Mapping[str, Any], sign: str, algorithm: str) -> bool:
+        try:
+            text = formatter.query_string_like(formatter.ksort(found))
+        except RequestError:
+            return False
+        return hashing.equals(hashing.sign(algorithm, text, self._account.secret), sign)
+
+    def _is_genuine(self, request: Request, response: Response) -> bool:
+        try:
+            self._check(request, response, answers.fields(request, response) or {})
+        except VerificationError:
+            return False
+        return True
+
+
+def _may_lack_sign(request: Request) -> bool:
+    return rules.is_unsigned_v2(request.route) or rules.answers_in_json(request.route)
+
+
+def _refused(request: Request, response: Response, why: str) -> SignatureError:
+    return SignatureError(f"{request.method} {request.path}: {why}", request=request, response=response)
