@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
-from wechatpay.background import Background, here, running_loop
 from wechatpay.errors import NoAnswerError
-from wechatpay.outcome import rejected
-from wechatpay.work import Work
+from wechatpay.promise.background import Background, here, running_loop
+from wechatpay.promise.outcome import rejected
+from wechatpay.promise.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable

@@ -11,9 +11,9 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from wechatpay.background import Background
 from wechatpay.errors import NoAnswerError, ReadTimeoutError
 from wechatpay.promise import Promise
+from wechatpay.promise.background import Background
 
 CURRENCY = contextvars.ContextVar("currency", default="none")
 

@@ -12,9 +12,9 @@ import time
 import pytest
 import scripts
 
-from wechatpay.background import Background, running_loop
 from wechatpay.errors import RequestError
 from wechatpay.promise import Promise
+from wechatpay.promise.background import Background, running_loop
 
 
 @pytest.fixture

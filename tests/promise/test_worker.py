@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from wechatpay.executor import Executor
-from wechatpay.worker import Worker
+from wechatpay.promise.executor import Executor
+from wechatpay.promise.worker import Worker
 
 
 @pytest.fixture

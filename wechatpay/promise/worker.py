@@ -13,11 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wechatpay.background import OwnThread
-from wechatpay.executor import Executor
+from wechatpay.promise.background import OwnThread
+from wechatpay.promise.executor import Executor
 
 if TYPE_CHECKING:
-    from wechatpay.background import Launch
+    from wechatpay.promise.background import Launch
 
 __all__ = ["Worker"]
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from wechatpay.errors import NoAnswerError
-from wechatpay.outcome import Outcome, fulfilled, rejected
+from wechatpay.promise.outcome import Outcome, fulfilled, rejected
 
 
 def test_outcome_is_settled_once():

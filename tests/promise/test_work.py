@@ -14,8 +14,8 @@ from contextlib import suppress
 
 import pytest
 
-from wechatpay.background import Background
 from wechatpay.promise import Promise
+from wechatpay.promise.background import Background
 
 
 @pytest.fixture

@@ -7,17 +7,17 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.background import here, running_loop
 from wechatpay.errors import NoAnswerError, ReadTimeoutError, RequestError
-from wechatpay.outcome import Outcome, cancelled, fulfilled, rejected
+from wechatpay.promise.background import here, running_loop
+from wechatpay.promise.outcome import Outcome, cancelled, fulfilled, rejected
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, Task
     from collections.abc import Callable, Generator, Iterator
     from contextvars import Context
 
-    from wechatpay.background import Background, Home
-    from wechatpay.outcome import Settlement
+    from wechatpay.promise.background import Background, Home
+    from wechatpay.promise.outcome import Settlement
 
     Callback = Callable[[Any], Any] | None
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
     from collections.abc import Callable
 
-    from wechatpay.worker import Worker
+    from wechatpay.promise.worker import Worker
 
     Launch = Callable[[AbstractEventLoop], Task[Any] | None]
 
@@ -126,7 +126,7 @@ class Background:
         with self._locks.setdefault(pid, threading.RLock()):
             worker = self._workers.get(pid)
             if worker is None or not worker.submit(launch, name, timeout):
-                from wechatpay.worker import Worker  # noqa: PLC0415 - it loads asyncio
+                from wechatpay.promise.worker import Worker  # noqa: PLC0415 - it loads asyncio
 
                 worker = self._workers[pid] = Worker()
                 worker.submit(launch, name, timeout)
