@@ -11,10 +11,10 @@ from wechatpay.process import PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import ThreadPoolExecutor
 
     from wechatpay.hosts import Trust
     from wechatpay.messages import Request, Response
+    from wechatpay.promise.executor import Executor
     from wechatpay.settings import Settings
     from wechatpay.transports.asynchronous import AsyncTransport
     from wechatpay.transports.blocking import BlockingTransport
@@ -64,10 +64,10 @@ class AsyncConnections:
 
             return AsyncTransport(network)
 
-        def open_executor() -> ThreadPoolExecutor:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  few flows need one
+        def open_executor() -> Executor:
+            from wechatpay.promise.executor import Executor  # noqa: PLC0415  few flows need one
 
-            return ThreadPoolExecutor(network.pool_size, "wechatpay")
+            return Executor(network.pool_size, "wechatpay")
 
         self._trust = settings.trust
         self._transport = PerProcess(open_transport)

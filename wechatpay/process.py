@@ -19,7 +19,8 @@ class PerProcess(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._lock = threading.Lock()
+        # One for each process: a lock that another thread held at the fork stays locked in the child.
+        self._locks: dict[int, threading.Lock] = {}
         self._owned: tuple[int, T] | None = None
 
     def get(self) -> T:
@@ -36,13 +37,16 @@ class PerProcess(Generic[T]):
 
     def take(self) -> T | None:
         """Return this process's thing, if there is one, and forget it."""
-        with self._lock:
+        with self._lock():
             thing, self._owned = self.peek(), None
         return thing
 
     def _renew(self) -> T:
-        with self._lock:
+        with self._lock():
             owned = self._owned
             if owned is None or owned[0] != os.getpid():
                 owned = self._owned = (os.getpid(), self._make())
             return owned[1]
+
+    def _lock(self) -> threading.Lock:
+        return self._locks.setdefault(os.getpid(), threading.Lock())

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["tell"]
 
 _log = logging.getLogger("wechatpay")
-_log.addHandler(logging.NullHandler())
 
 
 def tell(request: Request, text: str, *values: object) -> None:
