@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING
 
 from wechatpay import formatter
 from wechatpay.crypto import rsa
-from wechatpay.errors import (
-    APIError,
-    ClockSkewError,
-    IncompleteHeadersError,
-    SignatureError,
-    UnknownSerialError,
-    VerificationError,
-)
+from wechatpay.errors import APIError, VerificationError
 from wechatpay.messages import Seal
 from wechatpay.protocols import rules
+from wechatpay.protocols.proof import ANSWER, HEADERS, Proof
 from wechatpay.story import tell
 
 if TYPE_CHECKING:
@@ -36,17 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Signer", "StreamTally", "Verifier"]
 
-#: Seconds that the clocks may differ.
-TOLERANCE = 300
-
-#: What WeChat Pay signs with to see whether signatures are checked.
-PROBE = "WECHATPAY/SIGNTEST/"
-
-_HEADERS = ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Serial", "Wechatpay-Signature")
 _STATEMENT_SHA1 = "Wechatpay-Statement-Sha1"
-
-#: Of a timestamp, at most: those of a 64-bit number.
-_DIGITS = 20
 
 #: Bytes unpacked at a time, so that a small file cannot fill the memory.
 _PIECE = 1 << 20
@@ -111,49 +95,16 @@ class Verifier:
             UnknownSerialError: It names a key that we do not have.
             SignatureError: The signature does not belong to this body.
         """
-        timestamp, _, serial, signature = self._fields(request, response)
-        if abs(skew := int(self._clock()) - int(timestamp)) > TOLERANCE:
-            raise ClockSkewError(
-                f"the answer was signed {skew} s from our clock, {TOLERANCE} s are allowed: is the clock right?",
-                skew=skew,
-                request=request,
-                response=response,
-            )
-        if (key := self._platform.get(serial)) is None:
-            raise UnknownSerialError(
-                f"the answer names the key {serial!r}, but certs holds {', '.join(self._platform.serials)}: "
-                "add WeChat Pay's public key or certificate of that serial",
-                serial=serial,
-                request=request,
-                response=response,
-            )
-        if signature.startswith(PROBE):
-            raise SignatureError(
-                "a probe: a wrong signature, sent on purpose", request=request, response=response
-            )
-        if not self._belongs(request, response, key.public_key):
-            raise SignatureError(
-                f"the signature does not belong to this answer (key {serial!r})",
-                request=request,
-                response=response,
-            )
-        tell(request, "verified with key %s", serial)
-
-    @staticmethod
-    def _fields(request: Request, response: Response) -> tuple[str, ...]:
-        values = tuple(response.headers.get(name, "") for name in _HEADERS)
-        if missing := [name for name, value in zip(_HEADERS, values, strict=True) if not value]:
-            raise IncompleteHeadersError(
-                f"the answer lacks {', '.join(missing)}: "
-                "it did not come from WeChat Pay, or a proxy took them away",
-                request=request,
-                response=response,
-            )
-        if not values[0].isdigit() or len(values[0]) > _DIGITS or not "".join(values).isascii():
-            raise IncompleteHeadersError(
-                "the answer's signature headers are malformed", request=request, response=response
-            )
-        return values
+        try:
+            proof = Proof.read(response.headers, self._clock(), ANSWER)
+            if (key := self._platform.get(proof.serial)) is None:
+                raise proof.unknown(self._platform.serials)
+            if not self._belongs(proof, request, response, key.public_key):
+                raise proof.forged()
+        except VerificationError as error:
+            error.request, error.response = request, response
+            raise
+        tell(request, "verified with key %s", proof.serial)
 
     def _is_genuine(self, request: Request, response: Response) -> bool:
         try:
@@ -163,18 +114,17 @@ class Verifier:
         return True
 
     @staticmethod
-    def _belongs(request: Request, response: Response, key: RSAPublicKey) -> bool:
-        timestamp, nonce, _, signature = (response.headers[name] for name in _HEADERS)
+    def _belongs(proof: Proof, request: Request, response: Response, key: RSAPublicKey) -> bool:
         tally = request.sink.tally if request.sink else None
         claimed = response.headers.get(_STATEMENT_SHA1)
         if claimed and rules.is_digest_signed(request.route):
-            text = formatter.response(timestamp, nonce, f'{{"sha1":"{claimed}"}}'.encode())
+            text = proof.text(f'{{"sha1":"{claimed}"}}'.encode())
             return _is_sha1_of(claimed, tally or StreamTally.of(response)) and rsa.verify(
-                text, signature, key
+                text, proof.signature, key
             )
         if isinstance(tally, StreamTally):
-            return rsa.verify_digest(tally.signed(), signature, key)
-        return rsa.verify(formatter.response(timestamp, nonce, response.content), signature, key)
+            return rsa.verify_digest(tally.signed(), proof.signature, key)
+        return rsa.verify(proof.text(response.content), proof.signature, key)
 
 
 def _is_sha1_of(claimed: str, tally: object) -> bool:
@@ -187,7 +137,7 @@ class StreamTally:
     """Hashes an answer on its way to a sink: the signed text, and a statement's own SHA-1."""
 
     def __init__(self, headers: Headers) -> None:
-        head = "".join(f"{headers.get(name, '')}\n" for name in _HEADERS[:2])
+        head = "".join(f"{headers.get(name, '')}\n" for name in HEADERS[:2])
         self._signed = hashlib.sha256(head.encode("utf-8", "replace"))
         self._sha1 = hashlib.sha1(usedforsecurity=False)
         self._plain = GunzipSha1()
