@@ -62,7 +62,7 @@ class AsyncConnections:
         def open_transport() -> AsyncTransport:
             from wechatpay.transports.asynchronous import AsyncTransport  # noqa: PLC0415  `aiohttp` is heavy
 
-            return AsyncTransport(network)
+            return AsyncTransport(network, self.call)
 
         def open_executor() -> Executor:
             from wechatpay.promise.executor import Executor  # noqa: PLC0415  few flows need one

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay import exchange, options, uri
 from wechatpay.connections import AsyncConnections, Connections
-from wechatpay.errors import ConfigurationError, WeChatPayError
+from wechatpay.errors import ConfigurationError, RequestError, WeChatPayError
 from wechatpay.exchange import Blocking
 from wechatpay.hosts import OPEN_PLATFORM
+from wechatpay.media import Media
 from wechatpay.promise import Promise
 from wechatpay.promise.background import Background, running_loop
 from wechatpay.protocols.v2 import V2
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from wechatpay.exchange import Flow
+    from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Request, Response
     from wechatpay.settings import Settings
     from wechatpay.sink import Sink
@@ -99,7 +100,8 @@ class Driver:
         path = uri.path(template, call.variables)
         protocol = self.select(_protocol(path))
         request = protocol.request(call, path)
-        flow = protocol.stack.handler()(request)
+        handler, media = protocol.stack.handler(), call.options.get("media")
+        flow = handler(request) if media is None else _uploaded(protocol, _checked(media), request, handler)
         return request, _delivered(request.sink, flow) if request.sink else flow
 
     def close(self) -> None:
@@ -144,6 +146,24 @@ def _protocol(path: str) -> str:
     if origin.lower() == f"https://{OPEN_PLATFORM}" or first in ("wxa", "cgi-bin", "sns"):
         return "mp"
     return "v2" if first.lower() == "v2" else "v3"
+
+
+def _checked(media: Any) -> Media:
+    if isinstance(media, Media):
+        return media
+    raise RequestError(
+        f"media: give a wechatpay.media.Media, such as Media(path), not {type(media).__name__}"
+    )
+
+
+def _uploaded(protocol: V2 | V3, media: Media, request: Request, handler: Handler) -> Flow:
+    """Hash the file, off the event loop, before the stack runs: what is signed is known only then."""
+    try:
+        file = yield Blocking(media.hashed, *protocol.filed)
+        return (yield from handler(protocol.attach(request, media, file)))
+    except RequestError as error:
+        error.request = error.request or request
+        raise
 
 
 def _delivered(sink: Sink, flow: Flow) -> Flow:

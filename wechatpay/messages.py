@@ -18,6 +18,7 @@ from wechatpay.errors import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from wechatpay.multipart import Upload
     from wechatpay.sink import Sink
 
 __all__ = ["Call", "Headers", "Request", "Response"]
@@ -104,6 +105,7 @@ class Request:
         url: Absolute URL, percent-encoded; transports must send it untouched.
         headers: Headers as sent, but for ``Host``, which follows from ``url``.
         content: Body bytes exactly as sent.
+        upload: A body that is read as it is sent, in place of ``content``; or ``None``.
         timeout: Seconds to wait for a connection, and then for each read; ``None`` waits for ever.
         route: Path without the base URI's prefix: what protocol rules are looked up by.
         parameters: APIv2's fields, which the signer puts into the body, or into the query of a GET; a
@@ -118,6 +120,7 @@ class Request:
     url: str
     headers: Headers = field(default_factory=Headers)
     content: bytes = b""
+    upload: Upload | None = None
     timeout: Timeout = (5.0, 30.0)
     route: str = ""
     parameters: Mapping[str, Any] | None = None
@@ -130,6 +133,11 @@ class Request:
     def target(self) -> str:
         """Path and query, as they stand in the request line and in the signed text."""
         return self.url[self.url.index("/", self.url.index("//") + 2) :]
+
+    @property
+    def signable(self) -> bytes:
+        """What APIv3 signs as the body: of an upload, the JSON of its part ``meta``."""
+        return self.content if self.upload is None else self.upload.signable
 
     @property
     def path(self) -> str:
@@ -158,18 +166,21 @@ class Seal:
         target: Path and query.
         content: Body bytes.
         text: The signed text.
+        upload: The upload in place of body bytes, or ``None``.
     """
 
     method: str
     target: str
     content: bytes
     text: bytes
+    upload: Upload | None = None
 
     def matches(self, request: Request) -> bool:
         """Tell whether ``request`` is still what was signed."""
         return (
             request.method == self.method
             and request.content == self.content
+            and request.upload is self.upload
             and request.target == self.target
         )
 

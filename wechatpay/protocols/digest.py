@@ -12,6 +12,7 @@ from wechatpay import formatter, transformer, uri
 from wechatpay.crypto import hashing
 from wechatpay.errors import APIError, RequestError, SignatureError, VerificationError
 from wechatpay.messages import Seal
+from wechatpay.multipart import Part
 from wechatpay.protocols import answers, rules
 from wechatpay.story import tell
 
@@ -53,7 +54,7 @@ class Signer:
         sign = hashing.sign(algorithm, text, self._account.secret)
         tell(request, "signed %s fields as merchant %s, %s", len(given), self._account.mchid, algorithm)
         sealed = rendered(request.with_(parameters={**given, "sign": sign}))
-        seal = Seal(sealed.method, sealed.target, sealed.content, text)
+        seal = Seal(sealed.method, sealed.target, sealed.content, text, sealed.upload)
         return (yield from proceed(sealed.with_(seal=seal)))
 
 
@@ -90,12 +91,16 @@ def parsed(query: str) -> dict[str, str]:
 
 
 def rendered(request: Request) -> Request:
-    """Put the fields where they are sent: into the query of a GET, else into the body, as XML.
+    """Put the fields where they are sent: in front of a file, into the query of a GET, else into XML.
 
     Raises:
         RequestError: A field cannot be written; the message names it.
     """
     fields = request.parameters or {}
+    if request.upload is not None:
+        parts = [Part(name, formatter.text(value, name)) for name, value in fields.items()]
+        upload = request.upload.with_parts(*parts)
+        return request.with_(upload=upload, headers={"Content-Length": str(len(upload))})
     if request.method == "GET":
         return request.with_(url=f"{request.url.partition('?')[0]}?{uri.query(fields)}")
     content = transformer.to_xml(fields).encode()

@@ -48,7 +48,7 @@ class Signer:
         """Add ``Authorization``, over the method, the target and the body as they will be sent."""
         merchant = self._merchant
         timestamp, nonce, target = str(int(self._clock())), self._nonce(), request.target
-        text = formatter.request(request.method, target, timestamp, nonce, request.content)
+        text = formatter.request(request.method, target, timestamp, nonce, request.signable)
         signature = rsa.sign(text, merchant.private_key)
         tell(request, "signed %s bytes as merchant %s, serial %s", len(text), merchant.mchid, merchant.serial)
         authorization = formatter.authorization(merchant.mchid, nonce, signature, timestamp, merchant.serial)
@@ -56,7 +56,7 @@ class Signer:
             yield from proceed(
                 request.with_(
                     headers={"Authorization": authorization},
-                    seal=Seal(request.method, target, request.content, text),
+                    seal=Seal(request.method, target, request.content, text, request.upload),
                 )
             )
         )

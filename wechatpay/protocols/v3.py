@@ -11,6 +11,7 @@ from wechatpay import jsontext
 from wechatpay.errors import ConfigurationError, RequestError
 from wechatpay.exchange import Stack
 from wechatpay.messages import Headers
+from wechatpay.multipart import Part
 from wechatpay.protocols import rules
 from wechatpay.protocols.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.protocols.failure import failure
@@ -19,7 +20,9 @@ from wechatpay.sink import Sink
 
 if TYPE_CHECKING:
     from wechatpay.exchange import Flow
+    from wechatpay.media import Media
     from wechatpay.messages import Call, Request
+    from wechatpay.multipart import File
     from wechatpay.settings import Settings
 
 __all__ = ["V3"]
@@ -38,7 +41,10 @@ class V3:
 
     Attributes:
         stack: The middlewares, outermost first: ``signer``, ``verifier``.
+        filed: The digest of uploaded files, and the name of their part.
     """
+
+    filed = ("sha256", "file")
 
     def __init__(self, settings: Settings) -> None:
         if settings.merchant is None:
@@ -89,6 +95,17 @@ class V3:
             sink = Sink(destination, direct=rules.is_unsigned(request.route), tally=StreamTally)
             return request.with_(sink=sink)
         return request
+
+    @staticmethod
+    def attach(request: Request, media: Media, file: File) -> Request:
+        """Give ``request`` a hashed file, behind the JSON that describes it.
+
+        Raises:
+            RequestError: The description has no JSON.
+        """
+        upload = media.upload(file, Part("meta", media.described(file), "application/json"))
+        headers = {"Content-Type": upload.content_type, "Content-Length": str(len(upload))}
+        return request.with_(upload=upload, headers=headers)
 
     @staticmethod
     def _exchange(request: Request) -> Flow:

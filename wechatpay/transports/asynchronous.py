@@ -15,10 +15,14 @@ from wechatpay.messages import Headers, Response
 from wechatpay.transports.network import IDLE_SECONDS, no_answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from typing import Any
 
     from wechatpay.messages import Request
+    from wechatpay.multipart import Upload
     from wechatpay.transports.network import Network
+
+    Call = Callable[..., Awaitable[Any]]
 
 __all__ = ["AsyncTransport"]
 
@@ -31,8 +35,9 @@ _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 class AsyncTransport:
     """Sends requests untouched, on whatever event loop it is awaited."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, call: Call) -> None:
         self._network = network
+        self._call = call
         self._lock = threading.Lock()
         self._leases: dict[asyncio.AbstractEventLoop, _Lease] = {}
         # Neither a loop that ended before its session, nor one that never ended, is to warn at exit.
@@ -45,8 +50,9 @@ class AsyncTransport:
             ConnectError: Nothing was sent.
             NoAnswerError: The request left; no whole answer came.
         """
+        body = _Pieces(request.upload, self._call) if request.upload else request.content or None
         try:
-            async with await self._open(request) as answer:
+            async with await self._open(request, body) as answer:
                 headers = Headers(answer.headers.items())
                 if request.sink is None or not answer.ok:
                     return Response(answer.status, headers, await answer.read())
@@ -55,16 +61,18 @@ class AsyncTransport:
                     request.sink.write(chunk)
                 return Response(answer.status, headers)
         except (aiohttp.ClientError, TimeoutError) as error:
+            if isinstance(body, _Pieces) and body.failure:
+                raise body.failure from None
             raise _mapped(error, request) from None
 
-    async def _open(self, request: Request) -> aiohttp.ClientResponse:
+    async def _open(self, request: Request, body: _Pieces | bytes | None) -> aiohttp.ClientResponse:
         session = await self._session()
         connect, read = request.timeout
         return await session.request(
             request.method,
             URL(request.url, encoded=True),
             headers=request.headers,
-            data=request.content or None,
+            data=body,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
             proxy=self._network.proxy(request.url),
@@ -94,6 +102,35 @@ class AsyncTransport:
         """Let go of the connections of all loops; those of running loops close soon."""
         with self._lock:
             _abandon(self._leases)
+
+
+class _Pieces:
+    """An upload as aiohttp takes it: read on threads, for the disk may be slow.
+
+    Attributes:
+        failure: What kept the upload from being read; aiohttp would hide it behind an error of its own.
+    """
+
+    def __init__(self, upload: Upload, call: Call) -> None:
+        self._pieces = iter(upload)
+        self._left = len(upload)
+        self._call = call
+        self.failure: Exception | None = None
+
+    def __aiter__(self) -> _Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        # Not by asking for one piece more: the answer may be here before a thread says that there is none.
+        if not self._left:
+            raise StopAsyncIteration
+        try:
+            piece: bytes = await self._call(next, self._pieces)
+        except Exception as error:
+            self.failure = error
+            raise
+        self._left -= len(piece)
+        return piece
 
 
 class _Lease:

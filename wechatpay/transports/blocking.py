@@ -60,7 +60,8 @@ class BlockingTransport:
         # Preparing would re-quote the URL (%7E → ~); the signature covers the original.
         prepared.url = request.url
         prepared.headers = CaseInsensitiveDict(request.headers)
-        prepared.body = request.content or None
+        body: Any = request.upload or request.content or None
+        prepared.body = body
         prepared.hooks = default_hooks()
         timeout: Any = request.timeout
         if self._session is not None:
@@ -133,9 +134,16 @@ class Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Use pools of ageing connections through a proxy, too."""
+        # urllib3 would hold a body back behind a proxy until the headers are acknowledged: 40 ms.
+        kwargs["socket_options"] = HTTPConnection.default_socket_options
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Keep the target as it was signed: requests drops a final ``;`` from what a proxy gets."""
+        url = super().request_url(request, proxies)
+        return url if url.startswith("/") else str(request.url)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None

@@ -1,0 +1,356 @@
+"""Uploads over the wire: what arrives, what is signed, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import io
+import socket
+import threading
+import time
+import tracemalloc
+from dataclasses import replace
+
+import merchants
+import pytest
+import requests
+import responses
+from forms import arrived
+from wire.gateway import proof, reply, signed
+
+from wechatpay import Builder, ConfigurationError, Pause, RequestError, retry
+from wechatpay.media import Media
+
+CONTENT = bytes(range(256)) * 1500
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Give the path of a file of six pieces."""
+    path = tmp_path / "门头.jpg"
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def upload(client, instance):
+    """Give a function that uploads a ``Media``."""
+    return lambda media, **options: client.call(
+        instance.v3.merchant.media.video_upload, "post", media=media, **options
+    )
+
+
+def stack(instance):
+    """Give the stack that uploads run through."""
+    return instance.getDriver().select().stack
+
+
+def check(seen, content=CONTENT):
+    """Check that an upload arrived whole, and that its signature is over ``meta``."""
+    meta, signed_json, file = arrived(seen)
+    assert {"filename": "门头.jpg", "sha256": hashlib.sha256(content).hexdigest()} == meta
+    assert {"name": "file", "filename": "门头.jpg"} == file.disposition
+    assert content == file.content
+    assert str(len(seen.body)) == seen.headers["content-length"]
+    assert "/v3/merchant/media/video_upload" == seen.target
+    assert merchants.signed_text(replace(seen, body=signed_json)).endswith(b"\n" + signed_json + b"\n")
+
+
+def test_upload_arrives_whole_and_signed(upload, gateway, path):
+    """The file and its JSON arrive with a fixed length, signed over the JSON alone."""
+    gateway.answer(signed(b'{"media_id":"jsgw"}'))
+
+    assert {"media_id": "jsgw"} == upload(Media(path)).json()
+    check(gateway.seen[0])
+
+
+def test_content_type_is_the_uploads_own(upload, gateway, path):
+    """A ``Content-Type`` without boundary, as the documents write it, does not spoil the upload."""
+    upload(Media(path), headers={"content-type": "multipart/form-data", "X-Other": "1"})
+
+    check(gateway.seen[0])
+    assert "1" == gateway.seen[0].headers["x-other"]
+
+
+def test_media_may_be_used_again(upload, gateway, path):
+    """One ``Media`` uploads what the file holds at the time of each call."""
+    media = Media(path)
+    upload(media)
+    path.write_bytes(b"another")
+    upload(media)
+
+    check(gateway.seen[0])
+    check(gateway.seen[1], b"another")
+
+
+def test_retried_upload_is_sent_whole_again(upload, instance, gateway, path):
+    """Each attempt reads the file anew and is signed anew."""
+    replies = [signed(b'{"code":"SYSTEM_ERROR","message":""}', "500 Internal Server Error"), signed(b"{}")]
+    gateway.behaviour = lambda _, peer: peer.send(replies.pop(0))
+    stack(instance).push(retry(2, delay=0.01))
+    with path.open("rb") as opened:
+        upload(Media(opened))
+    first, second = gateway.seen
+
+    check(first)
+    check(second)
+    assert merchants.nonce(first) != merchants.nonce(second)
+
+
+CHANGES = {
+    "other-bytes": lambda path: path.write_bytes(CONTENT[:-1] + b"!"),
+    "longer": lambda path: path.write_bytes(CONTENT + b"!"),
+    "much-longer": lambda path: path.write_bytes(CONTENT * 2),
+    "shorter": lambda path: path.write_bytes(CONTENT[:-1]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_file_that_changes_under_way_is_never_uploaded(change, upload, instance, gateway, path):
+    """What was hashed and signed is what is sent, or the body is broken off before its end."""
+
+    def meddle(request, proceed):
+        change(path)
+        return (yield from proceed(request))
+
+    stack(instance).push(meddle)
+    with pytest.raises(RequestError, match=r"changed|cannot be read") as caught:
+        upload(Media(path))
+
+    assert "POST" == caught.value.request.method
+    _until(lambda: all(len(seen.body) < int(seen.headers["content-length"]) for seen in gateway.seen))
+    stack(instance).remove("meddle")
+    path.write_bytes(CONTENT)
+    upload(Media(path))
+    check(gateway.seen[-1])
+
+
+def _until(condition):
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_missing_file_is_an_error_of_the_call(upload, gateway, path):
+    """A file that went away between making the ``Media`` and the call is named."""
+    media = Media(path)
+    path.unlink()
+    with pytest.raises(RequestError, match="No such file") as caught:
+        upload(media)
+
+    assert "/v3/merchant/media/video_upload" == caught.value.request.target
+    assert [] == gateway.seen
+
+
+@pytest.mark.parametrize("media", ["/tmp/a.jpg", b"a", {"file": "a"}, io.BytesIO(b"a")], ids=repr)
+def test_only_a_media_is_a_media(media, upload, gateway):
+    """What is no ``Media`` is refused with the way to make one."""
+    with pytest.raises(RequestError, match=r"Media\(path\)"):
+        upload(media)
+
+    assert [] == gateway.seen
+
+
+def test_upload_has_one_body(upload, gateway, path):
+    """A file and JSON cannot both be the body."""
+    with pytest.raises(RequestError, match="one body"):
+        upload(Media(path), json={"a": 1})
+
+    assert [] == gateway.seen
+
+
+def test_signed_upload_cannot_be_exchanged(upload, instance, gateway, path):
+    """Inside the signer the upload is as fixed as any body."""
+
+    def exchange(request, proceed):
+        return (yield from proceed(request.with_(upload=request.upload.with_parts())))
+
+    stack(instance).after("signer", exchange)
+    with pytest.raises(RequestError, match="signed"):
+        upload(Media(path))
+
+    assert [] == gateway.seen
+
+
+def test_progress_tells_how_far_each_attempt_is(upload, instance, gateway, path):
+    """The callback counts up to the length of the body, and from the beginning for each attempt."""
+    replies = [signed(b'{"code":"SYSTEM_ERROR","message":""}', "500 Internal Server Error"), signed(b"{}")]
+    gateway.behaviour = lambda _, peer: peer.send(replies.pop(0))
+    stack(instance).push(retry(2, delay=0.01))
+    told = []
+    upload(Media(path, progress=lambda sent, total: told.append((sent, total))))
+    length = int(gateway.seen[0].headers["content-length"])
+    half = len(told) // 2
+
+    assert told[:half] == told[half:]
+    assert sorted(told[:half]) == told[:half]
+    assert (length, length) == told[-1]
+    assert {length} == {total for _, total in told}
+    assert 7 == half
+
+
+class StopError(Exception):
+    """What a caller's own callback may raise."""
+
+
+def test_error_of_the_callback_ends_the_upload(upload, gateway, path):
+    """A progress callback may break off: its own error comes out, and no whole body arrived."""
+
+    def stop(sent, total):
+        if sent > total / 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        upload(Media(path, progress=stop))
+
+    _until(lambda: all(len(seen.body) < int(seen.headers["content-length"]) for seen in gateway.seen))
+
+
+def test_responses_intercepts_uploads(build, path):
+    """The ``responses`` library sees the body as it would be sent."""
+    with responses.RequestsMock() as mock:
+        mock.post(
+            "https://api.mch.weixin.qq.com/v3/merchant/media/upload", body=b"{}", headers=dict(proof(b"{}"))
+        )
+        Builder(**merchants.settings()).v3.merchant.media.upload.post(media=Media(path))
+        request = mock.calls[0].request
+
+        assert CONTENT in b"".join(request.body)
+        assert request.headers["Content-Length"] == str(len(b"".join(request.body)))
+
+
+def test_session_of_the_callers_sends_uploads(build, gateway, path):
+    """A ``requests.Session`` of the caller's streams the body untouched."""
+    with requests.Session() as session:
+        build(session=session).v3.merchant.media.video_upload.post(media=Media(path))
+
+    check(gateway.seen[0])
+
+
+class Slow(io.BytesIO):
+    """A stream on a disk that takes its time."""
+
+    name = "门头.jpg"
+
+    def read(self, size=-1):
+        """Read, slowly."""
+        time.sleep(0.05)
+        return super().read(size)
+
+
+def test_event_loop_goes_on_while_a_slow_file_is_read(instance, gateway):
+    """Neither hashing nor sending holds the loop up: reading happens on threads."""
+    longest = 0.0
+
+    async def beat():
+        nonlocal longest
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+
+    async def both():
+        beating = asyncio.create_task(beat())
+        await instance.v3.merchant.media.video_upload.postAsync(media=Media(Slow(CONTENT)))
+        beating.cancel()
+
+    asyncio.run(both())
+
+    check(gateway.seen[0])
+    assert longest < 0.04
+
+
+def test_cancelled_upload_leaves_nothing_open(instance, gateway):
+    """A task that is cancelled under way breaks the body off, and no file stays open."""
+
+    async def cancelled():
+        promise = instance.v3.merchant.media.video_upload.postAsync(media=Media(Slow(CONTENT)))
+        await asyncio.sleep(0.5)
+        promise.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await promise
+
+    asyncio.run(cancelled())
+    gc.collect()
+
+    _until(lambda: all(len(seen.body) < int(seen.headers["content-length"]) for seen in gateway.seen))
+
+
+def test_upload_waits_where_a_middleware_waits(upload, instance, gateway, path):
+    """Middlewares see an upload as any request, and may pause around it."""
+
+    def wait(request, proceed):
+        assert request.content == b""
+        assert request.signable.startswith(b'{"filename"')
+        yield Pause(0.01)
+        return (yield from proceed(request))
+
+    stack(instance).push(wait)
+    upload(Media(path))
+
+    check(gateway.seen[0])
+
+
+def test_early_answer_to_an_upload_reaches_the_caller(upload, gateway, tmp_path):
+    """A refusal that comes once the body is there is an ``APIError`` as any."""
+    path = tmp_path / "门头.jpg"
+    path.write_bytes(CONTENT)
+    gateway.answer(reply(b'{"code":"PARAM_ERROR","message":"too large"}', "400 Bad Request"))
+    with pytest.raises(Exception, match="PARAM_ERROR") as caught:
+        upload(Media(path))
+
+    assert 400 == caught.value.status_code
+
+
+def test_uploads_need_the_protocols_settings(client, build, path):
+    """A call without the settings of its protocol is refused before the file is read."""
+    instance = build(serial=None, private_key=None, certs=None)
+    with pytest.raises(ConfigurationError):
+        client.call(instance.v3.merchant.media.upload, "post", media=Media(path))
+
+
+@contextlib.contextmanager
+def drain():
+    """Give the URL of a server that reads bodies and keeps nothing but how long they were."""
+    lengths = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as stream:
+                head = b"".join(iter(stream.readline, b"\r\n")).lower()
+                left = length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                buffer = bytearray(1 << 16)
+                while left:
+                    left -= stream.readinto(memoryview(buffer)[: min(left, len(buffer))])
+                lengths.append(length)
+                connection.sendall(signed(b"{}"))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/", lengths
+        thread.join()
+
+
+@pytest.mark.slow
+def test_large_file_never_lives_in_memory(client, build, tmp_path):
+    """A video of 300 MB is hashed and sent a piece at a time; the rest is what is imported meanwhile."""
+    path = tmp_path / "video.mp4"
+    with path.open("wb") as file:
+        file.truncate(300 << 20)
+    with drain() as (url, lengths):
+        instance = build(base_uri=url, timeout=60)
+        tracemalloc.start()
+        client.call(instance.v3.merchant.media.video_upload, "post", media=Media(path))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert lengths[0] > 300 << 20
+    assert peak < 16 << 20
