@@ -18,10 +18,11 @@ On the asynchronous side, with the test server of ``aiohttp``::
     app = web.Application()
     app.router.add_get("/v3/palmservice/authorization/openid/{openid}", platform.handler(json={...}))
     async with TestServer(app) as server:
-        instance = Builder(**platform.settings(), base_uri=str(server.make_url("/")))
+        instance = Builder(**platform.settings(base_uri=str(server.make_url("/"))))
 
-An answer is believed for 300 s after it was signed: ``callback`` and ``handler`` sign anew at each call. Where the
-requests themselves shall be checked, or things shall go wrong, use :class:`wechatpay.sandbox.Sandbox`.
+An answer is believed for 300 s after it was signed: ``callback`` and ``handler`` sign anew at each call.
+Where the requests themselves shall be checked, or things shall go wrong, use
+:class:`wechatpay.sandbox.Sandbox`.
 """
 
 from __future__ import annotations
@@ -78,12 +79,14 @@ class Platform:
         self.identity = identity or Identity.generate()
         self._clock = clock
 
-    def settings(self) -> SettingsDict:
-        """Return the settings of a Builder that believes these answers."""
-        settings = self.identity.settings()
-        if self._clock is not None:
-            settings["clock"] = self._clock
-        return settings
+    def settings(self, **changes: Unpack[SettingsDict]) -> SettingsDict:
+        """Return the settings of a Builder that believes these answers.
+
+        Args:
+            changes: Settings of your own, which come over these.
+        """
+        clock: SettingsDict = {"clock": self._clock} if self._clock else {}
+        return {**self.identity.settings(), **clock, **changes}
 
     def answer(self, **content: Unpack[Content]) -> Answer:
         """Sign an answer, as of now, for any HTTP library: its ``status``, ``headers`` and ``body``.

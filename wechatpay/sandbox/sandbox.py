@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections import deque
 from concurrent.futures import wait
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.gateway import Gateway
@@ -81,18 +82,19 @@ class Sandbox:
             raise ConfigurationError("the sandbox does not run: use it in `with Sandbox() as sandbox:`")
         return self._base_uri
 
-    def settings(self) -> SettingsDict:
+    def settings(self, **changes: Unpack[SettingsDict]) -> SettingsDict:
         """Return the settings of a Builder that talks to this sandbox.
 
         They name no proxy, whatever the environment says.
 
+        Args:
+            changes: Settings of your own, which come over these.
+
         Raises:
             ConfigurationError: The sandbox does not run.
         """
-        settings: SettingsDict = {**self.identity.settings(), "base_uri": self.base_uri}
-        if self._clock is not None:
-            settings["clock"] = self._clock
-        return settings
+        clock: SettingsDict = {"clock": self._clock} if self._clock else {}
+        return {**self.identity.settings(), "base_uri": self.base_uri, **clock, **changes}
 
     @property
     def requests(self) -> list[Received]:
@@ -173,9 +175,10 @@ class Sandbox:
         try:
             self._base_uri = f"http://127.0.0.1:{starting.result()}/"
         except OSError as error:
-            self._server = None
+            if server := self._leave():
+                server.join()
             raise ConfigurationError(
-                f"port {self._port}: {error.strerror}; 0 lets the system choose"
+                f"port {self._port}: {os.strerror(error.errno or 0)}; port 0 lets the system choose one"
             ) from None
         return self
 

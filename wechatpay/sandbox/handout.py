@@ -1,0 +1,62 @@
+"""A running sandbox's settings as Python text, to paste into a REPL or another program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wechatpay.sandbox.sandbox import Sandbox
+
+__all__ = ["handout"]
+
+_TEXT = """\
+from wechatpay import Builder
+
+keys = "{keys}"
+instance = Builder(
+    mchid="{mchid}",
+    serial="{serial}",
+    private_key=f"{{keys}}/{private_key}",
+    certs={{
+{certs}
+    }},
+    base_uri="{base_uri}",
+    proxies={{}},
+)
+"""
+
+
+def handout(sandbox: Sandbox, folder: Path) -> str:
+    """Write the sandbox's keys to files, and make the text that builds a client with them.
+
+    Args:
+        sandbox: A running one.
+        folder: A directory of the user's own; gets three files that only the user can read.
+    """
+    identity = sandbox.identity
+    certs = [
+        f'        "{serial}": f"{{keys}}/{_written(folder, _name(serial), pem)}",'
+        for serial, pem in identity.certs.items()
+    ]
+    return _TEXT.format(
+        keys=folder.as_uri(),
+        mchid=identity.mchid,
+        serial=identity.serial,
+        private_key=_written(folder, "apiclient_key.pem", identity.private_key_pem),
+        certs="\n".join(certs),
+        base_uri=sandbox.base_uri,
+    )
+
+
+def _name(serial: str) -> str:
+    return "pub_key.pem" if serial.startswith("PUB_KEY_ID_") else "wechatpay.pem"
+
+
+def _written(folder: Path, name: str, pem: str) -> str:
+    """Write a file that others cannot read, and return its name."""
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(pem, encoding="ascii")
+    return name
