@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request, Response
+    from wechatpay.notification.reply import Reply
 
 __all__ = [
     "APIError",
@@ -222,4 +223,21 @@ class ServerError(APIError):
 
 
 class NotificationError(WeChatPayError):
-    """A callback that must not be acted on."""
+    """A callback that must not be acted on; :mod:`wechatpay.notification.refusals` has its kinds.
+
+    Attributes:
+        status: HTTP status of the reply: 4xx when the sender is at fault, 5xx when we are.
+        reason: What the reply says; less than the message does, as anybody may have sent the callback.
+        version: ``"v3"`` or ``"v2"``, which the reply has to be laid out for.
+    """
+
+    status = 400
+    reason = "the callback was not accepted"
+    version = "v3"
+
+    @property
+    def reply(self) -> Reply:
+        """What to answer the callback with, so that it is delivered again."""
+        from wechatpay.notification.reply import failure  # noqa: PLC0415  errors stand below all else
+
+        return failure(self.version, self.reason, self.status)
