@@ -46,7 +46,8 @@ class Driver:
         for protocol in self._protocols.values():
             for name, middleware in settings.middlewares:
                 protocol.stack.push(middleware, name)
-        network = Network.read(settings.transport)
+        identity = settings.account.identity if settings.account else None
+        network = Network.read(settings.transport, identity)
         self._blocking = Connections(settings, network)
         self._asynchronous = AsyncConnections(settings, network)
         self._background = Background()

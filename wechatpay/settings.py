@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from wechatpay import formatter, hosts, options
 from wechatpay.errors import ConfigurationError, CryptoError, RequestError
+from wechatpay.identity import Identity
 from wechatpay.messages import Headers, Timeout
 from wechatpay.platform import Platform
 
@@ -26,7 +27,7 @@ class SettingsDict(TypedDict, total=False):
     """What a Builder takes; any group may stand alone, a group that is begun must be complete.
 
     * v3: ``mchid serial private_key certs``
-    * v2: ``mchid secret``
+    * v2: ``mchid secret merchant``
     * transport: the rest
 
     Attributes:
@@ -35,12 +36,14 @@ class SettingsDict(TypedDict, total=False):
         private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key.
         certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
         secret: The APIv2 key, 32 characters.
+        merchant: The merchant's certificate, for APIv2 calls with ``security``: ``{"cert": …, "key": …}``,
+            each as ``private_key`` or paired with its passphrase; or ``apiclient_cert.p12`` for both.
         base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
         timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default, ``None`` waits for ever.
         headers: Headers of every request.
         proxies: ``{"https": "http://proxy:3128"}``; the environment's by default, ``{}`` for none.
         verify: ``True``, or the path of a CA bundle, for TLS; the environment's bundle by default.
-        session: A ``requests.Session`` of your own for the blocking side.
+        session: A ``requests.Session`` of your own for the blocking side, but for calls with ``security``.
         pool_size: Connections at most, per host, for each colour; 100 by default.
         user_agent: What ``User-Agent`` says.
         middlewares: Pushed on every stack, in this order: a sequence, or a mapping by name.
@@ -53,6 +56,7 @@ class SettingsDict(TypedDict, total=False):
     private_key: Any
     certs: Mapping[str, Any]
     secret: str
+    merchant: Any
     base_uri: str
     timeout: float | tuple[float | None, float | None] | None
     headers: Mapping[str, str]
@@ -92,6 +96,7 @@ class Account:
 
     mchid: str
     secret: str = field(repr=False)
+    identity: Identity | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +206,8 @@ def _account(values: Mapping[str, Any]) -> Account | None:
         return None
     if values.get("mchid") is None:
         raise ConfigurationError("mchid: missing; APIv2 needs mchid and secret together")
-    return Account(_word(values, "mchid"), _word(values, "secret"))
+    mchid = _word(values, "mchid")
+    return Account(mchid, _word(values, "secret"), Identity.load(values.get("merchant"), mchid))
 
 
 def _word(values: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
-from wechatpay.errors import RequestError
+from wechatpay.errors import ConfigurationError, RequestError
 from wechatpay.exchange import Stack
 from wechatpay.messages import Headers
 from wechatpay.protocols.answers import failure
@@ -29,7 +29,6 @@ __all__ = ["V2"]
 _FOREIGN = {
     "body": "APIv2 signs fields, not bytes; give `xml`, a mapping",
     "json": "APIv3's; give `xml`",
-    "security": "not in APIv2 yet",
 }
 
 
@@ -45,7 +44,7 @@ class V2:
 
     def __init__(self, settings: Settings, account: Account) -> None:
         self._settings = settings
-        self._mchid = account.mchid
+        self._account = account
         self._defaults = Headers(
             {
                 "Accept": "text/xml, text/plain, application/x-gzip",
@@ -65,9 +64,14 @@ class V2:
 
         Raises:
             RequestError: The call cannot be sent as it is.
+            ConfigurationError: It asks for ``security``, and the setting ``merchant`` was left out.
         """
         refuse(call, _FOREIGN)
         options, is_get = call.options, call.verb == "GET"
+        if (mutual := bool(options.get("security"))) and self._account.identity is None:
+            raise ConfigurationError(
+                "security: needs the setting merchant, {'cert': …, 'key': …}, which was left out"
+            )
         path = _without_prefix(path)
         request = assemble(
             self._settings,
@@ -81,7 +85,8 @@ class V2:
             fields = parsed(uri.query(fields, request.target.partition("?")[2]))
         # An XML answer to a download is a failure, so even unsigned bodies are held back until they are seen.
         sink = None if (destination := options.get("sink")) is None else Sink(destination)
-        return request.with_(parameters=_with_nonce(fields, wanted=not options.get("nonceless")), sink=sink)
+        fields = _with_nonce(fields, wanted=not options.get("nonceless"))
+        return request.with_(parameters=fields, mutual=mutual, sink=sink)
 
     def attach(self, request: Request, media: Media, file: File) -> Request:
         """Give ``request`` a hashed file, and the fields that are signed and sent in front of it.
@@ -90,7 +95,12 @@ class V2:
             RequestError: What describes the file is no mapping of fields.
         """
         upload = media.upload(file)
-        fields = {"mch_id": self._mchid, "media_hash": file.digest, "sign_type": "MD5", **media.fields()}
+        fields = {
+            "mch_id": self._account.mchid,
+            "media_hash": file.digest,
+            "sign_type": "MD5",
+            **media.fields(),
+        }
         return request.with_(upload=upload, parameters=fields, headers={"Content-Type": upload.content_type})
 
     @staticmethod

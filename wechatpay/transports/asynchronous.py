@@ -15,6 +15,7 @@ from wechatpay.messages import Headers, Response
 from wechatpay.transports.network import IDLE_SECONDS, no_answer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from typing import Any
 
@@ -76,8 +77,14 @@ class AsyncTransport:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
             proxy=self._network.proxy(request.url),
-            ssl=self._network.tls if request.url.startswith("https:") else True,
+            ssl=self._tls(request),
         )
+
+    def _tls(self, request: Request) -> ssl.SSLContext | bool:
+        # aiohttp keeps connections apart by their context: each has a pool of its own.
+        if not request.url.startswith("https:"):
+            return True
+        return self._network.mutual_tls if request.mutual else self._network.tls
 
     async def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()

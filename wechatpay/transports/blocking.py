@@ -34,6 +34,7 @@ class BlockingTransport:
         self._network = network
         self._session = session
         self._adapter = Adapter(network)
+        self._mutual = Adapter(network, mutual=True)
 
     def send(self, request: Request) -> Response:
         """Send ``request`` and read the answer.
@@ -64,15 +65,17 @@ class BlockingTransport:
         prepared.body = body
         prepared.hooks = default_hooks()
         timeout: Any = request.timeout
-        if self._session is not None:
+        if self._session is not None and not request.mutual:
             return self._session.send(prepared, stream=True, timeout=timeout, allow_redirects=False)
         proxy = self._network.proxy(request.url)
         proxies = {request.url.partition(":")[0]: proxy} if proxy else None
-        return self._adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
+        adapter = self._mutual if request.mutual else self._adapter
+        return adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
 
     def close(self) -> None:
         """Close all idle connections."""
         self._adapter.close()
+        self._mutual.close()
 
 
 class _Ageing(HTTPConnection):
@@ -118,14 +121,16 @@ _POOLS = {"http": _Pool, "https": _PoolTLS}
 class Adapter(HTTPAdapter):
     """requests' adapter with one TLS context, and connections that know their age."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, mutual: bool = False) -> None:
         self._network = network
+        self._is_mutual = mutual
         super().__init__(pool_maxsize=network.pool_size, pool_block=True)
 
     @cached_property
     def _tls(self) -> dict[str, Any]:
         unverified = self._network.verify is False
-        return {"ssl_context": self._network.tls} | ({"cert_reqs": "CERT_NONE"} if unverified else {})
+        context = self._network.mutual_tls if self._is_mutual else self._network.tls
+        return {"ssl_context": context} | ({"cert_reqs": "CERT_NONE"} if unverified else {})
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Use pools of ageing connections."""

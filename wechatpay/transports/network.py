@@ -16,6 +16,7 @@ from wechatpay.errors import ConfigurationError, ConnectError, NoAnswerError, Re
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wechatpay.identity import Identity
     from wechatpay.messages import Request
     from wechatpay.settings import Transport
 
@@ -32,16 +33,18 @@ class Network:
     Attributes:
         pool_size: Connections at most, per host.
         verify: Whether to verify TLS certificates, or the path of a CA bundle.
+        identity: The merchant's certificate, or ``None``.
     """
 
     pool_size: int
     verify: bool | str
+    identity: Identity | None
     _proxies: Mapping[str, str] = field(repr=False)
     _from_environment: bool
     _routes: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, transport: Transport) -> Network:
+    def read(cls, transport: Transport, identity: Identity | None = None) -> Network:
         """Read the settings, and the environment for those left out.
 
         Raises:
@@ -54,10 +57,11 @@ class Network:
         if isinstance(verify, str) and not os.path.exists(verify):  # noqa: PTH110  only asked, never opened
             raise ConfigurationError(f"verify: there is no CA bundle at {verify!r}")
         if transport.proxies is not None:
-            return cls(transport.pool_size, verify, dict(transport.proxies), _from_environment=False)
-        return cls(
-            transport.pool_size, verify, urllib.request.getproxies_environment(), _from_environment=True
-        )
+            proxies = dict(transport.proxies)
+        else:
+            proxies = urllib.request.getproxies_environment()
+        size, is_environment = transport.pool_size, transport.proxies is None
+        return cls(size, verify, identity, proxies, _from_environment=is_environment)
 
     def proxy(self, url: str) -> str | None:
         """Return the URL of the proxy on the way to ``url``, or ``None``."""
@@ -76,7 +80,22 @@ class Network:
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
-        """The TLS settings of all connections: Mozilla's authorities, or the configured bundle."""
+        """The TLS settings of most connections: Mozilla's authorities, or the configured bundle."""
+        return self._context()
+
+    @cached_property
+    def mutual_tls(self) -> ssl.SSLContext:
+        """The same with the merchant's certificate.
+
+        Raises:
+            ConfigurationError: TLS does not take the certificate.
+        """
+        context = self._context()
+        if self.identity is not None:
+            self.identity.enter(context)
+        return context
+
+    def _context(self) -> ssl.SSLContext:
         if self.verify is False:
             context = ssl.create_default_context()
             context.check_hostname = False

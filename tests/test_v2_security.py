@@ -1,0 +1,301 @@
+"""APIv2 over mutual TLS: who presents the merchant certificate, to whom, and from what files."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import ssl
+import tempfile
+from pathlib import Path
+
+import authority
+import keys
+import pytest
+import requests
+import responses
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
+from digests import SECRET, answer, digest, received
+from merchants import MCHID
+from wire.gateway import Gateway, reply
+
+from wechatpay import Builder, ConfigurationError, TransportError
+from wechatpay.identity import Identity
+
+FIELDS = {"mch_id": MCHID, "out_refund_no": "1"}
+CERT, KEY = authority.pem("merchant"), authority.key_pem("merchant")
+MIDDLE = authority.pem("middle", is_authority=True)
+LEAF = authority.pem("merchant", "middle")
+
+
+def p12(passphrase, name="merchant"):
+    """Give a PKCS#12 file as WeChat Pay's console does."""
+    lock = BestAvailableEncryption(passphrase.encode())
+    return pkcs12.serialize_key_and_certificates(
+        b"Tenpay Certificate", keys.private_key(name), authority.certificate(name), None, lock
+    )
+
+
+LOCKED = (
+    keys.private_key()
+    .private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"pass"))
+    .decode()
+)
+
+
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory):
+    """Give a gateway over TLS that wants a certificate of the merchants' authority."""
+    gateway = Gateway(authority.server_context(tmp_path_factory.mktemp("vault"), clients="authority"))
+    gateway.answer(reply(answer()))
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def shop(vault, build, tmp_path):
+    """Give a function that makes Builders for APIv2 which believe the vault."""
+    vault.seen.clear()
+
+    def shop(merchant, **changes):
+        settings = {"base_uri": vault.url, "verify": authority.bundle(tmp_path), "secret": SECRET}
+        return build(merchant=merchant, **settings | changes)
+
+    return shop
+
+
+FORMS = {
+    "paths": lambda folder: {"cert": str(folder / "cert.pem"), "key": folder / "key.pem"},
+    "urls": lambda folder: {"cert": f"file://{folder}/cert.pem", "key": f"file://{folder}/key.pem"},
+    "text": lambda _: {"cert": CERT, "key": KEY},
+    "bytes": lambda _: {"cert": CERT.encode(), "key": KEY.encode()},
+    "der": lambda _: {
+        "cert": authority.certificate("merchant").public_bytes(Encoding.DER),
+        "key": keys.private_key().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+    },
+    "locked-key": lambda _: {"cert": CERT, "key": [LOCKED, "pass"]},
+    "guzzle-pairs": lambda folder: {"cert": [str(folder / "cert.pem"), None], "key": [LOCKED, "pass"]},
+    "one-pem": lambda _: {"cert": KEY + CERT},
+    "p12": lambda folder: folder / "apiclient_cert.p12",
+    "p12-as-text-path": lambda folder: str(folder / "apiclient_cert.p12"),
+    "p12-as-cert": lambda folder: {"cert": folder / "apiclient_cert.p12"},
+    "p12-as-both": lambda folder: {
+        "cert": folder / "apiclient_cert.p12",
+        "key": folder / "apiclient_cert.p12",
+    },
+    "p12-with-passphrase": lambda _: (p12("another"), "another"),
+    "chain": lambda _: {"cert": LEAF + MIDDLE, "key": KEY},
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_certificate_in_any_form_opens_the_vault(form, shop, vault, tmp_path, looped):
+    """What merchants have in their hands, WeChat Pay's own PKCS#12 file included, is presented."""
+    (tmp_path / "cert.pem").write_text(CERT)
+    (tmp_path / "key.pem").write_text(KEY)
+    (tmp_path / "apiclient_cert.p12").write_bytes(p12(MCHID))
+    instance = shop(form(tmp_path))
+    instance.v2.secapi.pay.refund.post(xml=FIELDS, security=True)
+    looped.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS, security=True)
+
+    assert 2 == len(vault.seen)
+    assert all(digest(received(seen)) == received(seen)["sign"] for seen in vault.seen)
+
+
+def test_without_security_nothing_is_presented(client, shop, vault):
+    """A call that does not ask for ``security`` never carries the certificate, and is refused."""
+    instance = shop({"cert": CERT, "key": KEY})
+    with pytest.raises(TransportError):
+        client.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS)
+    client.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS, security=True)
+    with pytest.raises(TransportError):
+        client.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS, security=False)
+
+    assert 1 == len(vault.seen)
+
+
+def test_strange_certificate_is_refused_by_the_server(client, shop, vault):
+    """A certificate of another authority opens nothing, and no answer is taken for one."""
+    instance = shop({"cert": authority.pem("merchant", "elsewhere"), "key": KEY})
+    with pytest.raises(TransportError):
+        client.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS, security=True)
+
+    assert [] == vault.seen
+
+
+def test_server_is_verified_before_the_certificate_is_shown(client, shop, vault):
+    """A server that the CA bundle does not know gets nothing."""
+    instance = shop({"cert": CERT, "key": KEY}, verify=True)
+    with pytest.raises(TransportError, match="nothing was sent"):
+        client.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS, security=True)
+
+    assert [] == vault.seen
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_unverified_tls_still_presents_the_certificate(client, shop, vault):
+    """``verify=False`` and ``security`` go together."""
+    client.call(
+        shop((KEY + CERT, None), verify=False).v2.secapi.pay.refund, "post", xml=FIELDS, security=True
+    )
+
+    assert 1 == len(vault.seen)
+
+
+@pytest.fixture
+def counter(tmp_path):
+    """Give a gateway over TLS that takes certificates, and tells which connection had one."""
+    context = authority.server_context(tmp_path, clients="authority")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    gateway = Gateway(context)
+    gateway.answer(reply(answer()))
+    yield gateway
+    gateway.close()
+
+
+def alternate(instance):
+    """Make three calls, the middle one without ``security``, one after the other."""
+    node = instance.v2.secapi.pay.refund
+    for security in (True, False, True):
+        node.post(xml=FIELDS, security=security)
+
+
+async def alternate_async(instance):
+    """Make the same calls on one loop."""
+    node = instance.v2.secapi.pay.refund
+    for security in (True, False, True):
+        await node.postAsync(xml=FIELDS, security=security)
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_connections_with_the_certificate_are_a_pool_of_their_own(colour, build, counter, tmp_path):
+    """A connection that carries the certificate serves ``security`` alone, again and again."""
+    instance = build(
+        base_uri=counter.url, verify=authority.bundle(tmp_path), secret=SECRET, merchant=KEY + CERT
+    )
+    if colour == "sync":
+        alternate(instance)
+    else:
+        asyncio.run(alternate_async(instance))
+    first, second, third = (seen.connection for seen in counter.seen)
+
+    assert first == third
+    assert first != second
+
+
+def test_session_of_the_callers_stays_out_of_security(shop, vault):
+    """A ``requests.Session`` cannot carry the certificate: ``security`` goes beside it."""
+    with requests.Session() as session:
+        session.adapters.clear()
+        shop(KEY + CERT, session=session).v2.secapi.pay.refund.post(xml=FIELDS, security=True)
+
+    assert 1 == len(vault.seen)
+
+
+def test_responses_intercepts_calls_with_security():
+    """Tests with ``responses`` need no TLS."""
+    instance = Builder(mchid=MCHID, secret=SECRET, merchant=KEY + CERT)
+    with responses.RequestsMock() as mock:
+        mock.post("https://api.mch.weixin.qq.com/secapi/pay/refund", body=answer())
+
+        assert answer() == instance.v2.secapi.pay.refund.post(xml=FIELDS, security=True).content
+
+
+@pytest.mark.parametrize("merchant", [None, {}, {"cert": None, "key": None}], ids=repr)
+def test_security_needs_the_setting(merchant, client, build, gateway):
+    """Without a certificate ``security`` is an error that says what to configure; nothing is sent."""
+    instance = build(secret=SECRET, merchant=merchant)
+    with pytest.raises(ConfigurationError, match="merchant"):
+        client.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS, security=True)
+
+    assert 0 == gateway.connections
+
+
+EC_KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+)
+
+
+@pytest.mark.parametrize(
+    ("merchant", "said"),
+    [
+        ({"cert": CERT}, "key: missing"),
+        ({"key": KEY}, "cert is missing"),
+        ({"cert": KEY, "key": CERT}, "exchanged"),
+        ({"cert": CERT, "key": CERT}, "key"),
+        ({"cert": authority.pem("server"), "key": KEY}, "belong"),
+        ({"cert": MIDDLE + LEAF, "key": KEY}, "belong"),
+        ({"cert": CERT, "key": LOCKED}, "passphrase"),
+        ({"cert": CERT, "key": (LOCKED, "wrong")}, "passphrase"),
+        ({"cert": CERT, "key": (KEY, "a", "b")}, "pair"),
+        ({"cert": CERT, "key": KEY, "pass": "x"}, "pass"),
+        ({"cert": CERT, "key": EC_KEY}, "RSA"),
+        ({"cert": "/nowhere/cert.pem", "key": KEY}, "cert"),
+        ({"cert": CERT, "key": "/nowhere/key.pem"}, "key"),
+        ({"cert": CERT[:-100], "key": KEY}, "cert"),
+        ({"cert": 1, "key": KEY}, "int"),
+        ("any", "cert"),
+        (p12("another"), "merchant id"),
+        (p12("another")[:-100], "merchant id"),
+    ],
+    ids=[
+        "no-key", "no-cert", "exchanged", "two-certs", "strangers", "wrong-order", "locked",
+        "wrong-passphrase", "triple", "unknown", "ec-key", "no-cert-file", "no-key-file", "cut-short",
+        "number", "dummy", "p12-passphrase", "p12-damaged",
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_fit_are_refused_at_construction(merchant, said):
+    """The error names what is wrong, and shows nothing of the key."""
+    with pytest.raises(ConfigurationError, match=f"merchant.*{said}") as caught:
+        Builder(mchid=MCHID, secret=SECRET, merchant=merchant)
+
+    assert KEY.splitlines()[1] not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_key_touches_the_disk_encrypted_and_for_a_moment(monkeypatch, tmp_path):
+    """The file that TLS loads is private, encrypted, and gone when the call is over."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    identity = Identity.load({"cert": LEAF + MIDDLE, "key": KEY}, MCHID)
+    seen = []
+
+    class Context:
+        """Looks at what it is to load."""
+
+        def load_cert_chain(self, path, password):
+            """Keep the file's text and its permissions, and the folder's."""
+            seen.append((Path(path).read_text(), Path(path).stat().st_mode, Path(path).parent.stat().st_mode))
+            ssl.create_default_context().load_cert_chain(path, password=password)
+
+    identity.enter(Context())
+    (text, mode, folder), *_ = seen
+
+    assert (0o600, 0o700) == (mode & 0o777, folder & 0o777)
+    assert text.startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    assert text.endswith(LEAF + MIDDLE)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_certificate_that_tls_refuses_is_a_matter_of_configuration(monkeypatch):
+    """What OpenSSL will not load is an error of the settings, not of the connection."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    identity = Identity.load(KEY + CERT, MCHID)
+    with pytest.raises(ConfigurationError, match="merchant: TLS") as caught:
+        identity.enter(ssl.create_default_context())
+
+    assert caught.value.__cause__ is None
+
+
+def test_nothing_shows_the_key():
+    """Neither settings nor identity shows the merchant's key."""
+    settings = Builder(mchid=MCHID, secret=SECRET, merchant=KEY + CERT).getDriver()._settings
+
+    assert "RSAPrivateKey" not in repr(settings.account)
+    with pytest.raises(TypeError):
+        pickle.dumps(settings.account)
