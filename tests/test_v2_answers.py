@@ -165,8 +165,9 @@ def test_success_that_is_not_proved_is_never_believed(body, ask):
         b"<xml>" + b"<a>" * 200 + b"</a>" * 200 + b"</xml>",
         b"<xml>" + b"a" * (2 << 20) + b"</xml>",
         b"<xml>\xff</xml>",
+        b"<xml><result_code>SUCCESS</result_code></xml>",
     ],
-    ids=["empty", "text", "json", "html", "entity", "deep", "huge", "not-utf-8"],
+    ids=["empty", "text", "json", "html", "entity", "deep", "huge", "not-utf-8", "no-return_code"],
 )
 @pytest.mark.parametrize("path", ["pay/orderquery", "mmpaymkttransfers/sendredpack"])
 def test_answer_that_cannot_be_read_leaves_the_outcome_unknown(path, body, ask):

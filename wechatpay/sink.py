@@ -56,7 +56,7 @@ class Sink:
         self.tally = self._make_tally(headers) if self._make_tally else None
         if self._path is not None:
             self._part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.part")
-            self._file = self._part.open("xb")
+            self._file = self._part.open("x+b")
         elif not self._direct:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `discard`
 

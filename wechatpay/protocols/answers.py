@@ -54,7 +54,7 @@ def fields(request: Request, response: Response) -> dict[str, Any] | None:
     try:
         if not is_markup and rules.answers_in_json(request.route):
             return _from_json(replace(response, content=body))
-        return transformer.to_dict(body)
+        return _from_xml(body)
     except DecodeError as error:
         raise VerificationError(
             f"{request.method} {request.path}: an answer that cannot be read, outcome unknown: {error}",
@@ -65,6 +65,13 @@ def fields(request: Request, response: Response) -> dict[str, Any] | None:
 
 def _body(request: Request, response: Response, most: int = _MOST) -> bytes:
     return request.sink.head(most) if request.sink and not response.content else response.content
+
+
+def _from_xml(body: bytes) -> dict[str, Any]:
+    found = transformer.to_dict(body)
+    if "return_code" not in found:
+        raise DecodeError("the body is XML without a return_code; look at the raw body")
+    return found
 
 
 def _from_json(response: Response) -> dict[str, Any] | None:
