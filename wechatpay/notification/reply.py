@@ -6,14 +6,12 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wechatpay import jsontext, transformer
 from wechatpay.errors import RequestError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["Reply", "failure", "success"]
 
@@ -64,11 +62,9 @@ def success(version: str, data: Mapping[str, Any] | None) -> Reply:
     Raises:
         RequestError: ``data`` is no mapping, cannot be written, or says something else.
     """
-    fields: dict[str, Any] = _said(version, "SUCCESS", "OK")
-    try:
-        fields |= data or {}
-    except TypeError:
-        raise RequestError(f"data: give a mapping of fields, not {type(data).__name__}") from None
+    if data is not None and not isinstance(data, Mapping):
+        raise RequestError(f"data: give a mapping of fields, or nothing, not {type(data).__name__}")
+    fields: dict[str, Any] = _said(version, "SUCCESS", "OK") | dict(data or {})
     verdict = next(iter(fields))
     if fields[verdict] != "SUCCESS":
         raise RequestError(f"data: {verdict} would say otherwise; reject() is for failures")

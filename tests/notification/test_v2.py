@@ -1,0 +1,272 @@
+"""APIv2's callbacks, on the same entry: payments with a sign, refunds with req_info, encrypted events."""
+
+from __future__ import annotations
+
+import digests
+import pytest
+from merchants import MCHID
+from notification.callbacks import REFUND, closed, event, handler, payment, refund, sealed, signed
+
+from wechatpay import ConfigurationError, DecodeError, NotificationError, SignatureError
+from wechatpay.notification import (
+    ForeignNotificationError,
+    ForgedNotificationError,
+    MalformedNotificationError,
+    UnconfiguredNotificationError,
+    UndecryptableNotificationError,
+    UnsignedNotificationError,
+)
+
+
+@pytest.fixture
+def refused():
+    """Give a function that has a callback refused, and returns why."""
+
+    def refuse(body, **settings):
+        with pytest.raises(NotificationError) as caught:
+            handler(**settings).parse({}, body)
+        assert "v2" == caught.value.version
+        assert caught.value.reply.body.startswith(b"<xml><return_code>FAIL</return_code>")
+        return caught.value
+
+    return refuse
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "HMAC-SHA256"])
+def test_result_of_a_payment_is_read(algorithm):
+    """Its sign proves it, with either digest; the fields are the event."""
+    body = payment(algorithm)
+    found = handler().parse({}, body)
+
+    assert "1409811653" == found.resource["out_trade_no"]
+    assert "SUCCESS" == found.resource["result_code"]
+    assert ("v2", "", None) == (found.version, found.event_type, found.create_time)
+    assert body == found.plaintext == found.raw
+
+
+def test_failed_payment_is_handed_over_as_such():
+    """A genuine callback may say that a payment failed: that is for the caller to see."""
+    assert "FAIL" == handler().parse({}, payment(result_code="FAIL")).resource["result_code"]
+
+
+@pytest.mark.parametrize("name", ["sign_type", "algorithm"])
+def test_named_algorithm_must_be_that_of_the_sign(refused, name):
+    """What names HMAC-SHA256 is not believed with an MD5."""
+    assert handler().parse({}, payment("HMAC-SHA256", **{name: "HMAC-SHA256"})).id
+
+    error = refused(payment("MD5", **{name: "HMAC-SHA256"}))
+
+    assert ForgedNotificationError is type(error)
+    assert isinstance(error, SignatureError)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body.replace(b"<total_fee>1<", b"<total_fee>9<"),
+        lambda body: body.replace(b"<xml>", b"<xml><more>1</more>"),
+        lambda body: body.replace(b"<sign>", b"<sign>0"),
+        lambda body: body.replace(b"<total_fee>", b"<!-- c --><total_fee>"),
+    ],
+    ids=["field", "more", "sign", "comment"],
+)
+def test_tampered_result_is_refused(refused, change):
+    """What is not digested as it stands is not believed."""
+    assert ForgedNotificationError is type(refused(change(payment())))
+
+
+def test_other_secret_is_refused(refused):
+    """Who does not know the secret cannot sign."""
+    error = refused(payment(secret="another0secret0of032characters0x"))
+
+    assert ForgedNotificationError is type(error)
+    assert 401 == error.reply.status
+
+
+def test_result_without_sign_is_refused(refused):
+    """No sign is no proof."""
+    error = refused(digests.document({"return_code": "SUCCESS", "mch_id": MCHID}))
+
+    assert UnsignedNotificationError is type(error)
+
+
+def test_result_with_nested_fields_is_refused(refused):
+    """No digest covers fields in fields."""
+    error = refused(payment().replace(b"<total_fee>1<", b"<total_fee><a>1</a><"))
+
+    assert MalformedNotificationError is type(error)
+
+
+@pytest.mark.parametrize("name", ["mch_id", "combine_mch_id", "mchid"])
+def test_callback_of_another_merchant_is_refused(refused, name):
+    """One secret may serve several merchants; a callback is for one."""
+    error = refused(payment(**{name: "1900000110"}))
+
+    assert ForeignNotificationError is type(error)
+    assert f"{name}: the callback is for merchant '1900000110', not for '{MCHID}'" == str(error)
+    assert 403 == error.reply.status
+
+
+def test_any_merchant_is_taken_where_none_is_set():
+    """Without mchid, the secret decides alone."""
+    assert "7" == handler(mchid=None).parse({}, payment(mch_id="7")).resource["mch_id"]
+
+
+def test_refund_is_decrypted():
+    """Refunds carry no sign: that req_info decrypts is the proof, and what it holds is the event."""
+    found = handler().parse({}, refund())
+
+    assert REFUND == found.resource
+    assert found.plaintext.startswith(b"<root>")
+    assert ("v2", "") == (found.version, found.event_type)
+
+
+def test_refund_arrives_on_the_url_of_apiv3():
+    """APIv2's XML comes with the headers of anything; what the body is decides."""
+    body = refund()
+
+    assert REFUND == handler().parse(signed(body), b"\xef\xbb\xbf\r\n" + body).resource
+
+
+def test_unproved_fields_beside_req_info_are_not_part_of_a_refund():
+    """Anybody could have written them."""
+    found = handler().parse({}, refund(refund_status="CHANGE", refund_fee="1"))
+
+    assert REFUND == found.resource
+
+
+def test_req_info_may_be_folded():
+    """Base64 comes with line feeds at times."""
+    body = refund()
+    at = body.index(b"<req_info>") + 40
+
+    assert REFUND == handler().parse({}, body[:at] + b"\n  " + body[at:]).resource
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        refund(secret="another0secret0of032characters0x"),
+        refund(req_info="?"),
+        refund(req_info=""),
+        refund(req_info=closed(b"")),
+        refund(req_info=closed(b"<root>")),
+        refund(req_info=closed(b"<root><a>1</a></root>")[:-8]),
+        refund(root="xml"),
+        refund(root="roots"),
+        digests.document({"mch_id": MCHID, "req_info": "x"}).replace(b">x<", b"><a>x</a><"),
+    ],
+    ids=["secret", "no-base64", "empty", "empty-inside", "cut", "short", "xml", "roots", "nested"],
+)
+def test_req_info_that_does_not_decrypt_to_a_refund_is_refused(refused, body):
+    """ECB authenticates nothing: only a document with the right root is proof of the secret."""
+    error = refused(body)
+
+    assert ForgedNotificationError is type(error)
+    assert 401 == error.reply.status
+
+
+def test_root_may_be_declared():
+    """An XML declaration changes nothing."""
+    info = closed(b'<?xml version="1.0"?>\n<root><refund_id>1</refund_id></root>')
+
+    assert {"refund_id": "1"} == handler().parse({}, refund(req_info=info)).resource
+
+
+def test_sign_of_a_refund_is_checked_if_there_is_one(refused):
+    """What is there must be right."""
+    assert ForgedNotificationError is type(refused(refund(sign="0" * 32)))
+
+
+def test_encrypted_event_is_decrypted():
+    """The pay score's APIv2 events carry XML under the APIv3 key."""
+    found = handler().parse({}, event("USER_PAID"))
+
+    assert {"state": "USER_PAID"} == found.resource
+    assert b"<xml><state>USER_PAID</state></xml>" == found.plaintext
+    assert ("e5c8a1d2", "TRANSACTION.SUCCESS") == (found.id, found.event_type)
+    assert "2018-02-25T11:22:33+08:00" == found.create_time.isoformat()
+
+
+def test_encrypted_event_needs_the_apiv3_key(refused):
+    """The error says what to set."""
+    error = refused(event(), certs=None, apiv3_key=None)
+
+    assert UnconfiguredNotificationError is type(error)
+    assert "give apiv3_key, too" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"event_algorithm": "AEAD_SM4_GCM"}, UndecryptableNotificationError),
+        ({"event_associated_data": "other"}, UndecryptableNotificationError),
+        ({"event_ciphertext": sealed(b"{}", aad="payscore")}, MalformedNotificationError),
+    ],
+    ids=["algorithm", "aad", "json"],
+)
+def test_encrypted_event_that_cannot_be_read_is_refused(refused, changes, expected):
+    """Its cipher is not its own choice, and it is XML."""
+    assert expected is type(refused(event(**changes)))
+
+
+def test_encrypted_event_needs_no_associated_data():
+    """Left out, there is none."""
+    body = event(event_associated_data="", event_ciphertext=sealed(b"<xml><a>1</a></xml>", aad=""))
+
+    assert {"a": "1"} == handler().parse({}, body).resource
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<xml>",
+        b"<!DOCTYPE html><html></html>",
+        b'<!DOCTYPE xml [<!ENTITY e SYSTEM "file:///etc/passwd">]><xml><a>&e;</a></xml>',
+        "<xml><a>支付</a></xml>".encode("gbk"),
+        b"<xml>" + b" " * (1 << 20) + b"</xml>",
+    ],
+    ids=["cut", "html", "entity", "gbk", "large"],
+)
+def test_xml_that_is_none_is_refused(refused, body):
+    """Documents are read as strictly as answers are."""
+    error = refused(body)
+
+    assert MalformedNotificationError is type(error)
+    assert isinstance(error, DecodeError)
+    assert 400 == error.reply.status
+
+
+def test_xml_without_secret_says_what_is_missing(refused):
+    """An APIv2 callback on a service for APIv3 alone is no riddle."""
+    error = refused(refund(), secret=None)
+
+    assert UnconfiguredNotificationError is type(error)
+    assert isinstance(error, ConfigurationError)
+    assert "an APIv2 callback (XML): give secret, the APIv2 key" == str(error)
+    assert 501 == error.reply.status
+
+
+@pytest.mark.parametrize("make", [payment, refund], ids=["payment", "refund"])
+def test_id_is_the_same_for_every_delivery(make):
+    """APIv2 names no event: what lasts from one delivery to the next does."""
+    first, second = (handler().parse({}, make(nonce_str=nonce)).id for nonce in ("one", "two"))
+
+    assert first == second
+    assert 64 == len(first)
+
+
+def test_ids_of_two_events_differ():
+    """Another state of a refund is another event."""
+    ids = {
+        handler().parse({}, refund(REFUND | {"refund_status": state})).id for state in ("SUCCESS", "CHANGE")
+    }
+
+    assert 2 == len(ids)
+
+
+def test_repr_shows_no_field():
+    """What is shown can be logged."""
+    found = handler().parse({}, payment())
+
+    assert f"<Notification v2 {found.id}>" == repr(found)
