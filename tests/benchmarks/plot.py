@@ -1,0 +1,57 @@
+"""The plot of a run, as SVG: one bar for each means, the hand-written code at 1."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .report import Bar, Section
+
+__all__ = ["draw"]
+
+_WIDTH, _LEFT, _RIGHT = 760, 210, 60
+_ROW, _BAR = 24, 15
+_STYLE = (
+    "text{font:13px system-ui,sans-serif;fill:#57606a}.t{font-weight:600;fill:#24292f}.n{fill:#24292f}"
+    "rect{fill:#afb8c1}.o{fill:#2da44e}line{stroke:#24292f;stroke-dasharray:3 3}"
+    "@media(prefers-color-scheme:dark){.t,.n{fill:#f0f6fc}text{fill:#9198a1}rect{fill:#3d444d}"
+    ".o{fill:#3fb950}line{stroke:#f0f6fc}}"
+)
+
+
+def draw(sections: Iterable[Section]) -> str:
+    """Draw the bars of all sections, one group below the other."""
+    plotted = [section for section in sections if section.bars]
+    longest = max((bar.value for section in plotted for bar in section.bars), default=1.0)
+    scale = (_WIDTH - _LEFT - _RIGHT) / max(longest, 1.0)
+    parts: list[str] = []
+    top = 8
+    for section in plotted:
+        parts.append(_text(0, top + 14, section.title, "t"))
+        top += _ROW
+        bottom = top + _ROW * len(section.bars)
+        one = _LEFT + scale
+        parts.append(f'<line x1="{one:.0f}" x2="{one:.0f}" y1="{top}" y2="{bottom - 4}"/>')
+        parts.extend(_bars(section.bars, top, scale))
+        top = bottom + 14
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top}" width="{_WIDTH}" '
+        f'role="img" aria-label="CPU time per call, hand-written code = 1">'
+        f"<style>{_STYLE}</style>{''.join(parts)}</svg>\n"
+    )
+
+
+def _bars(bars: list[Bar], top: int, scale: float) -> Iterator[str]:
+    for index, bar in enumerate(bars):
+        y = top + index * _ROW
+        kind = ' class="o"' if bar.label.startswith("this package") else ""
+        yield f'<rect{kind} x="{_LEFT}" y="{y}" width="{bar.value * scale:.0f}" height="{_BAR}" rx="2"/>'
+        yield _text(_LEFT - 8, y + 12, bar.label, "", anchor="end")
+        yield _text(_LEFT + bar.value * scale + 6, y + 12, f"{bar.value:.2f}", "n")
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:.0f}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
