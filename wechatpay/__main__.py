@@ -11,18 +11,18 @@ def main() -> int:
     """Run the command line; without its libraries, say how to install them.
 
     Returns:
-        The exit code, 2 if the libraries are missing; the commands exit with their own.
+        The exit code: 2 if the libraries are missing, 130 after Ctrl-C; commands exit with their own.
     """
     try:
-        import rich  # noqa: F401, PLC0415  only asked for
-        import typer  # noqa: F401, PLC0415  only asked for
-    except ModuleNotFoundError:
+        from wechatpay.cli import app  # noqa: PLC0415  the extra may be missing
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith(("rich", "typer")):
+            raise
         print("The command line needs an extra: pip install 'wechatpay-chainable[cli]'", file=sys.stderr)  # noqa: T201  what the user reads
         return 2
-    from wechatpay.cli import app  # noqa: PLC0415  it loads typer
-
-    app(prog_name="wechatpay")
-    return 0
+    except KeyboardInterrupt:
+        return 130
+    return app(prog_name="wechatpay")  # type: ignore[no-any-return]  it exits, and returns nothing
 
 
 if __name__ == "__main__":

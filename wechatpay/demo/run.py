@@ -94,12 +94,13 @@ class Outcome:
 def _differences(calls: list[Made]) -> Iterator[str]:
     if len(calls) != len(SPELLINGS) * len(COLOURS):
         yield f"{len(calls)} calls were made instead of {len(SPELLINGS) * len(COLOURS)}"
+    answers = [call.answer.content for call in calls if not isinstance(call.answer, WeChatPayError)]
     for call in calls:
         name = f"{call.example.attributes}, {call.spelling}, {call.colour}"
         if isinstance(call.answer, WeChatPayError):
             yield f"{name}: {type(call.answer).__name__}: {call.answer}"
-        elif call.answer.content != getattr(calls[0].answer, "content", None):
-            yield f"{name}: another answer than to the first spelling"
+        elif call.answer.content != answers[0]:
+            yield f"{name}: another answer than to the other spellings"
         if call.sent.target != calls[0].sent.target:
             yield f"{name}: another target than the first spelling's"
         if call.received.target != call.sent.target:

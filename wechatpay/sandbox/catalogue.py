@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wechatpay.sandbox import refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from wechatpay.sandbox.answer import Answer, Received
 
@@ -115,7 +115,7 @@ def _first(refused: Iterable[Answer | None]) -> Answer | None:
     return next(filter(None, refused), None)
 
 
-def operations() -> Iterator[Operation]:
+def operations() -> tuple[Operation, ...]:
     """Read the catalogue."""
     text = resources.files(__package__).joinpath("operations.jsonl").read_text(encoding="utf-8")
-    return (Operation.read(json.loads(line)) for line in text.splitlines())
+    return tuple(Operation.read(json.loads(line)) for line in text.splitlines())

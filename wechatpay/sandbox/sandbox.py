@@ -17,7 +17,6 @@ from wechatpay.sandbox.identity import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
     from types import TracebackType
 
     from wechatpay.sandbox.answer import Received
@@ -128,9 +127,9 @@ class Sandbox:
         Raises:
             ConfigurationError: It runs already, or the port is taken.
         """
-        starting = self._launch()
-        wait([starting])
-        return self._opened(starting)
+        server = self._launch()
+        wait([server.started])
+        return self._opened(server)
 
     def stop(self) -> None:
         """Close all connections and end the thread, as ``with`` does at its end; harmless when stopped."""
@@ -147,14 +146,14 @@ class Sandbox:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        starting = self._launch()
+        server = self._launch()
         try:
             with suppress(OSError):
-                await asyncio.wrap_future(starting)
+                await asyncio.wrap_future(server.started)
         except asyncio.CancelledError:
             self.stop()
             raise
-        return self._opened(starting)
+        return self._opened(server)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -163,20 +162,21 @@ class Sandbox:
             await asyncio.wrap_future(server.stop())
             server.join()
 
-    def _launch(self) -> Future[int]:
+    def _launch(self) -> Server:
         if self._server is not None:
             raise ConfigurationError("the sandbox runs already: one `with` at a time")
         from wechatpay.sandbox.server import Server  # noqa: PLC0415  `aiohttp` is heavy
 
         self._server = Server(self._respond, self._port)
-        return self._server.start()
+        self._server.start()
+        return self._server
 
-    def _opened(self, starting: Future[int]) -> Self:
+    def _opened(self, server: Server) -> Self:
         try:
-            self._base_uri = f"http://127.0.0.1:{starting.result()}/"
+            self._base_uri = f"http://127.0.0.1:{server.started.result()}/"
         except OSError as error:
-            if server := self._leave():
-                server.join()
+            self._leave()
+            server.join()
             raise ConfigurationError(
                 f"port {self._port}: {os.strerror(error.errno or 0)}; port 0 lets the system choose one"
             ) from None

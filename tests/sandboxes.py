@@ -1,0 +1,93 @@
+"""Requests to a sandbox, signed here and not by the client; and the four operations' calls."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from base64 import b64encode
+from functools import cache
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from wechatpay.messages import Headers
+from wechatpay.sandbox import Identity, Received
+
+PALM = "/v3/palmservice/authorization/openid/oUpF8uMuAJOM2pxb1Q?organization_id=1"
+NOW = 1_700_000_000
+
+#: Attributes, and arguments that the sandbox has an answer for.
+CALLS = [
+    pytest.param(
+        "v3.eduPapay.user._openid_.contracts",
+        {"openid": "oUpF8uMuAJOM2pxb1Q", "query": {"appid": "wx1", "plan_id": "12535"}},
+        id="contracts",
+    ),
+    pytest.param(
+        "v3.businesscircle.userAuthorizations._openid_",
+        {"openid": "oUpF8uMuAJOM2pxb1Q", "query": {"appid": "wx1"}},
+        id="business circle",
+    ),
+    pytest.param(
+        "v3.payscore.acquiringbank.permissions.authorizationCode._authorization_code_",
+        {
+            "authorization_code": "1275342195190894594",
+            "query": {"service_id": "1", "channel_id": "2", "sub_mchid": "3"},
+        },
+        id="pay score",
+    ),
+    pytest.param(
+        "v3.palmservice.authorization.openid._openid_",
+        {"openid": "oUpF8uMuAJOM2pxb1Q", "query": {"organization_id": "1"}},
+        id="palm",
+    ),
+]
+
+
+@cache
+def identity():
+    """Give keys, the same ones for all sandboxes of a run."""
+    return Identity.generate()
+
+
+def authorization(method="GET", target=PALM, body=b"", **changes):
+    """Sign a request, and lay ``Authorization`` out; ``changes`` replace fields after signing."""
+    given = {"timestamp": str(int(time.time())), "nonce_str": f"n{time.perf_counter_ns()}"} | changes
+    text = b"\n".join(
+        (
+            method.encode(),
+            target.encode(),
+            given["timestamp"].encode(),
+            given["nonce_str"].encode(),
+            body,
+            b"",
+        )
+    )
+    signature = b64encode(identity().private_key.sign(text, PKCS1v15(), SHA256())).decode()
+    fields = {"mchid": identity().mchid, "serial_no": identity().serial, "signature": signature} | given
+    return "WECHATPAY2-SHA256-RSA2048 " + ",".join(f'{name}="{value}"' for name, value in fields.items())
+
+
+def received(method="GET", target=PALM, body=b"", headers=None, **changes):
+    """Make a signed request without a socket; ``headers`` of ``None`` are left out."""
+    usual = Headers(
+        {
+            "Accept": "application/json",
+            "User-Agent": "test",
+            "Authorization": authorization(method, target, body, **changes),
+        }
+    )
+    return Received(method, target, usual.with_(headers or {}), body)
+
+
+def send(sandbox, method="GET", target=PALM, body=b"", headers=None):
+    """Send a signed request over a socket, and nothing but what is said here."""
+    given = {"Accept": "*/*", "User-Agent": "test", "Authorization": authorization(method, target, body)}
+    connection = http.client.HTTPConnection("127.0.0.1", int(sandbox.base_uri.split(":")[2].strip("/")), 10)
+    try:
+        connection.request(method, target, body, given | (headers or {}))
+        answer = connection.getresponse()
+        return answer.status, Headers(answer.getheaders()), answer.read()
+    finally:
+        connection.close()

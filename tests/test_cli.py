@@ -1,0 +1,246 @@
+"""The commands, as a shell runs them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import wechatpay
+from wechatpay import __main__
+from wechatpay.sandbox import gate
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Give a function that runs a command in this process and gives its exit code."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wechatpay", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            sys.exit(__main__.main())
+        return caught.value.code
+
+    return run
+
+
+def start(*arguments):
+    """Start a command in a process of its own, which Ctrl-C reaches even where tests ignore it."""
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from wechatpay.__main__ import main; sys.exit(main())"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        cwd=ROOT,
+    )
+
+
+class Impatience:
+    """A user who presses Ctrl-C while the command line loads."""
+
+    def find_spec(self, name, *_):
+        """Interrupt."""
+        if name == "wechatpay.cli":
+            raise KeyboardInterrupt
+
+
+def test_early_interrupt_shows_no_traceback(monkeypatch):
+    """Ctrl-C while the libraries load ends the command like Ctrl-C later."""
+    monkeypatch.delitem(sys.modules, "wechatpay.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Impatience(), *sys.meta_path])
+
+    assert 130 == __main__.main()
+
+
+def test_version_is_told(run, capsys):
+    """``--version`` names the distribution."""
+    assert 0 == run("--version")
+    assert f"wechatpay-chainable {wechatpay.__version__}\n" == capsys.readouterr().out
+
+
+def test_module_can_be_run(monkeypatch, capsys):
+    """``python -m wechatpay`` is the same command."""
+    monkeypatch.setattr(sys, "argv", ["wechatpay", "--version"])
+    monkeypatch.delitem(sys.modules, "wechatpay.__main__")
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("wechatpay", run_name="__main__")
+
+    assert 0 == caught.value.code
+    assert wechatpay.__version__ in capsys.readouterr().out
+
+
+def test_help_lists_the_commands(run, capsys):
+    """A newcomer who types the bare name is told what there is."""
+    assert 2 == run()
+    assert {"demo", "sandbox"} <= set(re.findall(r"\w+", capsys.readouterr().out))
+
+
+def test_unknown_command_is_an_error(run, capsys):
+    """A misspelt command is named."""
+    assert 2 == run("demoo")
+    assert "demoo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["typer", "rich"])
+def test_missing_libraries_are_named(monkeypatch, capsys, library):
+    """Without the extra, one line says how to install it."""
+    for name in [name for name in sys.modules if name.split(".")[0] == library or name == "wechatpay.cli"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+
+    assert 2 == __main__.main()
+    assert (
+        "The command line needs an extra: pip install 'wechatpay-chainable[cli]'\n" == capsys.readouterr().err
+    )
+
+
+def test_other_missing_libraries_are_not_hidden(monkeypatch):
+    """A broken installation of something else is reported as such."""
+    monkeypatch.delitem(sys.modules, "wechatpay.cli", raising=False)
+    monkeypatch.setitem(sys.modules, "tempfile", None)
+
+    with pytest.raises(ModuleNotFoundError, match="tempfile"):
+        __main__.main()
+
+
+def test_demo_command_succeeds(run, capsys):
+    """``wechatpay demo`` ends well, and says so."""
+    assert 0 == run("demo")
+    assert "All 24 calls" in " ".join(capsys.readouterr().out.split())
+
+
+def test_demo_can_be_kept(run):
+    """The page goes wherever the output goes."""
+    with contextlib.redirect_stdout(io.StringIO()) as page:
+        assert 0 == run("demo")
+
+    assert "All 24 calls" in " ".join(page.getvalue().split())
+
+
+def test_demo_command_fails_when_something_differs(run, capsys, monkeypatch):
+    """When the two sides do not understand each other, here about the time, the exit code is 1."""
+    monkeypatch.setattr(gate, "TOLERANCE", -1)
+
+    assert 1 == run("demo")
+    assert "SIGN_ERROR" in capsys.readouterr().out
+
+
+def test_demo_reads_well_in_a_pipe():
+    """Without a terminal there are 80 columns, no colours, and nothing on stderr."""
+    out, err = start("demo").communicate(timeout=60)
+
+    assert not err
+    assert "\x1b" not in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_demo_survives_a_terminal_without_chinese(monkeypatch):
+    """Letters that an encoding lacks are question marks, and no reason to fail."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = start("demo")
+    out, err = process.communicate(timeout=60)
+
+    assert (0, "") == (process.returncode, err)
+    assert "??" in out
+
+
+@pytest.fixture
+def served():
+    """Give a running ``wechatpay sandbox``, and what it printed to be pasted."""
+    process = start("sandbox")
+    text = ""
+    while ")\n" != (line := process.stdout.readline()):
+        assert line, process.stderr.read()
+        text += line
+    yield process, text + line
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "polite kill"])
+def test_sandbox_command_serves_what_it_prints(served, sent):
+    """The settings can be pasted; requests are shown; the keys go with the process, which ends well."""
+    process, text = served
+    names = {}
+    exec(text, names)
+    with names["instance"] as instance:
+        answer = instance.v3.palmservice.authorization.openid._openid_.get(
+            openid="oUpF8uMuAJOM2pxb1Q", query={"organization_id": "1"}
+        )
+    folder = Path(names["keys"].removeprefix("file://"))
+    assert 200 == answer.status_code
+    assert 0o700 == folder.stat().st_mode & 0o777
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=20)
+
+    assert 0 == process.returncode
+    assert "GET /v3/palmservice/authorization/openid/oUpF8uMuAJOM2pxb1Q → 200" in err
+    assert "Traceback" not in err
+    assert not folder.exists()
+
+
+def test_sandbox_command_ends_within_this_process(run, capsys):
+    """Ctrl-C in the main thread stops the sandbox, restores the signals and says so."""
+    before, port = signal.getsignal(signal.SIGTERM), free_port()
+
+    def interrupt():
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
+                time.sleep(0.2)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=interrupt).start()
+
+    assert 0 == run("sandbox", "--port", str(port))
+    shown = capsys.readouterr()
+    assert f'base_uri="http://127.0.0.1:{port}/"' in shown.out
+    assert "has stopped" in shown.err
+    assert before is signal.getsignal(signal.SIGTERM)
+
+
+def test_sandbox_command_names_a_taken_port(run, capsys):
+    """A port that another program holds is one line, and exit code 2."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+
+        assert 2 == run("sandbox", "--port", str(other.getsockname()[1]))
+
+    assert re.fullmatch(r"wechatpay: port \d+: .*\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.3, 0.6])
+def test_interrupted_demo_shows_no_traceback(moment):
+    """Ctrl-C ends a command at once, without a traceback of ours."""
+    process = start("demo")
+    time.sleep(moment)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+
+    assert "wechatpay/" not in err
+
+
+def free_port():
+    """Give a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,318 @@
+"""What the sandbox knows: the documented operations, their parameters, the payers."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+
+import pytest
+import sandboxes
+from sandboxes import NOW
+
+from wechatpay.sandbox import agreements, people
+from wechatpay.sandbox.catalogue import Parameter, operations
+from wechatpay.sandbox.gateway import Gateway
+from wechatpay.sandbox.routes import Routes
+
+PAYER = "oUpF8uMuAJOM2pxb1Q"
+CONTRACTS = f"/v3/edu-papay/user/{PAYER}/contracts"
+PLAN = "appid=wx1&plan_id=12535"
+SCORE = "service_id=1&channel_id=2&sub_mchid=3"
+
+
+@pytest.fixture
+def ask():
+    """Give a function that asks a sandbox without a socket, and gives status and JSON."""
+    gateway = Gateway(sandboxes.identity(), lambda: NOW)
+
+    def ask(target, method="GET"):
+        answer = gateway.respond(sandboxes.received(method, target, timestamp=str(NOW))).answer
+        return answer.status, json.loads(answer.body)
+
+    return ask
+
+
+def test_catalogue_and_answers_belong_together():
+    """Every operation of the catalogue has something that answers it, and nothing else has."""
+    assert {(operation.verb, operation.uri) for operation in operations()} == agreements.OPERATIONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("contract_id", [18, 18, 18]),
+        ("contract_status", ["ADD", "ADD", "DELETE"]),
+    ],
+)
+def test_payer_has_two_contracts_and_an_ended_one(ask, field, values):
+    """A tester finds both states with one payer."""
+    _, body = ask(f"{CONTRACTS}?{PLAN}")
+    found = [contract["contract_information"][field] for contract in body["data"]]
+
+    assert values == [len(value) if field == "contract_id" else value for value in found]
+
+
+@pytest.mark.parametrize(("status", "count"), [("ADD", 2), ("DELETE", 1)])
+def test_contracts_are_filtered_by_status(ask, status, count):
+    """Only the contracts asked for are listed and counted."""
+    _, body = ask(f"{CONTRACTS}?{PLAN}&contract_status={status}")
+
+    assert count == body["total_count"] == len(body["data"])
+    assert {status} == {contract["contract_information"]["contract_status"] for contract in body["data"]}
+
+
+@pytest.mark.parametrize(
+    ("page", "indexes"),
+    [
+        ("", [0, 1, 2]),
+        ("&limit=2", [0, 1]),
+        ("&offset=2&limit=2", [2]),
+        ("&offset=3", []),
+        ("&offset=1", [1, 2]),
+    ],
+)
+def test_contracts_come_in_pages(ask, page, indexes):
+    """``offset`` and ``limit`` cut the list, ``total_count`` counts all of it."""
+    everything = ask(f"{CONTRACTS}?{PLAN}")[1]["data"]
+    _, body = ask(f"{CONTRACTS}?{PLAN}{page}")
+
+    assert [everything[index] for index in indexes] == body["data"]
+    assert 3 == body["total_count"]
+
+
+def test_page_is_echoed(ask):
+    """The answer says which page it is."""
+    _, body = ask(f"{CONTRACTS}?{PLAN}&offset=1&limit=1")
+
+    assert (1, 1) == (body["offset"], body["limit"])
+
+
+def test_contract_names_whom_it_concerns(ask):
+    """What was asked for comes back in each contract."""
+    _, body = ask(f"{CONTRACTS}?{PLAN}&sub_mchid=1900000108&sub_appid=wx2&sub_openid=o2")
+    contract = body["data"][0]
+    told = {name: contract[name] for name in contract if name != "contract_information"}
+
+    assert {
+        "sp_mchid": "1900000109",
+        "appid": "wx1",
+        "plan_id": "12535",
+        "sub_mchid": "1900000108",
+        "sub_appid": "wx2",
+        "sub_openid": "o2",
+        "openid": PAYER,
+    } == told
+
+
+@pytest.mark.parametrize(
+    ("suffix", "contracts", "circle", "score", "palm"),
+    [
+        pytest.param("", 3, "AUTHORIZED", "AVAILABLE", "AUTHORIZATION_STATE_ON", id="customer"),
+        pytest.param("_ended", 1, "DEAUTHORIZED", "UNAVAILABLE", "AUTHORIZATION_STATE_OFF", id="ended"),
+        pytest.param("_never", 0, "UNAUTHORIZED", "UNBINDUSER", "AUTHORIZATION_STATE_NONE", id="never"),
+    ],
+)
+def test_openid_tells_the_state(ask, suffix, contracts, circle, score, palm):  # noqa: PLR0913, PLR0917
+    """A tester reaches every state by what the openid, or the code, ends in."""
+    openid = f"{PAYER}{suffix}"
+    code = "v3/payscore/acquiringbank/permissions/authorization-code"
+
+    assert contracts == ask(f"/v3/edu-papay/user/{openid}/contracts?{PLAN}")[1]["total_count"]
+    assert circle == ask(f"/v3/businesscircle/user-authorizations/{openid}?appid=wx1")[1]["authorize_state"]
+    assert score == ask(f"/{code}/12753421{suffix}?{SCORE}")[1]["authorization_state"]
+    assert palm == ask(f"/v3/palmservice/authorization/openid/{openid}?organization_id=1")[1]["state"]
+
+
+@pytest.mark.parametrize("suffix", ["", "_ended", "_never"])
+def test_times_fit_the_state(ask, suffix):
+    """Who never authorised has no times; who cancelled did so later."""
+    _, body = ask(f"/v3/businesscircle/user-authorizations/{PAYER}{suffix}?appid=wx1")
+    times = [body[name] for name in ("authorize_time", "deauthorize_time") if name in body]
+
+    assert {"": 1, "_ended": 2, "_never": 0}[suffix] == len(times)
+    assert sorted(times, key=datetime.fromisoformat) == times
+    assert all(re.fullmatch(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\+08:00", time) for time in times)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"/v3/edu-papay/user/nobody/contracts?{PLAN}",
+        "/v3/businesscircle/user-authorizations/o%2F1234567890123456?appid=wx1",
+        f"/v3/payscore/acquiringbank/permissions/authorization-code/1%202?{SCORE}",
+        "/v3/palmservice/authorization/openid/o1?organization_id=1",
+    ],
+    ids=["contracts", "business circle", "pay score", "palm"],
+)
+def test_unknown_payer_is_an_error(ask, target):
+    """What looks like no openid or code is nobody's: 404 RESOURCE_NOT_EXISTS."""
+    status, body = ask(target)
+
+    assert (404, "RESOURCE_NOT_EXISTS") == (status, body["code"])
+
+
+def test_payers_are_the_same_in_every_sandbox(ask):
+    """What a test wrote down yesterday holds today; and payers differ."""
+    contract = ask(f"{CONTRACTS}?{PLAN}")[1]["data"][0]["contract_information"]
+
+    assert {
+        "contract_id": "954112794021668673",
+        "contract_status": "ADD",
+        "create_time": "2024-10-18T00:37:16+08:00",
+    } == contract
+    assert people.number("a", 10) != people.number("b", 10)
+
+
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.uri.split("/")[1])
+@pytest.mark.parametrize("suffix", ["", "_ended", "_never"])
+def test_answers_hold_to_the_documents(ask, operation, suffix):
+    """Answers have every required field and no unknown one, each of the documented type."""
+    path = operation.uri.format(openid=f"{PAYER}{suffix}", authorization_code=f"12753421{suffix}")
+    query = "&".join(f"{parameter.name}=1" for parameter in operation.query if parameter.required)
+    status, body = ask(f"/{path}?{query}")
+
+    assert 200 == status
+    check(operation.response, body)
+
+
+def check(fields, body):
+    """Hold a JSON object to its documented fields."""
+    known = {field["name"]: field for field in fields}
+    assert body.keys() <= known.keys()
+    assert {name for name, field in known.items() if field["required"]} <= body.keys()
+    for name, value in body.items():
+        values = value if known[name]["type"].endswith("[]") else [value]
+        for item in values:
+            assert {"object": dict, "integer": int}.get(known[name]["type"].removesuffix("[]"), str) is type(
+                item
+            )
+            assert item in known[name].get("enum", [item])
+            if isinstance(item, dict):
+                check(known[name]["fields"], item)
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "value"),
+    [
+        pytest.param("plan_id=1", "appid", None, id="missing"),
+        pytest.param("plan_id=1&appid=", "appid", None, id="empty"),
+        pytest.param(f"{PLAN}&appid=wx2", "appid", ["wx1", "wx2"], id="twice"),
+        pytest.param(f"{PLAN}&contract_status=add", "contract_status", "add", id="not in the enumeration"),
+        pytest.param(f"{PLAN}&limit=1.5", "limit", "1.5", id="no integer"),
+        pytest.param(f"{PLAN}&limit=", "limit", "", id="empty integer"),
+        pytest.param(f"{PLAN}&limit={'9' * 5000}", "limit", "9" * 5000, id="endless integer"),
+        pytest.param(f"{PLAN}&limit=%EF%BC%91", "limit", "１", id="other digit"),
+        pytest.param(f"{PLAN}&limit=0", "limit", "0", id="limit too small"),
+        pytest.param(f"{PLAN}&offset=-1", "offset", "-1", id="offset too small"),
+    ],
+)
+def test_wrong_parameter_is_named(ask, query, field, value):
+    """A 400 PARAM_ERROR says which parameter breaks which rule."""
+    status, body = ask(f"{CONTRACTS}?{query}")
+
+    assert (400, "PARAM_ERROR") == (status, body["code"])
+    assert {"field": field, "value": value, "issue": body["message"], "location": "query"} == body["detail"]
+    assert f"“/query/{field}”" in body["message"]
+
+
+def test_unknown_parameters_are_ignored(ask):
+    """As WeChat Pay does."""
+    assert 200 == ask(f"{CONTRACTS}?{PLAN}&colour=red")[0]
+
+
+@pytest.mark.parametrize(
+    ("type_", "good", "bad"),
+    [
+        ("integer", "-1", "1e3"),
+        ("number", "1.50", "1."),
+        ("boolean", "true", "yes"),
+        ("string", "yes", None),
+        ("integer[]", "1", "x"),
+    ],
+)
+def test_types_are_checked(type_, good, bad):
+    """Every type that a query's parameter has in the catalogue is checked."""
+    parameter = Parameter("x", type_, required=False)
+
+    assert parameter.refusal("query", [good]) is None
+    assert bad is None or parameter.refusal("query", [bad]).status == 400
+
+
+def test_list_may_repeat_its_name():
+    """Of a list's values each is checked."""
+    parameter = Parameter("x", "string[]", required=True, enum=("A", "B"))
+
+    assert parameter.refusal("query", ["A", "B"]) is None
+    assert 400 == parameter.refusal("query", ["A", "C"]).status
+
+
+def test_parameters_of_the_path_are_checked():
+    """Rules hold in the path, too."""
+    (operation, *_) = operations()
+    wrong = Parameter("openid", "integer", required=True)
+    changed = type(operation)(operation.verb, operation.uri, "", (wrong,), (), ())
+    answer = changed.refusal(sandboxes.received(), {"openid": "x"})
+
+    assert "path" == json.loads(answer.body)["detail"]["location"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/v3",
+        "/v3/nowhere",
+        f"{CONTRACTS}/",
+        f"/{CONTRACTS}",
+        "/v3/edu-papay/user//contracts",
+        "/V3/certificates",
+    ],
+)
+def test_unknown_path_is_an_error(ask, target):
+    """404 RESOURCE_NOT_EXISTS; an empty value is no value."""
+    status, body = ask(target)
+
+    assert (404, "RESOURCE_NOT_EXISTS") == (status, body["code"])
+
+
+def test_other_method_is_an_error(ask):
+    """A path that exists says so."""
+    status, body = ask(CONTRACTS, "POST")
+
+    assert (405, "METHOD_NOT_ALLOWED") == (status, body["code"])
+    assert "POST" in body["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "thing", "variables"),
+    [
+        ("a/upload", "literal", {}),
+        ("a/7", "variable", {"id": "7"}),
+        ("a/upload/7", "late", {"id": "7"}),
+        ("a/b/x", "early", {"id": "b"}),
+        ("a/b/y", None, None),
+        ("a/", None, None),
+        ("a", None, None),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True], ids=["added so", "added the other way round"])
+def test_literal_comes_before_variable(path, thing, variables, turned):
+    """The template whose literal comes first wins, whatever was added first."""
+    routes = Routes()
+    templates = [
+        ("a/{id}", "variable"),
+        ("a/upload", "literal"),
+        ("a/{id}/x", "early"),
+        ("a/upload/{id}", "late"),
+    ]
+    for template, name in reversed(templates) if turned else templates:
+        routes.add(template, name)
+    found = routes.find(path.split("/"))
+
+    assert (None if thing is None else (thing, variables)) == found
+
+
+def test_decoded_segment_is_one_value():
+    """An encoded slash does not split a value."""
+    assert ("v3", "a/b", "") == sandboxes.received(target="/v3/a%2Fb/?c").segments

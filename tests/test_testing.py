@@ -1,0 +1,192 @@
+"""Answers that users' own tests make up, and the verifier believes."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+import responses
+import sandboxes
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from wechatpay import APIError, Builder, ClockSkewError, ConfigurationError, SignatureError, testing
+
+URL = "https://api.mch.weixin.qq.com/v3/certificates"
+
+
+@pytest.fixture(scope="module")
+def platform():
+    """Give one platform to all tests."""
+    return testing.Platform(identity=sandboxes.identity())
+
+
+@pytest.fixture
+def instance(platform):
+    """Give a Builder that believes it."""
+    with Builder(**platform.settings()) as instance:
+        yield instance
+
+
+def test_fresh_platform_needs_nothing():
+    """Two lines give a Builder and an answer that it believes."""
+    platform = testing.Platform()
+    with responses.RequestsMock() as mock, Builder(**platform.settings()) as instance:
+        mock.add(**platform.response("GET", URL, json={"名": 1}))
+        answer = instance.v3.certificates.get()
+
+    assert {"名": 1} == answer.json()
+
+
+@responses.activate
+def test_response_is_believed(platform, instance):
+    """``responses.add`` gets status, headers, body and signature."""
+    responses.add(**platform.response("POST", URL, body="text", status=202, headers={"X-Mine": "yes"}))
+    answer = instance.v3.certificates.post(json={})
+
+    assert (202, b"text", "yes") == (answer.status_code, answer.content, answer.headers["X-Mine"])
+
+
+@responses.activate
+def test_empty_answer_is_believed(platform, instance):
+    """A 204 has no body, and a signature."""
+    responses.add(**platform.response("DELETE", URL, status=204))
+
+    assert instance.v3.certificates["delete"].chain("") is not None
+    assert instance.v3.certificates.delete().json() is None
+
+
+@responses.activate
+def test_error_is_believed(platform, instance):
+    """An error can be made up as well, and is verified."""
+    body = {"code": "ORDER_NOT_EXIST", "message": "订单不存在"}
+    responses.add(**platform.response("GET", URL, json=body, status=404))
+    with pytest.raises(APIError) as caught:
+        instance.v3.certificates.get()
+
+    assert ("ORDER_NOT_EXIST", True) == (caught.value.code, caught.value.verified)
+
+
+@responses.activate
+def test_changed_answer_is_not_believed(platform, instance):
+    """The verifier is at work: what was not signed is refused."""
+    responses.add(**platform.response("GET", URL, json={"state": "ON"}) | {"body": b'{"state":"OFF"}'})
+    with pytest.raises(SignatureError):
+        instance.v3.certificates.get()
+
+
+@responses.activate
+def test_callback_signs_at_each_call():
+    """An answer that is set up once is believed for as long as the tests run."""
+    now = [1_700_000_000.0]
+    platform = testing.Platform(identity=sandboxes.identity(), clock=lambda: now[0])
+    responses.add_callback("GET", URL, platform.callback(json={"state": "ON"}))
+    with Builder(**platform.settings()) as instance:
+        nonces = set()
+        for _ in range(2):
+            nonces.add(instance.v3.certificates.get().headers["Wechatpay-Nonce"])
+            now[0] += 86400
+
+    assert 2 == len(nonces)
+
+
+@responses.activate
+def test_response_is_believed_for_five_minutes():
+    """What is signed once grows old, as WeChat Pay's answers do; the clock is shared."""
+    now = [1_700_000_000.0]
+    platform = testing.Platform(identity=sandboxes.identity(), clock=lambda: now[0])
+    responses.add(**platform.response("GET", URL, json={}))
+    with Builder(**platform.settings()) as instance:
+        now[0] += 300
+        instance.v3.certificates.get()
+        now[0] += 1
+        with pytest.raises(ClockSkewError):
+            instance.v3.certificates.get()
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["public key", "certificate"])
+@responses.activate
+def test_key_that_signs_can_be_chosen(platform, instance, index):
+    """Both kinds of keys can be tested."""
+    serial = tuple(platform.settings()["certs"])[index]
+    responses.add(**platform.response("GET", URL, json={}, serial=serial))
+
+    assert serial == instance.v3.certificates.get().headers["Wechatpay-Serial"]
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_aiohttp_handler_is_believed(platform, verb):
+    """A handler for aiohttp's test server signs at each call."""
+
+    async def main():
+        app = web.Application()
+        app.router.add_route("*", "/v3/certificates", platform.handler(json={"state": "ON"}))
+        async with TestServer(app) as server:
+            settings = platform.settings(base_uri=str(server.make_url("/")))
+            async with Builder(**settings) as instance:
+                node = instance.v3.certificates
+                return [await getattr(node, f"{verb}Async")() for _ in range(2)]
+
+    first, second = asyncio.run(main())
+
+    assert {"state": "ON"} == first.json() == second.json()
+    assert first.headers["Wechatpay-Nonce"] != second.headers["Wechatpay-Nonce"]
+
+
+def test_aiohttp_response_fits_own_handlers(platform):
+    """A handler of the user's own signs what it makes up."""
+
+    async def echo(request):
+        return platform.web_response(
+            json={"got": await request.json()}, headers={"Content-Type": "text/plain"}
+        )
+
+    async def main():
+        app = web.Application()
+        app.router.add_post("/v3/certificates", echo)
+        async with TestServer(app) as server:
+            settings = platform.settings(base_uri=str(server.make_url("/")))
+            async with Builder(**settings) as instance:
+                return await instance.v3.certificates.postAsync(json=[1])
+
+    answer = asyncio.run(main())
+
+    assert ({"got": [1]}, "text/plain") == (answer.json(), answer.headers["Content-Type"])
+
+
+def test_answer_fits_any_library(platform):
+    """Status, headers and body are there for whatever a test sends with."""
+    answer = platform.answer(json=None, status=203)
+
+    assert (203, b"null") == (answer.status, answer.body)
+    assert "Wechatpay-Signature" in answer.headers
+    assert "<Answer 203, 4 bytes>" == repr(answer)
+
+
+@pytest.mark.parametrize("make", ["answer", "callback", "handler", "web_response"])
+def test_two_bodies_are_refused(platform, make):
+    """``json`` and ``body`` exclude each other, and the test that sets them up hears of it."""
+    with pytest.raises(ConfigurationError, match="one body"):
+        getattr(platform, make)(json={}, body=b"")
+
+
+def test_unknown_key_is_refused(platform):
+    """Only WeChat Pay's keys sign; the error names them."""
+    with pytest.raises(ConfigurationError, match="PUB_KEY_ID"):
+        platform.answer(serial="none")
+
+
+def test_no_http_library_is_loaded_before_it_is_used():
+    """Neither ``responses`` nor aiohttp needs to be there for the other's users."""
+    code = (
+        "import sys; from wechatpay import testing;"
+        "testing.Platform().response('GET', 'https://x/', json={});"
+        "print({'aiohttp', 'requests', 'responses'} & sys.modules.keys())"
+    )
+
+    assert (
+        "set()\n"
+        == subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    )
