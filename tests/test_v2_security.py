@@ -13,6 +13,7 @@ import keys
 import pytest
 import requests
 import responses
+import urllib3
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -25,8 +26,9 @@ from digests import SECRET, answer, digest, received
 from merchants import MCHID
 from wire.gateway import Gateway, reply
 
-from wechatpay import Builder, ConfigurationError, TransportError
+from wechatpay import Builder, ConfigurationError, NoAnswerError, Request, TransportError
 from wechatpay.identity import Identity
+from wechatpay.transports.network import no_answer
 
 FIELDS = {"mch_id": MCHID, "out_refund_no": "1"}
 CERT, KEY = authority.pem("merchant"), authority.key_pem("merchant")
@@ -136,6 +138,14 @@ def test_server_is_verified_before_the_certificate_is_shown(client, shop, vault)
         client.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS, security=True)
 
     assert [] == vault.seen
+
+
+def test_what_tls_said_is_told():
+    """The reason inside urllib3's own error reaches the message: it says which certificate is missing."""
+    cause = requests.exceptions.SSLError(urllib3.exceptions.SSLError(ssl.SSLError(1, "certificate required")))
+    error = no_answer(NoAnswerError, Request("POST", "https://127.0.0.1/secapi/pay/refund"), cause)
+
+    assert "certificate required" in str(error)
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

@@ -159,7 +159,8 @@ class Verifier:
         sign = found.get("sign")
         if not isinstance(sign, str) or not sign:
             raise _refused(request, response, "the answer carries no sign, so its outcome is unknown")
-        asked = _algorithm(request.parameters or {})
+        is_long = (request.parameters or {}).get("sign_type") == hashing.ALGO_HMAC_SHA256
+        asked = hashing.ALGO_HMAC_SHA256 if is_long else hashing.ALGO_MD5
         algorithm = hashing.ALGO_HMAC_SHA256 if len(sign) == _LONG else hashing.ALGO_MD5
         # Who asked for HMAC does not believe MD5; who asked for MD5 may well get the stronger one.
         if algorithm == hashing.ALGO_MD5 != asked:

@@ -109,12 +109,17 @@ class Network:
 
 def no_answer(kind: type[TransportError], request: Request, cause: BaseException) -> TransportError:
     """Make the error for ``cause``, and leave the cause's own text behind: it may quote the query."""
-    while (deeper := cause.__cause__ or cause.__context__) is not None:
+    while (deeper := cause.__cause__ or cause.__context__ or _wrapped(cause)) is not None:
         cause = deeper
     why = getattr(cause, "strerror", None)
     host = request.url.split("/", 3)[2]
     what = f"{type(cause).__name__}: {why}" if why else type(cause).__name__
     return kind(f"{request.method} {request.path}: {_WORDS[kind]} {host} ({what})", request=request)
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """Return what ``error`` was made of; urllib3 passes TLS errors on as arguments."""
+    return next((argument for argument in error.args if isinstance(argument, BaseException)), None)
 
 
 # typeshed leaves it out; the documented proxy_bypass() would read the environment at every call.
