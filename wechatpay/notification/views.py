@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from wechatpay.errors import ConfigurationError
 from wechatpay.notification.steps import is_coroutine
 
 if TYPE_CHECKING:
@@ -26,10 +27,17 @@ View = Callable[..., Any]
 
 
 def flask(handler: NotificationHandler) -> Callable[[Process], View]:
-    """Make a view of Flask."""
+    """Make a view of Flask.
+
+    Raises:
+        ConfigurationError: What is decorated is a coroutine function.
+    """
     from flask import Response, request  # noqa: PLC0415  not everybody's
 
     def decorate(process: Process) -> View:
+        if is_coroutine(process):
+            raise ConfigurationError("Flask's views block: decorate a plain function")
+
         def view() -> Response:
             reply = handler.handle(request.headers, request.get_data(), process)
             return Response(reply.body, reply.status, dict(reply.headers))

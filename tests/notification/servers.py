@@ -1,0 +1,147 @@
+"""The frameworks under their own servers, on loopback, each with one URL that takes callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import socket
+import threading
+
+import uvicorn
+from aiohttp import web
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.test.utils import override_settings
+from django.urls import path
+from fastapi import FastAPI
+from flask import Flask
+from starlette.applications import Starlette
+from starlette.routing import Route
+from werkzeug.serving import make_server
+
+from wechatpay.notification import views
+
+PATH = "/wechatpay/notify"
+
+
+def post(port, headers, body, method="POST"):
+    """Send a callback; return the status, the content type and the body of the reply."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, PATH, body, {"Content-Type": "application/json"} | headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers["Content-Type"], answer.read()
+
+
+@contextlib.contextmanager
+def flask(handler, process):
+    """Run Flask under werkzeug's server."""
+    app = Flask(__name__)
+
+    @app.before_request
+    def meddle():
+        """Look at the body first, as logging extensions do."""
+        from flask import request  # noqa: PLC0415  the view imports a name of its own
+
+        request.get_json(silent=True)
+
+    app.post(PATH)(views.flask(handler)(process))
+    with _threaded(make_server("127.0.0.1", 0, app, threaded=True)) as server:
+        yield server.server_port
+
+
+@contextlib.contextmanager
+def django(handler, process):
+    """Run Django under the server of ``runserver``, with its protection against CSRF."""
+    with _urls(handler, process):
+        server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
+        server.daemon_threads = False
+        server.set_app(WSGIHandler())
+        with _threaded(server):
+            yield server.server_port
+
+
+@contextlib.contextmanager
+def asynchronous_django(handler, process):
+    """Run Django under uvicorn."""
+    with _urls(handler, process), _uvicorn(ASGIHandler()) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def fastapi(handler, process):
+    """Run FastAPI under uvicorn."""
+    app = FastAPI()
+    app.post(PATH)(views.starlette(handler)(process))
+    with _uvicorn(app) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def starlette(handler, process):
+    """Run Starlette under uvicorn."""
+    view = views.starlette(handler)(process)
+    with _uvicorn(Starlette(routes=[Route(PATH, view, methods=["POST"])])) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def aiohttp(handler, process):
+    """Run aiohttp's own server."""
+    app = web.Application()
+    app.router.add_post(PATH, views.aiohttp(handler)(process))
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(app, access_log=None)
+    loop.run_until_complete(runner.setup())
+    loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.run_until_complete(runner.cleanup())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+@contextlib.contextmanager
+def _threaded(server):
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+@contextlib.contextmanager
+def _uvicorn(app):
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none", http="h11"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@contextlib.contextmanager
+def _urls(handler, process):
+    if not settings.configured:
+        settings.configure(
+            ALLOWED_HOSTS=["127.0.0.1"],
+            MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
+            SECRET_KEY="only for tests",
+        )
+    view = views.django(handler)(process)
+    with override_settings(ROOT_URLCONF=type("Urls", (), {"urlpatterns": [path(PATH[1:], view)]})):
+        yield
