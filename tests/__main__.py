@@ -14,7 +14,7 @@ CHECKS = (
 def main() -> int:
     """Run the checks in order, and stop at the first that fails."""
     for check in CHECKS:
-        print(f"$ {' '.join(check)}", flush=True)
+        print(f"$ {' '.join(check)}", flush=True)  # noqa: T201  it is a command
         if status := subprocess.run([sys.executable, "-m", *check], check=False).returncode:
             return status
     return 0
