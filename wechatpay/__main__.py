@@ -22,7 +22,7 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    return app(prog_name="wechatpay")  # type: ignore[no-any-return]  it exits, and returns nothing
+    return app(prog_name="wechatpay")  # type: ignore[no-any-return]  # it exits, and returns nothing
 
 
 if __name__ == "__main__":

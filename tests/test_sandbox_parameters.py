@@ -1,0 +1,155 @@
+"""Paths find their operation, and parameters hold to its rules."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sandboxes
+from sandboxes import NOW
+
+from wechatpay.sandbox.catalogue import Parameter, operations
+from wechatpay.sandbox.gateway import Gateway
+from wechatpay.sandbox.routes import Routes
+
+PAYER = "oUpF8uMuAJOM2pxb1Q"
+CONTRACTS = f"/v3/edu-papay/user/{PAYER}/contracts"
+PLAN = "appid=wx1&plan_id=12535"
+
+
+@pytest.fixture
+def ask():
+    """Give a function that asks a sandbox without a socket, and gives status and JSON."""
+    gateway = Gateway(sandboxes.identity(), lambda: NOW)
+
+    def ask(target, method="GET"):
+        answer = gateway.respond(sandboxes.received(method, target, timestamp=str(NOW))).answer
+        return answer.status, json.loads(answer.body)
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "value"),
+    [
+        pytest.param("plan_id=1", "appid", None, id="missing"),
+        pytest.param("plan_id=1&appid=", "appid", None, id="empty"),
+        pytest.param(f"{PLAN}&appid=wx2", "appid", ["wx1", "wx2"], id="twice"),
+        pytest.param(f"{PLAN}&contract_status=add", "contract_status", "add", id="not in the enumeration"),
+        pytest.param(f"{PLAN}&limit=1.5", "limit", "1.5", id="no integer"),
+        pytest.param(f"{PLAN}&limit=", "limit", "", id="empty integer"),
+        pytest.param(f"{PLAN}&limit={'9' * 5000}", "limit", "9" * 5000, id="endless integer"),
+        pytest.param(f"{PLAN}&limit=%EF%BC%91", "limit", "１", id="other digit"),
+        pytest.param(f"{PLAN}&limit=0", "limit", "0", id="limit too small"),
+        pytest.param(f"{PLAN}&offset=-1", "offset", "-1", id="offset too small"),
+    ],
+)
+def test_wrong_parameter_is_named(ask, query, field, value):
+    """A 400 PARAM_ERROR says which parameter breaks which rule."""
+    status, body = ask(f"{CONTRACTS}?{query}")
+
+    assert (400, "PARAM_ERROR") == (status, body["code"])
+    assert {"field": field, "value": value, "issue": body["message"], "location": "query"} == body["detail"]
+    assert f"“/query/{field}”" in body["message"]
+
+
+def test_unknown_parameters_are_ignored(ask):
+    """As WeChat Pay does."""
+    assert 200 == ask(f"{CONTRACTS}?{PLAN}&colour=red")[0]
+
+
+@pytest.mark.parametrize(
+    ("type_", "good", "bad"),
+    [
+        ("integer", "-1", "1e3"),
+        ("number", "1.50", "1."),
+        ("boolean", "true", "yes"),
+        ("string", "yes", None),
+        ("integer[]", "1", "x"),
+    ],
+)
+def test_types_are_checked(type_, good, bad):
+    """Every type that a query's parameter has in the catalogue is checked."""
+    parameter = Parameter("x", type_, required=False)
+
+    assert parameter.refusal("query", [good]) is None
+    assert bad is None or parameter.refusal("query", [bad]).status == 400
+
+
+def test_list_may_repeat_its_name():
+    """Of a list's values each is checked."""
+    parameter = Parameter("x", "string[]", required=True, enum=("A", "B"))
+
+    assert parameter.refusal("query", ["A", "B"]) is None
+    assert 400 == parameter.refusal("query", ["A", "C"]).status
+
+
+def test_parameters_of_the_path_are_checked():
+    """Rules hold in the path, too."""
+    (operation, *_) = operations()
+    wrong = Parameter("openid", "integer", required=True)
+    changed = type(operation)(operation.verb, operation.uri, "", (wrong,), (), ())
+    answer = changed.refusal(sandboxes.received(), {"openid": "x"})
+
+    assert "path" == json.loads(answer.body)["detail"]["location"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/v3",
+        "/v3/nowhere",
+        f"{CONTRACTS}/",
+        f"/{CONTRACTS}",
+        "/v3/edu-papay/user//contracts",
+        "/V3/certificates",
+    ],
+)
+def test_unknown_path_is_an_error(ask, target):
+    """404 RESOURCE_NOT_EXISTS; an empty value is no value."""
+    status, body = ask(target)
+
+    assert (404, "RESOURCE_NOT_EXISTS") == (status, body["code"])
+
+
+def test_other_method_is_an_error(ask):
+    """A path that exists says so."""
+    status, body = ask(CONTRACTS, "POST")
+
+    assert (405, "METHOD_NOT_ALLOWED") == (status, body["code"])
+    assert "POST" in body["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "thing", "variables"),
+    [
+        ("a/upload", "literal", {}),
+        ("a/7", "variable", {"id": "7"}),
+        ("a/upload/7", "late", {"id": "7"}),
+        ("a/b/x", "early", {"id": "b"}),
+        ("a/b/y", None, None),
+        ("a/", None, None),
+        ("a", None, None),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True], ids=["added so", "added the other way round"])
+def test_literal_comes_before_variable(path, thing, variables, turned):
+    """The template whose literal comes first wins, whatever was added first."""
+    routes = Routes()
+    templates = [
+        ("a/{id}", "variable"),
+        ("a/upload", "literal"),
+        ("a/{id}/x", "early"),
+        ("a/upload/{id}", "late"),
+    ]
+    for template, name in reversed(templates) if turned else templates:
+        routes.add(template, name)
+    found = routes.find(path.split("/"))
+
+    assert (None if thing is None else (thing, variables)) == found
+
+
+def test_decoded_segment_is_one_value():
+    """An encoded slash does not split a value."""
+    assert ("v3", "a/b", "") == sandboxes.received(target="/v3/a%2Fb/?c").segments
