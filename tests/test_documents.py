@@ -1,6 +1,7 @@
 """Every Python snippet of the documents runs, in order, as a reader would type it."""
 
 import dataclasses
+import pkgutil
 import re
 from pathlib import Path
 
@@ -65,3 +66,23 @@ def test_ci_runs_the_test_command_of_the_readme():
 
     assert command
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_counterpart_of_a_php_name_exists():
+    """The table for people porting code names nothing that is not there."""
+    table = (
+        (ROOT / "README.md").read_text("utf-8").partition("## From PHP to Python")[2].partition("\n## ")[0]
+    )
+    named = sorted(set(re.findall(r"`(wechatpay(?:\.\w+)+)", table)))
+
+    assert 40 < len(named)
+    assert [] == [name for name in named if not exists(name)]
+
+
+def exists(name):
+    """Tell whether a dotted name can be imported, or reached from what can."""
+    try:
+        pkgutil.resolve_name(name)
+    except (AttributeError, ImportError):
+        return False
+    return True
