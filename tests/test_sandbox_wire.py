@@ -99,7 +99,7 @@ def test_every_answer_has_a_line_in_the_log(sandbox, instance, caplog):
             sandbox.inject(fault)
         with pytest.raises((APIError, NoAnswerError)):
             instance.v3.nowhere.get(query={"secret": "x"})
-    instance[sandboxes.PALM].get()
+    instance[sandboxes.PALM.partition("?")[0]].get(query={"organization_id": "1"})
 
     assert [
         "GET /v3/nowhere → 404 RESOURCE_NOT_EXISTS",
