@@ -1,0 +1,170 @@
+"""APIv2 failures: which error, and what it says."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from digests import NONCE, SECRET, answer, digest, document
+from merchants import MCHID
+from wire.gateway import reply
+
+from wechatpay import (
+    APIError,
+    RedirectError,
+    ServerError,
+    retry,
+)
+
+FIELDS = {"mch_id": MCHID, "nonce_str": NONCE}
+
+
+@pytest.fixture
+def instance(build):
+    """Give a Builder with APIv2's settings alone."""
+    return build(serial=None, private_key=None, certs=None, secret=SECRET)
+
+
+@pytest.fixture
+def ask(client, instance, gateway):
+    """Give a function that makes a call which is answered with a body."""
+
+    def ask(body, path="pay/orderquery", status="200 OK", headers=(), xml=FIELDS, **options):
+        gateway.answer(reply(body, status, *headers))
+        return client.call(instance.chain(f"v2/{path}"), "post", xml=xml, **options)
+
+    return ask
+
+
+def unsigned(**fields):
+    """Give an answer without ``sign``."""
+    return document({"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": MCHID} | fields)
+
+
+def test_answers_without_result_code_pass(ask):
+    """Some endpoints answer ``return_code`` alone."""
+    fields = {"return_code": "SUCCESS", "rate": "1"}
+
+    assert ask(document(fields | {"sign": digest(fields)}), "pay/queryexchagerate").xml()["rate"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "message"),
+    [
+        ({"result_code": "FAIL", "err_code": "NOTENOUGH", "err_code_des": "余额"}, "NOTENOUGH", "余额"),
+        ({"result_code": "FAIL", "error_code": "PARAM", "error_code_des": "x"}, "PARAM", "x"),
+        ({"return_code": "FAIL", "return_msg": "mch_id 参数错误"}, "FAIL", "mch_id 参数错误"),
+        ({"result_code": "FAIL", "return_msg": "OK"}, "FAIL", "OK"),
+        ({"return_code": ""}, "", ""),
+        ({"result_code": ""}, "", ""),
+    ],
+    ids=["err_code", "error_code", "return_code", "result_code", "no-return_code", "no-result_code"],
+)  # fmt: skip
+@pytest.mark.parametrize("verified", [True, False], ids=["signed", "unsigned"])
+def test_failure_says_what_wechat_pay_said(fields, code, message, verified, ask):
+    """An ``APIError`` has code, words and body of the answer, and says whether it was signed."""
+    body = answer(**fields) if verified else unsigned(**fields)
+    with pytest.raises(APIError) as caught:
+        ask(body)
+    error = caught.value
+
+    assert (code, message, verified) == (error.code, error.message, error.verified)
+    assert (200, False, body) == (error.status_code, error.retryable, error.response.content)
+    assert code in str(error)
+    assert "/pay/orderquery" in str(error)
+    assert not isinstance(error, ServerError)
+
+
+@pytest.mark.parametrize(
+    "body", [unsigned(return_code="FAIL", sign="0" * 32), unsigned(return_code="FAIL", sign="0" * 64)]
+)
+def test_wrong_sign_on_a_failure_hides_nothing(body, ask):
+    """A failure whose ``sign`` is wrong reaches the caller, marked."""
+    with pytest.raises(APIError) as caught:
+        ask(body)
+
+    assert (False, body) == (caught.value.verified, caught.value.response.content)
+
+
+@pytest.mark.parametrize("path", ["pay/orderquery", "secapi/pay/refund", "pay/micropay", "deposit/facepay"])
+def test_system_error_leaves_the_outcome_unknown(path, ask):
+    """``SYSTEMERROR`` is a ``ServerError``; payments by code are to be queried, not sent again."""
+    with pytest.raises(ServerError) as caught:
+        ask(answer(result_code="FAIL", err_code="SYSTEMERROR"), path)
+
+    assert (path in ("pay/orderquery", "secapi/pay/refund")) == caught.value.retryable
+
+
+@pytest.mark.parametrize("code", ["BIZERR_NEED_RETRY", "FREQUENCY_LIMITED", "FREQ_LIMIT"])
+def test_what_the_documents_say_to_repeat_is_retryable(code, ask):
+    """Codes whose documented cure is the same request again say so."""
+    with pytest.raises(APIError) as caught:
+        ask(answer(result_code="FAIL", err_code=code), "secapi/pay/refund")
+
+    assert caught.value.retryable
+    assert not isinstance(caught.value, ServerError)
+
+
+def test_retry_sends_the_same_business_number(client, instance, gateway):
+    """The opt-in middleware repeats a ``SYSTEMERROR`` with a nonce of its own."""
+    replies = [answer(result_code="FAIL", err_code="SYSTEMERROR"), answer(trade_state="SUCCESS")]
+    gateway.behaviour = lambda _, peer: peer.send(reply(replies.pop(0)))
+    instance.getDriver().select("v2").stack.push(retry(2, delay=0.01))
+    response = client.call(instance.v2.secapi.pay.refund, "post", xml={"mch_id": MCHID, "out_refund_no": "1"})
+
+    assert "SUCCESS" == response.xml()["trade_state"]
+    assert all(b"<out_refund_no>1<" in seen.body for seen in gateway.seen)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        ("400 Bad Request", b"<html>No required SSL certificate was sent</html>", APIError, ""),
+        ("404 Not Found", unsigned(return_code="FAIL", return_msg="no such path"), APIError, "FAIL"),
+        ("400 Bad Request", answer(), APIError, ""),
+        ("500 Internal Server Error", b"", ServerError, ""),
+        ("502 Bad Gateway", answer(result_code="FAIL", err_code="X"), ServerError, "X"),
+    ],
+    ids=["html", "xml", "success", "empty", "signed"],
+)
+def test_http_errors_are_errors_whatever_they_say(status, body, kind, code, ask):
+    """A 4xx or 5xx is never a success, and its body reaches the caller as it is."""
+    with pytest.raises(kind) as caught:
+        ask(body, status=status, headers=[("Request-ID", "0815")])
+    error = caught.value
+
+    assert (int(status[:3]), code, body) == (error.status_code, code, error.response.content)
+    assert "0815" == error.request_id
+    assert isinstance(error, ServerError) == status.startswith("5")
+    assert (body.count(b"<sign>") == 1) == error.verified
+
+
+def test_redirects_are_not_followed(ask):
+    """A 3xx is an error: signed fields stay home."""
+    with pytest.raises(RedirectError):
+        ask(b"", status="302 Found", headers=[("Location", "http://127.0.0.1:1/")])
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "said"),
+    [
+        ({"return_msg": "签名错误"}, "pay/orderquery", "secret"),
+        ({"return_msg": "证书出错"}, "secapi/pay/refund", "security=True"),
+    ],
+    ids=["secret", "certificate"],
+)
+def test_usual_causes_are_named(fields, path, said, ask):
+    """The two mistakes everybody makes are named, with what to do."""
+    with pytest.raises(APIError, match=said):
+        ask(unsigned(return_code="FAIL", **fields), path)
+
+
+def test_errors_keep_bodies_out_of_pickles_and_reprs(ask):
+    """What leaves the process shows method, path, status and code, and no body."""
+    with pytest.raises(APIError) as caught:
+        ask(answer(result_code="FAIL", err_code="ORDERNOTEXIST", openid="oUpF8uMuAJOM2pxb1Q"))
+    copy = pickle.loads(pickle.dumps(caught.value))
+
+    assert ("ORDERNOTEXIST", True) == (copy.code, copy.verified)
+    assert b"oUpF8uMuAJOM2pxb1Q" not in pickle.dumps(caught.value)
+    assert "oUpF8uMuAJOM2pxb1Q" not in repr(caught.value) + str(caught.value)
