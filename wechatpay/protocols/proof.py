@@ -120,7 +120,8 @@ class Proof:
     def unknown(self, serials: Iterable[str]) -> UnknownSerialError:
         """Make the error for a key that is not among the trusted ``serials``."""
         return self.subject.unknown(
-            f"{self.subject.noun} names the key {self.serial!r:.80}, but certs holds {', '.join(serials)}: "
+            f"{self.subject.noun} names the key {self.serial!r:.80}, but certs holds "
+            f"{', '.join(serials) or 'none'}: "
             "add WeChat Pay's public key or certificate of that serial",
             serial=self.serial,
         )
