@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import RequestError
+from wechatpay.platform.flight import Flight
 from wechatpay.process import PerProcess
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class AsyncConnections:
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call ``function`` on a thread, with the caller's context variables."""
+        if isinstance(function, Flight):
+            # Hundreds of tasks may wait for one download: they need no threads.
+            return await function.landed(*args)
         import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
 
         context = contextvars.copy_context()

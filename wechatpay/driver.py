@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay import exchange, options, uri
@@ -102,7 +103,9 @@ class Driver:
         protocol = self.select(_protocol(path))
         request = protocol.request(call, path)
         handler, media = protocol.stack.handler(), call.options.get("media")
-        flow = handler(request) if media is None else _uploaded(protocol, _checked(media), request, handler)
+        if media is not None:
+            handler = functools.partial(_uploaded, protocol, _checked(media), handler)
+        flow = protocol.flow(call, path, request, handler) if isinstance(protocol, V3) else handler(request)
         return request, _delivered(request.sink, flow) if request.sink else flow
 
     def close(self) -> None:
@@ -137,7 +140,7 @@ class Driver:
         return f"<Driver {', '.join(self._protocols)} at {self._settings.base_uri}>"
 
 
-_NEEDS = {"v3": "mchid, serial, private_key and certs", "v2": "mchid and secret"}
+_NEEDS = {"v3": "mchid, serial, private_key, and certs or apiv3_key", "v2": "mchid and secret"}
 
 
 def _protocol(path: str) -> str:
@@ -157,7 +160,7 @@ def _checked(media: Any) -> Media:
     )
 
 
-def _uploaded(protocol: V2 | V3, media: Media, request: Request, handler: Handler) -> Flow:
+def _uploaded(protocol: V2 | V3, media: Media, handler: Handler, request: Request) -> Flow:
     """Hash the file, off the event loop, before the stack runs: what is signed is known only then."""
     try:
         file = yield Blocking(media.hashed, *protocol.filed)

@@ -122,15 +122,20 @@ class Media:
         name, kind = self._part or part, self._mime_type
         return File(name, self._filename, kind, self._source, size, chosen, total.hexdigest())
 
-    def described(self, file: File) -> str:
+    def described(self, file: File, encrypt: Callable[[Any], Any] | None = None) -> str:
         """Write the JSON of the part ``meta``.
+
+        Args:
+            file: What `hashed` gave.
+            encrypt: Encrypts what is sensitive among the members.
 
         Raises:
             RequestError: ``meta`` has no JSON.
         """
-        if isinstance(self._meta, str):
-            return self._meta
-        return jsontext.encode(self._members(file), "meta").decode()
+        members = self._meta if isinstance(self._meta, str) else self._members(file)
+        if encrypt is not None:
+            members = encrypt(members)
+        return members if isinstance(members, str) else jsontext.encode(members, "meta").decode()
 
     def fields(self) -> Mapping[str, Any]:
         """Return the fields that go beside the file in APIv2.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from wechatpay.multipart import Upload
+    from wechatpay.sensitive.envelope import Envelope
     from wechatpay.sink import Sink
 
 __all__ = ["Call", "Headers", "Request", "Response"]
@@ -111,6 +112,8 @@ class Request:
         parameters: APIv2's fields, which the signer puts into the body, or into the query of a GET; a
             ``nonce_str`` of ``None`` stands for one to be drawn. ``None`` in other protocols.
         mutual: Whether the merchant certificate goes on the connection: APIv2's ``security``.
+        envelope: The key of WeChat Pay's that ``Wechatpay-Serial`` names and sensitive fields are encrypted
+            with. ``None`` in other protocols than APIv3.
         sink: Where a successful answer's body goes instead of memory, or ``None``.
         debug: Whether this call tells its story on stderr.
         seal: Method, target and body as they were signed, and the signed text; ``None`` before the signer.
@@ -125,6 +128,7 @@ class Request:
     route: str = ""
     parameters: Mapping[str, Any] | None = None
     mutual: bool = False
+    envelope: Envelope | None = None
     sink: Sink | None = None
     debug: bool = False
     seal: Seal | None = None
@@ -193,11 +197,14 @@ class Response:
         status_code: HTTP status.
         headers: Response headers, case-insensitive.
         content: Body bytes as they came, ``b""`` when they went to a ``sink``.
+        operation: Verb and route that were asked, such as ``GET v3/certificates``, by which encrypted fields
+            are found; ``""`` in other protocols than APIv3.
     """
 
     status_code: int
     headers: Headers = field(default_factory=Headers)
     content: bytes = b""
+    operation: str = ""
 
     @property
     def text(self) -> str:

@@ -17,6 +17,7 @@ OPTIONS = frozenset(
         "base_uri",
         "body",
         "debug",
+        "encrypt_sensitive",
         "headers",
         "json",
         "media",
@@ -126,7 +127,9 @@ def _seconds(value: Any) -> float | None:
 
 
 def headers(value: Any) -> Mapping[str, str | None]:
-    """Check headers from a caller: latin-1 text without line breaks, none of those the core writes.
+    """Check headers from a caller: ASCII text without line breaks, none of those the core writes.
+
+    Beyond ASCII the HTTP libraries part: requests sends latin-1, aiohttp UTF-8.
 
     Raises:
         RequestError: A header is not one a caller may set, or would not survive the wire.
@@ -142,11 +145,13 @@ def headers(value: Any) -> Mapping[str, str | None]:
         if text is None and lowered != "user-agent":
             continue
         if not isinstance(text, str) or not _is_field(text) or (lowered == "user-agent" and not text):
-            raise RequestError(f"headers: the value of {name} must be latin-1 text without CR, LF and NUL")
+            least = "at least one character of " if lowered == "user-agent" else ""
+            raise RequestError(
+                f"headers: the value of {name} must be {least}printable ASCII text, no blanks around it; "
+                "percent-encode or base64 anything else"
+            )
     return value
 
 
 def _is_field(text: str) -> bool:
-    if "\r" in text or "\n" in text or "\0" in text or text != text.strip():
-        return False
-    return all(ord(character) < 0x100 for character in text)  # noqa: PLR2004  the end of latin-1
+    return text.isascii() and text.replace("\t", " ").isprintable() and text == text.strip()

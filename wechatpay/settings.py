@@ -13,8 +13,11 @@ from wechatpay.errors import ConfigurationError, CryptoError, RequestError
 from wechatpay.identity import Identity
 from wechatpay.messages import Headers, Timeout
 from wechatpay.platform import Platform
+from wechatpay.platform.loading import load_apiv3_key, open_cache
 
 if TYPE_CHECKING:
+    import os
+
     import requests
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -26,7 +29,7 @@ __all__ = ["Account", "Merchant", "Settings", "SettingsDict", "Transport"]
 class SettingsDict(TypedDict, total=False):
     """What a Builder takes; any group may stand alone, a group that is begun must be complete.
 
-    * v3: ``mchid serial private_key certs``
+    * v3: ``mchid serial private_key``, and ``certs`` or ``apiv3_key``
     * v2: ``mchid secret merchant``
     * transport: the rest
 
@@ -35,6 +38,9 @@ class SettingsDict(TypedDict, total=False):
         serial: Serial number of the merchant's API certificate.
         private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key.
         certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
+        apiv3_key: The APIv3 key, 32 bytes. With it platform certificates are downloaded when they are needed:
+            all of them without ``certs``, else those that are signed with and that ``certs`` lacks.
+        certs_cache: A directory in which workers share downloaded certificates.
         secret: The APIv2 key, 32 characters.
         merchant: The merchant's certificate, for APIv2 calls with ``security``: ``{"cert": …, "key": …}``,
             each as ``private_key`` or paired with its passphrase; or ``apiclient_cert.p12`` for both.
@@ -55,6 +61,8 @@ class SettingsDict(TypedDict, total=False):
     serial: str
     private_key: Any
     certs: Mapping[str, Any]
+    apiv3_key: str | bytes
+    certs_cache: str | os.PathLike[str]
     secret: str
     merchant: Any
     base_uri: str
@@ -88,6 +96,7 @@ class Merchant:
     serial: str
     private_key: RSAPrivateKey = field(repr=False)
     platform: Platform
+    apiv3_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +158,7 @@ class Settings:
         if not isinstance(base_uri, str):
             raise ConfigurationError("base_uri: give an https URL as text")
         return cls(
-            merchant=_merchant(values),
+            merchant=_merchant(values, base_uri),
             account=_account(values),
             base_uri=base_uri,
             trust=hosts.Trust.configured(base_uri),
@@ -182,23 +191,29 @@ def _unknown(name: object) -> str:
     return f"unknown setting {name!r}" + (f"; did you mean {close[0]}?" if close else "")
 
 
-def _merchant(values: Mapping[str, Any]) -> Merchant | None:
-    group = ("mchid", "serial", "private_key", "certs")
-    present = [name for name in group if values.get(name) is not None]
-    if not set(present) - {"mchid"}:
+def _merchant(values: Mapping[str, Any], base_uri: str) -> Merchant | None:
+    group = ("mchid", "serial", "private_key", "certs", "apiv3_key", "certs_cache")
+    present = {name for name in group if values.get(name) is not None}
+    if not present - {"mchid"}:
         return None
-    if missing := [name for name in group if name not in present]:
+    missing = [name for name in group[:3] if name not in present]
+    if present.isdisjoint({"certs", "apiv3_key"}):
+        missing.append("certs (or apiv3_key, to download them)")
+    if missing:
         raise ConfigurationError(
-            f"{', '.join(missing)}: missing; APIv3 needs mchid, serial, private_key and certs together "
-            "(leave all but mchid out if you do not call it)"
+            f"{', '.join(missing)}: missing; APIv3 needs mchid, serial, private_key, and certs or apiv3_key "
+            "together (leave all but mchid out if you do not call it)"
         )
-    serial = _word(values, "serial")
-    return Merchant(
-        mchid=_word(values, "mchid"),
-        serial=serial,
-        private_key=_private_key(values["private_key"]),
-        platform=Platform.load(values["certs"], serial),
+    mchid, serial, apiv3_key = _word(values, "mchid"), _word(values, "serial"), values.get("apiv3_key")
+    apiv3_key = None if apiv3_key is None else load_apiv3_key(apiv3_key)
+    platform = Platform.load(
+        values.get("certs"),
+        serial,
+        apiv3_key=apiv3_key,
+        cache=open_cache(values.get("certs_cache"), f"{mchid} {base_uri}", downloads=apiv3_key is not None),
+        clock=_callable(values, "clock", time.time),
     )
+    return Merchant(mchid, serial, _private_key(values["private_key"]), platform, apiv3_key)
 
 
 def _account(values: Mapping[str, Any]) -> Account | None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Headers, Request, Response
-    from wechatpay.platform import Platform
+    from wechatpay.platform import Platform, PlatformKey
+    from wechatpay.platform.refresher import Steps
     from wechatpay.settings import Merchant
 
 __all__ = ["Signer", "StreamTally", "Verifier"]
@@ -78,13 +79,28 @@ class Verifier:
         try:
             response = yield from proceed(request)
         except APIError as error:
-            error.verified = error.response is not None and self._is_genuine(request, error.response)
+            if error.response is not None:
+                yield from self._acquaint(request, error.response)
+                error.verified = self._is_genuine(request, error.response)
             raise
         if rules.is_unsigned(request.route):
             tell(request, "answers here carry no signature")
         else:
+            yield from self._acquaint(request, response)
             self.check(request, response)
         return response
+
+    def _acquaint(self, request: Request, response: Response) -> Steps[None]:
+        """Ask for the key of an answer, if it is of just now and names one that we do not know."""
+        serial = response.headers.get("Wechatpay-Serial", "")
+        if not serial or self._key(request, serial, self._clock()) is not None:
+            return
+        try:
+            proof = Proof.read(response.headers, self._clock(), ANSWER)
+        except VerificationError:
+            return
+        tell(request, "answered with the key %s, which is not known yet", serial)
+        yield from self._platform.seek(proof.serial)
 
     def check(self, request: Request, response: Response) -> None:
         """Prove that ``response`` is WeChat Pay's answer of just now.
@@ -97,7 +113,7 @@ class Verifier:
         """
         try:
             proof = Proof.read(response.headers, self._clock(), ANSWER)
-            if (key := self._platform.get(proof.serial)) is None:
+            if (key := self._key(request, proof.serial, int(proof.timestamp))) is None:
                 raise proof.unknown(self._platform.serials)
             if not self._belongs(proof, request, response, key.public_key):
                 raise proof.forged()
@@ -105,6 +121,13 @@ class Verifier:
             error.request, error.response = request, response
             raise
         tell(request, "verified with key %s", proof.serial)
+
+    def _key(self, request: Request, serial: str, at: float) -> PlatformKey | None:
+        """Return the key that an answer names: one that we know, or knew when the request named it."""
+        named = request.envelope.key if request.envelope else None
+        if named is not None and named.serial == serial and named.is_valid(at):
+            return named
+        return self._platform.get(serial, at)
 
     def _is_genuine(self, request: Request, response: Response) -> bool:
         try:

@@ -5,24 +5,27 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012081606
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import jsontext
+from wechatpay import jsontext, uri
 from wechatpay.errors import ConfigurationError, RequestError
-from wechatpay.exchange import Stack
 from wechatpay.messages import Headers
 from wechatpay.multipart import Part
 from wechatpay.protocols import rules
 from wechatpay.protocols.assembly import USER_AGENT, assemble, refuse, send
+from wechatpay.protocols.certificates import SigningStack, download
 from wechatpay.protocols.failure import failure
+from wechatpay.protocols.keying import SERIAL, Keying, lasting
 from wechatpay.protocols.signing import Signer, StreamTally, Verifier
 from wechatpay.sink import Sink
 
 if TYPE_CHECKING:
-    from wechatpay.exchange import Flow
+    from wechatpay.exchange import Flow, Handler
     from wechatpay.media import Media
     from wechatpay.messages import Call, Request
     from wechatpay.multipart import File
+    from wechatpay.sensitive.envelope import Envelope
     from wechatpay.settings import Settings
 
 __all__ = ["V3"]
@@ -49,61 +52,77 @@ class V3:
     def __init__(self, settings: Settings) -> None:
         if settings.merchant is None:
             raise ConfigurationError(
-                "APIv3 needs the settings mchid, serial, private_key and certs, which were left out"
+                "APIv3 needs the settings mchid, serial, private_key, and certs or apiv3_key, "
+                "which were left out"
             )
         self._settings = settings
         self._platform = settings.merchant.platform
-        self._defaults = Headers(
-            {
-                "Accept": _ACCEPT,
-                "Accept-Encoding": "identity",
-                "User-Agent": USER_AGENT,
-                "Wechatpay-Serial": self._platform.preferred.serial,
-            }
-        )
-        self.stack = Stack(
+        self._keying = Keying(self._platform, settings.headers)
+        self._defaults = Headers({"Accept": _ACCEPT, "Accept-Encoding": "identity", "User-Agent": USER_AGENT})
+        self.stack = SigningStack(
             self._exchange,
             signer=Signer(settings.merchant, settings.clock, settings.nonce),
             verifier=Verifier(self._platform, settings.clock),
         )
+        self._platform.source = lambda: download(settings, self._defaults, self.stack)
 
     def request(self, call: Call, path: str) -> Request:
         """Build the request for ``call``, whose template expanded to ``path``.
 
         Raises:
             RequestError: The call cannot be sent as it is.
+            ConfigurationError: There is no key of WeChat Pay's, and none can be downloaded.
         """
         refuse(call, _FOREIGN)
-        content = _content(call)
-        request = assemble(
-            self._settings,
-            call,
-            path,
-            defaults=self._defaults.with_({"Content-Type": "application/json"})
-            if content
-            else self._defaults,
-            content=content,
-            query=call.options.get("query"),
-        )
-        serial = request.headers.get("Wechatpay-Serial")
-        if serial is None or self._platform.get(serial) is None:
-            raise RequestError(
-                "headers: Wechatpay-Serial must name a key that certs holds: "
-                f"{', '.join(self._platform.serials)}"
-            )
-        if (destination := call.options.get("sink")) is not None:
-            sink = Sink(destination, direct=rules.is_unsigned(request.route), tally=StreamTally)
-            return request.with_(sink=sink)
-        return request
+        request = self._assembled(call, path, self._keying.envelope(call, path))
+        if (destination := call.options.get("sink")) is None:
+            return request
+        sink = Sink(destination, direct=rules.is_unsigned(request.route), tally=StreamTally)
+        return replace(request, sink=sink)
+
+    def flow(self, call: Call, path: str, request: Request, handler: Handler) -> Flow:
+        """Send a request that was just built, once there is a key of WeChat Pay's.
+
+        The caller may change what was passed as soon as this returns.
+        """
+        if request.envelope and request.envelope.is_used:
+            call = lasting(call)
+        return self._keyed(call, path, request, handler)
+
+    def _keyed(self, call: Call, path: str, request: Request, handler: Handler) -> Flow:
+        yield from self._platform.ready()
+        return (yield from handler(self._renewed(call, path, request)))
+
+    def _renewed(self, call: Call, path: str, request: Request) -> Request:
+        """Keep key and header the same, whatever has become of the keys since the request was built."""
+        envelope = request.envelope
+        if envelope is None or envelope.key is self._keying.choose(call) is not None:
+            return request
+        fresh = self._keying.envelope(call, path)
+        if fresh.key is None:
+            # The last key was retired this very moment: nothing is sent that was not encrypted.
+            raise self._platform.unready()
+        if envelope.is_used:
+            return replace(self._assembled(call, path, fresh), sink=request.sink)
+        return request.with_(headers={SERIAL: fresh.key.serial}, envelope=fresh)
+
+    def _assembled(self, call: Call, path: str, envelope: Envelope) -> Request:
+        content = _content(call, envelope)
+        query = envelope.query(call.options.get("query"), uri.split(path)[2])
+        ours = {SERIAL: envelope.key.serial if envelope.key else None}
+        defaults = self._defaults.with_(ours | ({"Content-Type": "application/json"} if content else {}))
+        request = assemble(self._settings, call, path, defaults=defaults, content=content, query=query)
+        return replace(request, envelope=envelope)
 
     @staticmethod
     def attach(request: Request, media: Media, file: File) -> Request:
         """Give ``request`` a hashed file, behind the JSON that describes it.
 
         Raises:
-            RequestError: The description has no JSON.
+            RequestError: The description has no JSON, or cannot be encrypted.
         """
-        upload = media.upload(file, Part("meta", media.described(file), "application/json"))
+        meta = media.described(file, request.envelope.meta if request.envelope else None)
+        upload = media.upload(file, Part("meta", meta, "application/json"))
         headers = {"Content-Type": upload.content_type, "Content-Length": str(len(upload))}
         return request.with_(upload=upload, headers=headers)
 
@@ -112,13 +131,13 @@ class V3:
         response = yield from send(request)
         if response.status_code >= 400:  # noqa: PLR2004  HTTP's errors
             raise failure(request, response)
-        return response
+        return replace(response, operation=f"{request.method} {request.route}")
 
 
-def _content(call: Call) -> bytes:
+def _content(call: Call, envelope: Envelope) -> bytes:
     options = call.options
     if (value := options.get("json")) is not None:
-        return jsontext.encode(value)
+        return jsontext.encode(envelope.json(value))
     if (body := options.get("body")) is not None:
         return _encoded(body)
     return b""

@@ -1,0 +1,162 @@
+"""Asking WeChat Pay for its certificates: once for all who wait, and no oftener than is allowed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wechatpay.exchange import Blocking, Pause
+from wechatpay.platform.failure import explained
+from wechatpay.platform.flight import Flight
+
+if TYPE_CHECKING:
+    from wechatpay.errors import WeChatPayError
+    from wechatpay.messages import Response
+    from wechatpay.platform.cache import DirectoryCache
+    from wechatpay.platform.download import Download
+
+__all__ = ["Reason", "Refresher", "Steps"]
+
+_log = logging.getLogger("wechatpay")
+
+#: Seconds to wait for a download of this process, whose event loop may have stopped under it.
+_PATIENCE = 30.0
+
+#: How often to look whether another process has done its download, and the seconds between two looks.
+_LOOKS, _LOOK = 100, 0.1
+
+T = TypeVar("T")
+
+#: Yields effects, as a flow does.
+Steps = Generator[Any, Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why to ask.
+
+    Attributes:
+        is_met: Tells whether there is nothing to ask for any more.
+        may: Tells whether it is allowed now, and counts it if so.
+        waits: Whether to wait for a download that is on its way.
+        takes_cached: Whether another worker's download will do.
+    """
+
+    is_met: Callable[[], bool]
+    may: Callable[[], bool]
+    waits: bool = True
+    takes_cached: bool = True
+
+
+class Refresher:
+    """Makes one download at a time, for threads, tasks and both colours at once.
+
+    Attributes:
+        failure: Why the last download failed; ``None`` when it did not.
+        landings: How many have ended, well or not.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Steps[Download]],
+        recall: Callable[[Response], Download | None],
+        adopt: Callable[[Download], None],
+        fail: Callable[[], None],
+        cache: DirectoryCache | None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            fetch: Downloads, and proves what came.
+            recall: Proves what another worker downloaded; ``None`` if it is of no use.
+            adopt: Takes a download into use.
+            fail: Notes that there was none.
+            cache: Where workers share downloads.
+        """
+        self._fetch = fetch
+        self._recall = recall
+        self._adopt = adopt
+        self._fail = fail
+        self._cache = cache
+        # One for each process: a lock that another thread held at the fork stays locked in the child.
+        self._locks: dict[int, threading.Lock] = {}
+        self._flight: Flight | None = None
+        self.failure: WeChatPayError | None = None
+        self.landings = 0
+
+    def refresh(self, reason: Reason) -> Steps[None]:
+        """Download, or wait for the download that is on its way; a generator of effects.
+
+        Ends when the reason is met, or nothing more may be done. Failures are not raised: `failure` has
+        the last one.
+        """
+        again = False
+        while boarded := self._board(reason, again=again):
+            flight, is_ours = boarded
+            if is_ours:
+                yield from self._fly(flight, reason)
+                return
+            # A loop that stopped, or that waits for this very call, will never land it.
+            again = not (yield Blocking(flight, _PATIENCE))
+            if again:
+                self._clear(flight)
+
+    def _board(self, reason: Reason, *, again: bool) -> tuple[Flight, bool] | None:
+        with self._lock():
+            if reason.is_met():
+                return None
+            flight = self._flight
+            if flight is not None and not flight.is_lost:
+                return (flight, False) if reason.waits else None
+            if not (again or reason.may()):
+                return None
+            self._flight = Flight()
+            return self._flight, True
+
+    def _fly(self, flight: Flight, reason: Reason) -> Steps[None]:
+        try:
+            self._adopt((yield from self._obtain(reason)))
+            self.failure = None
+        except Exception as error:  # noqa: BLE001  a remote signer may raise anything; the old keys stay
+            self.failure = explained(error)
+            self._fail()
+            _log.warning("WeChat Pay's certificates could not be refreshed: %s", self.failure)
+        finally:
+            self.landings += 1
+            self._clear(flight)
+            flight.land()
+
+    def _obtain(self, reason: Reason) -> Steps[Download]:
+        if self._cache is None:
+            return (yield from self._fetch())
+        claim = yield Blocking(self._cache.claim)
+        try:
+            for _ in range(_LOOKS):
+                if reason.takes_cached and (kept := (yield from self._recalled(self._cache))):
+                    return kept
+                if claim is not None:
+                    break
+                yield Pause(_LOOK)
+                claim = yield Blocking(self._cache.claim)
+            download = yield from self._fetch()
+            yield Blocking(self._cache.write, download.response)
+            return download
+        finally:
+            if claim is not None:
+                self._cache.release(claim)
+
+    def _recalled(self, cache: DirectoryCache) -> Steps[Download | None]:
+        response = yield Blocking(cache.read)
+        return None if response is None else self._recall(response)
+
+    def _clear(self, flight: Flight) -> None:
+        with self._lock():
+            if self._flight is flight:
+                self._flight = None
+
+    def _lock(self) -> threading.Lock:
+        return self._locks.setdefault(os.getpid(), threading.Lock())

@@ -1,0 +1,286 @@
+"""The trust set: every key of WeChat Pay's that is believed, wherever it came from."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from wechatpay.errors import ConfigurationError, WeChatPayError
+from wechatpay.platform.key import PlatformKey, same_serial
+from wechatpay.platform.keyring import Keyring
+from wechatpay.platform.refresher import Reason, Refresher
+from wechatpay.platform.schedule import INTERVAL, Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechatpay.exchange import Flow
+    from wechatpay.messages import Request, Response
+    from wechatpay.platform.cache import DirectoryCache
+    from wechatpay.platform.download import Download
+    from wechatpay.platform.refresher import Steps
+
+    #: The request for WeChat Pay's certificates, and the flow that signs and sends it.
+    Source = Callable[[], tuple[Request, Flow]]
+
+__all__ = ["Platform"]
+
+_log = logging.getLogger("wechatpay")
+
+#: How ids of public keys begin: no download of certificates brings one.
+_PUBLIC_KEY_ID = "PUB_KEY_ID_"
+
+#: Seconds by which the clocks of two workers may differ.
+_SKEW = 300
+
+
+class Platform:
+    """The keys that answers and callbacks are believed by: public keys and certificates together.
+
+    Threads, event loops and forked processes may share one. Reading never waits: the set is one immutable
+    value, and whoever changes it puts another in its place.
+    """
+
+    def __init__(  # noqa: PLR0913  keywords, each with a default
+        self,
+        keys: Mapping[str, PlatformKey] | None = None,
+        *,
+        merchant_serial: str = "",
+        apiv3_key: bytes | None = None,
+        cache: DirectoryCache | None = None,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Begin with the caller's keys; nothing is downloaded yet.
+
+        Args:
+            keys: The caller's keys by serial number.
+            merchant_serial: The merchant's own serial number, which is never WeChat Pay's.
+            apiv3_key: Decrypts downloaded certificates; ``None`` if there is nothing to download.
+            cache: Where workers share downloads.
+            clock: Returns Unix seconds.
+            chance: Returns a random number from 0 to 1, which spreads refreshes.
+        """
+        self._keyring = Keyring(dict(keys or {}))
+        self._merchant_serial = merchant_serial
+        self._apiv3_key = apiv3_key
+        self._clock = clock
+        self._schedule = Schedule(clock, chance)
+        self._refresher = Refresher(self._fetch, self._recall, self._adopt, self._schedule.failed, cache)
+        # One for each process: a lock that another thread held at the fork stays locked in the child.
+        self._locks: dict[int, threading.Lock] = {}
+        #: Where certificates are downloaded; a protocol sets it.
+        self.source: Source | None = None
+
+    @classmethod
+    def load(cls, certs: Any, merchant_serial: str, **how: Any) -> Self:
+        """Load the setting ``certs``.
+
+        Args:
+            certs: Serial number, or public key id, to certificate or public key; ``None`` if all of them
+                are to be downloaded.
+            merchant_serial: The merchant's own serial number.
+            how: What the constructor takes.
+
+        Raises:
+            ConfigurationError: It is no mapping of serial numbers to keys, or holds the merchant's own.
+        """
+        if certs is not None and (not isinstance(certs, Mapping) or not certs):
+            raise ConfigurationError(
+                "certs: give a mapping of serial number (or PUB_KEY_ID_…) "
+                "to WeChat Pay's certificate or public key"
+            )
+        platform = cls(merchant_serial=merchant_serial, **how)
+        for serial, source in (certs or {}).items():
+            platform.add(serial, source, name="certs")
+        return platform
+
+    @property
+    def keyring(self) -> Keyring:
+        """The set as it is now, for one call to hold on to."""
+        return self._keyring
+
+    @property
+    def serials(self) -> tuple[str, ...]:
+        """The serial numbers of all keys."""
+        return self._keyring.serials
+
+    @property
+    def preferred(self) -> PlatformKey | None:
+        """The key that requests name and sensitive fields are encrypted with; ``None`` while there is none.
+
+        It is the first public key, else the valid certificate with the newest ``not_before``.
+        """
+        return self._keyring.preferred(self._clock())
+
+    def get(self, serial: str, at: float | None = None) -> PlatformKey | None:
+        """Return the key with this serial number, compared case-sensitively, or ``None``.
+
+        Args:
+            serial: The serial number, or public key id.
+            at: When it signed, in Unix seconds; now by default. A certificate proves nothing beyond its
+                dates.
+        """
+        return self._keyring.get(serial, self._clock() if at is None else at)
+
+    def add(self, serial: str, key: Any, *, name: str = "platform") -> PlatformKey:
+        """Believe one more key from now on; one of the same serial number is replaced.
+
+        Args:
+            serial: The certificate's serial number, or the id of the public key.
+            key: A certificate or public key, in any form that the setting ``certs`` takes.
+            name: What an error calls the place.
+
+        Raises:
+            ConfigurationError: It does not load, is a certificate with another serial number, or the
+                merchant's own.
+        """
+        if not isinstance(serial, str) or not serial:
+            raise ConfigurationError(f"{name}: each key has a serial number, or a public key id, as text")
+        if self._merchant_serial and same_serial(serial.upper(), self._merchant_serial.upper()):
+            raise ConfigurationError(
+                f"{name}[{serial!r}]: this is the merchant's own certificate; "
+                "give WeChat Pay's public key or platform certificate"
+            )
+        loaded = PlatformKey.load(serial, key, f"{name}[{serial!r}]")
+        self._change(lambda keyring: keyring.with_(loaded))
+        return loaded
+
+    def retire(self, serial: str) -> None:
+        """Stop believing a key, whoever offers it again; `add` undoes it.
+
+        Calls that have begun may still have been encrypted with it, and then fail to verify.
+
+        Raises:
+            ConfigurationError: There is no such key.
+        """
+        if serial not in self.serials:
+            raise ConfigurationError(
+                f"platform: there is no key {serial!r:.80}; there are {', '.join(self.serials) or 'none'}"
+            )
+        self._change(lambda keyring: keyring.without(serial))
+
+    @property
+    def can_download(self) -> bool:
+        """Whether certificates can be asked for: there is an APIv3 key, and a protocol to ask by."""
+        return self._apiv3_key is not None and self.source is not None
+
+    def ready(self) -> Steps[PlatformKey]:
+        """Make sure of a key before a call; a generator of effects.
+
+        Certificates that are old are asked for anew, by one call for all, and the old ones do meanwhile.
+
+        Returns:
+            The preferred key.
+
+        Raises:
+            ConfigurationError: There is none, and none to be had before a setting is changed.
+            ConnectError: None could be downloaded just now.
+            APIError: WeChat Pay refused.
+        """
+        if self.preferred is None and self.can_download:
+            yield from self._refresher.refresh(
+                Reason(is_met=lambda: self.preferred is not None, may=self._schedule.may_fetch)
+            )
+        elif self._schedule.is_due():
+            yield from self._refresher.refresh(
+                Reason(is_met=lambda: not self._schedule.is_due(), may=lambda: True, waits=False)
+            )
+        if (key := self.preferred) is None:
+            raise self.unready()
+        return key
+
+    def seek(self, serial: str) -> Steps[None]:
+        """Ask for the key of a serial number that is not known, within the budget; a generator of effects.
+
+        Failures are not raised: see whether `get` has it now.
+        """
+        if self.can_download and not serial.startswith(_PUBLIC_KEY_ID):
+            yield from self._refresher.refresh(
+                Reason(is_met=lambda: self.get(serial) is not None, may=self._schedule.may_seek)
+            )
+
+    def renewal(self) -> Steps[None]:
+        """Ask anew whatever the schedule says; a generator of effects.
+
+        Raises:
+            ConfigurationError: There is no APIv3 key, or it does not decrypt, or there are no certificates.
+            WeChatPayError: The download failed; the known keys stay.
+        """
+        if not self.can_download:
+            raise ConfigurationError("apiv3_key: missing; WeChat Pay's certificates are encrypted with it")
+        begun = self._refresher.landings
+        yield from self._refresher.refresh(
+            Reason(lambda: self._refresher.landings > begun, may=lambda: True, takes_cached=False)
+        )
+        if self._refresher.failure is not None:
+            raise copy.copy(self._refresher.failure)
+
+    def unready(self) -> WeChatPayError:
+        """Make the error for calls while there is no key to name."""
+        if self._refresher.failure is not None:
+            return copy.copy(self._refresher.failure)
+        advice = (
+            "is the clock right?"
+            if self.can_download
+            else "give WeChat Pay's public key, or a valid certificate: getDriver().platform.add(serial, key)"
+        )
+        held = f"of {', '.join(self.serials)} none is valid now" if self.serials else "no key of WeChat Pay's"
+        return ConfigurationError(f"certs: {held}, so nothing was sent; {advice}")
+
+    def _fetch(self) -> Steps[Download]:
+        from wechatpay.platform.download import Download  # noqa: PLC0415  `cryptography` is heavy
+
+        if self.source is None or self._apiv3_key is None:
+            raise ConfigurationError("apiv3_key: missing; WeChat Pay's certificates are encrypted with it")
+        request, flow = self.source()
+        response = yield from flow
+        now = self._clock()
+        return Download.proven(
+            response,
+            apiv3_key=self._apiv3_key,
+            known=self._keyring,
+            signed_about=now,
+            now=now,
+            request=request,
+        )
+
+    def _recall(self, response: Response) -> Download | None:
+        """Prove what another worker left, and take it only if it is newer than what we have, and not old."""
+        from wechatpay.platform.download import Download  # noqa: PLC0415  `cryptography` is heavy
+
+        now = self._clock()
+        try:
+            claimed = int(response.headers["Wechatpay-Timestamp"])
+            download = Download.proven(
+                response,
+                apiv3_key=self._apiv3_key or b"",
+                known=self._keyring,
+                signed_about=claimed,
+                now=now,
+            )
+        except (WeChatPayError, ValueError):
+            return None
+        is_fresh = -_SKEW <= now - download.as_of < INTERVAL
+        return download if is_fresh and download.as_of > self._keyring.as_of else None
+
+    def _adopt(self, download: Download) -> None:
+        now = self._clock()
+        before = self.serials
+        self._change(lambda keyring: keyring.refreshed(download.keys, download.as_of, now))
+        self._schedule.succeeded(download.as_of)
+        if self.serials != before:
+            _log.info("WeChat Pay's keys are now %s", ", ".join(self.serials))
+
+    def _change(self, change: Callable[[Keyring], Keyring]) -> None:
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
+            self._keyring = change(self._keyring)
+
+    def __repr__(self) -> str:
+        return f"<Platform {', '.join(self.serials)}>"

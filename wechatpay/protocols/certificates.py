@@ -1,0 +1,64 @@
+"""The request for WeChat Pay's platform certificates, signed like any other, verified by itself."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from wechatpay import uri
+from wechatpay.exchange import Stack
+from wechatpay.messages import Request
+
+if TYPE_CHECKING:
+    from wechatpay.exchange import Flow, Handler, Middleware
+    from wechatpay.messages import Headers
+    from wechatpay.settings import Settings
+
+__all__ = ["SigningStack", "download"]
+
+#: Hosts whose certificates are elsewhere: https://pay.weixin.qq.com/doc/global/v3/zh/4013013878
+_OVERSEAS = ("apihk.", "apius.", "apieu.")
+
+#: Seconds at most to wait for a connection, and then for each read: other calls wait for this one.
+_PATIENCE = 10.0
+
+
+class SigningStack(Stack):
+    """A stack that can also sign without verifying."""
+
+    def signing(self) -> Handler:
+        """Return the signer and what is inside it without the verifier, for answers that prove themselves."""
+        handler = self._terminal
+        for name, middleware in reversed(self._layers):
+            if name != "verifier":
+                handler = functools.partial(_enter, middleware, handler)
+            if name == "signer":
+                break
+        return handler
+
+
+def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
+    return middleware(request, proceed)
+
+
+def download(settings: Settings, headers: Headers, stack: SigningStack) -> tuple[Request, Flow]:
+    """Begin to ask for the certificates.
+
+    No key is named: those that we know may all be retired, and WeChat Pay then signs with one it sends along.
+    """
+    route = _route(settings.base_uri)
+    connect, read = settings.timeout
+    request = Request(
+        method="GET",
+        url=uri.resolve(settings.base_uri, route),
+        headers=headers.with_({**settings.headers, "Wechatpay-Serial": None}),
+        timeout=(min(connect or _PATIENCE, _PATIENCE), min(read or _PATIENCE, _PATIENCE)),
+        route=route,
+    )
+    return request, stack.signing()(request)
+
+
+def _route(base_uri: str) -> str:
+    origin, folder, _ = uri.split(base_uri)
+    is_overseas = origin.partition("://")[2].lower().startswith(_OVERSEAS)
+    return "v3/global/certificates" if is_overseas and not folder else "v3/certificates"

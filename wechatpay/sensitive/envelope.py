@@ -1,0 +1,169 @@
+"""Encrypting what one request carries, all of it under one key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from wechatpay.errors import CryptoError, RequestError
+from wechatpay.sensitive.marks import LIST, NOTHING
+from wechatpay.sensitive.value import Sensitive
+
+if TYPE_CHECKING:
+    from wechatpay.platform import PlatformKey
+    from wechatpay.sensitive.marks import Marks, Tree
+
+__all__ = ["Envelope"]
+
+#: A name and its value.
+_PAIR = 2
+
+
+class Envelope:
+    """The key that one request names in ``Wechatpay-Serial``, and what is encrypted with it.
+
+    What the caller passed is never changed: whatever holds something sensitive is copied.
+
+    Attributes:
+        key: The key; ``None`` while none is known, when sensitive texts are left blank.
+        marks: The fields to encrypt although they are plain text.
+        is_used: Whether anything sensitive was met.
+    """
+
+    __slots__ = ("is_used", "key", "marks")
+
+    def __init__(self, key: PlatformKey | None, marks: Marks = NOTHING) -> None:
+        self.key = key
+        self.marks = marks
+        self.is_used = False
+
+    def json(self, value: Any) -> Any:
+        """Encrypt in the option ``json``.
+
+        Raises:
+            RequestError: A text is too long for the key, or a marked field is no text; the message gives its
+                place.
+        """
+        return self._sealed(_marked(value, self.marks.body or None, "json"), "json")
+
+    def meta(self, value: Any) -> Any:
+        """Encrypt in the JSON that goes with an upload.
+
+        Raises:
+            RequestError: As for `json`.
+        """
+        return self._sealed(_marked(value, self.marks.body.get("meta"), "meta"), "meta")
+
+    def query(self, value: Any, existing: str = "") -> Any:
+        """Encrypt in the option ``query``.
+
+        Args:
+            value: The option.
+            existing: The query that the URI brings along, which nothing can be encrypted in any more.
+
+        Raises:
+            RequestError: As for `json`; or a marked field stands where it cannot be encrypted.
+        """
+        marked = self.marks.query
+        if marked:
+            ready = value if isinstance(value, str) else ""
+            for part in (*existing.split("&"), *ready.removeprefix("?").split("&")):
+                if (name := unquote(part.partition("=")[0])) in marked:
+                    raise RequestError(f"query.{name}: is encrypted, so pass query={{'{name}': ...}}")
+            value = _marked_parameters(value, marked)
+        return self._sealed(value, "query")
+
+    def _sealed(self, value: Any, place: str) -> Any:
+        try:
+            return self._copied(value, place) if _holds(value) else value
+        except RecursionError:
+            raise RequestError(f"{place}: nested too deeply, or within itself") from None
+
+    def _copied(self, value: Any, place: str) -> Any:
+        if isinstance(value, Sensitive):
+            return self._encrypted(value.reveal(), place)
+        if isinstance(value, dict):
+            return {name: self._copied(item, f"{place}.{name}") for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._copied(item, f"{place}[{index}]") for index, item in enumerate(value)]
+        return value
+
+    def _encrypted(self, text: str, place: str) -> str:
+        from wechatpay.crypto import rsa  # noqa: PLC0415  `cryptography` is heavy
+
+        self.is_used = True
+        if self.key is None:
+            return ""
+        if self.key.is_leaving:
+            raise RequestError(
+                f"{place}: WeChat Pay no longer offers the certificate {self.key.serial}, so nothing is "
+                "encrypted with it: leave Wechatpay-Serial out"
+            )
+        try:
+            return rsa.encrypt(text, self.key.public_key)
+        except CryptoError as error:
+            raise RequestError(f"{place}: {error}; is it encrypted already?") from None
+
+
+def _holds(value: Any) -> bool:
+    """Tell whether there is anything sensitive in ``value``."""
+    if isinstance(value, dict):
+        return any(_holds(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_holds(item) for item in value)
+    return isinstance(value, Sensitive)
+
+
+def _marked(value: Any, marked: Tree | None, place: str) -> Any:
+    """Copy ``value`` with what is marked in it wrapped; refuse what could carry a marked field past us."""
+    if marked is None or value is None:
+        return value
+    if not marked:
+        return _wrapped(value, place)
+    if LIST in marked:
+        if not isinstance(value, list | tuple):
+            raise _misplaced(place, "a list", value)
+        return [_marked(item, marked[LIST], f"{place}[{index}]") for index, item in enumerate(value)]
+    if not isinstance(value, dict):
+        raise _misplaced(place, "a dict", value)
+    return {name: _marked(item, marked.get(name), f"{place}.{name}") for name, item in value.items()}
+
+
+def _wrapped(value: Any, place: str) -> Any:
+    if isinstance(value, Sensitive) or value == "":
+        return value
+    if isinstance(value, str):
+        return Sensitive(value)
+    raise _misplaced(place, "text", value)
+
+
+def _marked_parameters(query: Any, marked: Tree) -> Any:
+    """Do the same for a query: a mapping or pairs, of which a value may be a list."""
+    if isinstance(query, Mapping):
+        return {name: _marked_parameter(name, value, marked) for name, value in query.items()}
+    if isinstance(query, list | tuple):
+        return [
+            (pair[0], _marked_parameter(pair[0], pair[1], marked))
+            if isinstance(pair, list | tuple) and len(pair) == _PAIR
+            else pair
+            for pair in query
+        ]
+    return query
+
+
+def _marked_parameter(name: Any, value: Any, marked: Tree) -> Any:
+    if value is None or name not in marked:
+        return value
+    place = f"query.{name}"
+    return (
+        [_wrapped(item, place) for item in value]
+        if isinstance(value, list | tuple)
+        else _wrapped(value, place)
+    )
+
+
+def _misplaced(place: str, wanted: str, value: Any) -> RequestError:
+    return RequestError(
+        f"{place}: is encrypted, or holds what is, so it must be {wanted}, not {type(value).__name__}"
+    )
