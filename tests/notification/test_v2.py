@@ -41,7 +41,15 @@ def test_result_of_a_payment_is_read(algorithm):
     assert "1409811653" == found.resource["out_trade_no"]
     assert "SUCCESS" == found.resource["result_code"]
     assert ("v2", "", None) == (found.version, found.event_type, found.create_time)
+    assert "transaction" == found.original_type
     assert body == found.plaintext == found.raw
+
+
+def test_refund_is_never_taken_for_a_payment():
+    """Both name the payment: what they are is told apart."""
+    found = handler().parse({}, refund(REFUND | {"transaction_id": "1"}))
+
+    assert "refund" == found.original_type
 
 
 def test_failed_payment_is_handed_over_as_such():
@@ -118,7 +126,7 @@ def test_refund_is_decrypted():
 
     assert REFUND == found.resource
     assert found.plaintext.startswith(b"<root>")
-    assert ("v2", "") == (found.version, found.event_type)
+    assert ("v2", "", "refund") == (found.version, found.event_type, found.original_type)
 
 
 def test_refund_arrives_on_the_url_of_apiv3():

@@ -76,7 +76,7 @@ class Documents:
             event_type=_text(fields, "event_type"),
             create_time=moment(fields.get("event_create_time")),
             summary="",
-            original_type="",
+            original_type=_original_type(fields),
             resource=resource,
             plaintext=plaintext,
             raw=body,
@@ -142,6 +142,13 @@ def _xml(data: bytes, noun: str) -> dict[str, Any]:
 
 def _text(fields: dict[str, Any], name: str) -> str:
     return value if isinstance(value := fields.get(name), str) else ""
+
+
+def _original_type(fields: dict[str, Any]) -> str:
+    """Tell refunds from payments, which both name a payment, in the words of APIv3."""
+    if "req_info" in fields:
+        return "refund"
+    return "transaction" if {"out_trade_no", "transaction_id"} <= fields.keys() else ""
 
 
 def _digest(fields: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ class Notification:
         event_type: Such as ``TRANSACTION.SUCCESS``; ``""`` where APIv2 has none.
         create_time: When the event happened, aware; ``None`` where the callback has no such time.
         summary: A few words for people; ``""`` in APIv2.
-        original_type: What ``resource`` is, such as ``transaction``; ``""`` if not told.
+        original_type: What ``resource`` is, such as ``transaction`` or ``refund``; ``""`` if not told.
         resource: The event itself, decrypted: what is proved, and nothing else.
         plaintext: The bytes that ``resource`` was read from.
         raw: The body as it came.
