@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import inspect
+import re
+import textwrap
 import time
 from base64 import b64encode
 from functools import cache
@@ -91,3 +94,9 @@ def send(sandbox, method="GET", target=PALM, body=b"", headers=None):
         return answer.status, Headers(answer.getheaders()), answer.read()
     finally:
         connection.close()
+
+
+def examples(thing):
+    """Give the code of a docstring's examples."""
+    blocks = re.findall(r"::\n\n((?: {4}.*\n?|\n)+)", inspect.getdoc(thing))
+    return [textwrap.dedent(block) for block in blocks]

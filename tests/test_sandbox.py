@@ -13,6 +13,7 @@ import sandboxes
 from sandboxes import CALLS
 
 from wechatpay import APIError, Builder, ConfigurationError, ReadTimeoutError
+from wechatpay import sandbox as package
 from wechatpay.sandbox import Sandbox, faults
 from wechatpay.sandbox.handout import handout
 
@@ -81,6 +82,13 @@ def test_proxies_of_the_environment_do_not_matter(sandbox, monkeypatch):
         answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
 
     assert 200 == answer.status_code
+
+
+@pytest.mark.parametrize("thing", [package, Sandbox, faults], ids=["package", "class", "faults"])
+def test_documented_examples_run(sandbox, thing):
+    """What the docstrings show works as written."""
+    (example,) = sandboxes.examples(thing)
+    exec(example, {"Sandbox": Sandbox, "Builder": Builder, "faults": faults, "sandbox": sandbox})
 
 
 def test_settings_can_be_changed(sandbox):

@@ -178,6 +178,15 @@ def test_unknown_key_is_refused(platform):
         platform.answer(serial="none")
 
 
+def test_documented_examples_run():
+    """What the module shows works as written."""
+    names = {}
+    for example in sandboxes.examples(testing):
+        exec(example, names)
+    names["test_palm"]()
+    asyncio.run(names["test_palm_async"]())
+
+
 def test_no_http_library_is_loaded_before_it_is_used():
     """Neither ``responses`` nor aiohttp needs to be there for the other's users."""
     code = (
