@@ -46,7 +46,12 @@ class Keyring:
     @property
     def serials(self) -> tuple[str, ...]:
         """The serial numbers of all keys."""
-        return tuple({**self.own, **self.fetched})
+        return tuple(key.serial for key in self.keys)
+
+    @property
+    def keys(self) -> tuple[PlatformKey, ...]:
+        """All keys, the caller's first."""
+        return (*self.own.values(), *_but(self.fetched, frozenset(self.own)).values())
 
     def preferred(self, at: float) -> PlatformKey | None:
         """Return the key to name in requests and to encrypt with, or ``None`` if none can be used ``at``.

@@ -15,9 +15,9 @@ from wechatpay.platform.flight import Flight
 
 if TYPE_CHECKING:
     from wechatpay.errors import WeChatPayError
-    from wechatpay.messages import Response
     from wechatpay.platform.cache import DirectoryCache
     from wechatpay.platform.download import Download
+    from wechatpay.platform.downloader import Downloader
 
 __all__ = ["Reason", "Refresher", "Steps"]
 
@@ -42,14 +42,14 @@ class Reason:
     Attributes:
         is_met: Tells whether there is nothing to ask for any more.
         may: Tells whether it is allowed now, and counts it if so.
+        suits: Tells whether another worker's download will do.
         waits: Whether to wait for a download that is on its way.
-        takes_cached: Whether another worker's download will do.
     """
 
     is_met: Callable[[], bool]
     may: Callable[[], bool]
+    suits: Callable[[Download], bool]
     waits: bool = True
-    takes_cached: bool = True
 
 
 class Refresher:
@@ -62,8 +62,7 @@ class Refresher:
 
     def __init__(
         self,
-        fetch: Callable[[], Steps[Download]],
-        recall: Callable[[Response], Download | None],
+        downloader: Downloader,
         adopt: Callable[[Download], None],
         fail: Callable[[], None],
         cache: DirectoryCache | None,
@@ -71,14 +70,12 @@ class Refresher:
         """Put the parts together.
 
         Args:
-            fetch: Downloads, and proves what came.
-            recall: Proves what another worker downloaded; ``None`` if it is of no use.
+            downloader: Gets what is proved.
             adopt: Takes a download into use.
             fail: Notes that there was none.
             cache: Where workers share downloads.
         """
-        self._fetch = fetch
-        self._recall = recall
+        self._downloader = downloader
         self._adopt = adopt
         self._fail = fail
         self._cache = cache
@@ -132,17 +129,18 @@ class Refresher:
 
     def _obtain(self, reason: Reason) -> Steps[Download]:
         if self._cache is None:
-            return (yield from self._fetch())
+            return (yield from self._downloader.fetch())
         claim = yield Blocking(self._cache.claim)
         try:
             for _ in range(_LOOKS):
-                if reason.takes_cached and (kept := (yield from self._recalled(self._cache))):
+                kept = yield from self._recalled(self._cache)
+                if kept is not None and reason.suits(kept):
                     return kept
                 if claim is not None:
                     break
                 yield Pause(_LOOK)
                 claim = yield Blocking(self._cache.claim)
-            download = yield from self._fetch()
+            download = yield from self._downloader.fetch()
             yield Blocking(self._cache.write, download.response)
             return download
         finally:
@@ -151,7 +149,7 @@ class Refresher:
 
     def _recalled(self, cache: DirectoryCache) -> Steps[Download | None]:
         response = yield Blocking(cache.read)
-        return None if response is None else self._recall(response)
+        return None if response is None else self._downloader.recall(response)
 
     def _clear(self, flight: Flight) -> None:
         with self._lock():

@@ -12,22 +12,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay.errors import ConfigurationError, WeChatPayError
+from wechatpay.platform.downloader import Downloader
 from wechatpay.platform.key import PlatformKey, same_serial
 from wechatpay.platform.keyring import Keyring
 from wechatpay.platform.refresher import Reason, Refresher
-from wechatpay.platform.schedule import INTERVAL, Schedule
+from wechatpay.platform.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wechatpay.exchange import Flow
-    from wechatpay.messages import Request, Response
     from wechatpay.platform.cache import DirectoryCache
     from wechatpay.platform.download import Download
+    from wechatpay.platform.downloader import Source
     from wechatpay.platform.refresher import Steps
-
-    #: The request for WeChat Pay's certificates, and the flow that signs and sends it.
-    Source = Callable[[], tuple[Request, Flow]]
 
 __all__ = ["Platform"]
 
@@ -35,9 +32,6 @@ _log = logging.getLogger("wechatpay")
 
 #: How ids of public keys begin: no download of certificates brings one.
 _PUBLIC_KEY_ID = "PUB_KEY_ID_"
-
-#: Seconds by which the clocks of two workers may differ.
-_SKEW = 300
 
 
 class Platform:
@@ -69,14 +63,12 @@ class Platform:
         """
         self._keyring = Keyring(dict(keys or {}))
         self._merchant_serial = merchant_serial
-        self._apiv3_key = apiv3_key
         self._clock = clock
         self._schedule = Schedule(clock, chance)
-        self._refresher = Refresher(self._fetch, self._recall, self._adopt, self._schedule.failed, cache)
+        self._downloader = Downloader(apiv3_key, clock, lambda: self._keyring)
+        self._refresher = Refresher(self._downloader, self._adopt, self._schedule.failed, cache)
         # One for each process: a lock that another thread held at the fork stays locked in the child.
         self._locks: dict[int, threading.Lock] = {}
-        #: Where certificates are downloaded; a protocol sets it.
-        self.source: Source | None = None
 
     @classmethod
     def load(cls, certs: Any, merchant_serial: str, **how: Any) -> Self:
@@ -166,10 +158,14 @@ class Platform:
             )
         self._change(lambda keyring: keyring.without(serial))
 
+    def download_by(self, source: Source) -> None:
+        """Choose how certificates are asked for."""
+        self._downloader.source = source
+
     @property
     def can_download(self) -> bool:
-        """Whether certificates can be asked for: there is an APIv3 key, and a protocol to ask by."""
-        return self._apiv3_key is not None and self.source is not None
+        """Whether certificates can be asked for: there is an APIv3 key, and a way to ask."""
+        return self._downloader.is_able
 
     def ready(self) -> Steps[PlatformKey]:
         """Make sure of a key before a call; a generator of effects.
@@ -186,11 +182,20 @@ class Platform:
         """
         if self.preferred is None and self.can_download:
             yield from self._refresher.refresh(
-                Reason(is_met=lambda: self.preferred is not None, may=self._schedule.may_fetch)
+                Reason(
+                    is_met=lambda: self.preferred is not None,
+                    may=self._schedule.may_fetch,
+                    suits=lambda download: any(key.is_valid(self._clock()) for key in download.keys.values()),
+                )
             )
         elif self._schedule.is_due():
             yield from self._refresher.refresh(
-                Reason(is_met=lambda: not self._schedule.is_due(), may=lambda: True, waits=False)
+                Reason(
+                    is_met=lambda: not self._schedule.is_due(),
+                    may=lambda: True,
+                    suits=lambda _: True,
+                    waits=False,
+                )
             )
         if (key := self.preferred) is None:
             raise self.unready()
@@ -203,8 +208,22 @@ class Platform:
         """
         if self.can_download and not serial.startswith(_PUBLIC_KEY_ID):
             yield from self._refresher.refresh(
-                Reason(is_met=lambda: self.get(serial) is not None, may=self._schedule.may_seek)
+                Reason(
+                    is_met=lambda: self.get(serial) is not None,
+                    may=self._schedule.may_seek,
+                    suits=lambda download: serial in download.keys,
+                )
             )
+
+    def renewed(self, serial: str) -> Steps[None]:
+        """Do as `seek` does for a callback; a generator of effects.
+
+        Raises:
+            WeChatPayError: There is no key at all, and none could be downloaded.
+        """
+        yield from self.seek(serial)
+        if not self.serials and self._refresher.failure is not None:
+            raise copy.copy(self._refresher.failure)
 
     def renewal(self) -> Steps[None]:
         """Ask anew whatever the schedule says; a generator of effects.
@@ -217,7 +236,7 @@ class Platform:
             raise ConfigurationError("apiv3_key: missing; WeChat Pay's certificates are encrypted with it")
         begun = self._refresher.landings
         yield from self._refresher.refresh(
-            Reason(lambda: self._refresher.landings > begun, may=lambda: True, takes_cached=False)
+            Reason(is_met=lambda: self._refresher.landings > begun, may=lambda: True, suits=lambda _: False)
         )
         if self._refresher.failure is not None:
             raise copy.copy(self._refresher.failure)
@@ -233,42 +252,6 @@ class Platform:
         )
         held = f"of {', '.join(self.serials)} none is valid now" if self.serials else "no key of WeChat Pay's"
         return ConfigurationError(f"certs: {held}, so nothing was sent; {advice}")
-
-    def _fetch(self) -> Steps[Download]:
-        from wechatpay.platform.download import Download  # noqa: PLC0415  `cryptography` is heavy
-
-        if self.source is None or self._apiv3_key is None:
-            raise ConfigurationError("apiv3_key: missing; WeChat Pay's certificates are encrypted with it")
-        request, flow = self.source()
-        response = yield from flow
-        now = self._clock()
-        return Download.proven(
-            response,
-            apiv3_key=self._apiv3_key,
-            known=self._keyring,
-            signed_about=now,
-            now=now,
-            request=request,
-        )
-
-    def _recall(self, response: Response) -> Download | None:
-        """Prove what another worker left, and take it only if it is newer than what we have, and not old."""
-        from wechatpay.platform.download import Download  # noqa: PLC0415  `cryptography` is heavy
-
-        now = self._clock()
-        try:
-            claimed = int(response.headers["Wechatpay-Timestamp"])
-            download = Download.proven(
-                response,
-                apiv3_key=self._apiv3_key or b"",
-                known=self._keyring,
-                signed_about=claimed,
-                now=now,
-            )
-        except (WeChatPayError, ValueError):
-            return None
-        is_fresh = -_SKEW <= now - download.as_of < INTERVAL
-        return download if is_fresh and download.as_of > self._keyring.as_of else None
 
     def _adopt(self, download: Download) -> None:
         now = self._clock()

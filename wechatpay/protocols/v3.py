@@ -64,7 +64,7 @@ class V3:
             signer=Signer(settings.merchant, settings.clock, settings.nonce),
             verifier=Verifier(self._platform, settings.clock),
         )
-        self._platform.source = lambda: download(settings, self._defaults, self.stack)
+        self._platform.download_by(lambda: download(settings, self._defaults, self.stack))
 
     def request(self, call: Call, path: str) -> Request:
         """Build the request for ``call``, whose template expanded to ``path``.

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.errors import CryptoError
-from wechatpay.sensitive.marks import LIST
+from wechatpay.errors import CryptoError, RequestError
+from wechatpay.sensitive.marks import LIST, marks
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+    from wechatpay.messages import Response
     from wechatpay.sensitive.marks import Tree
 
-__all__ = ["opened"]
+__all__ = ["opened", "opened_answer"]
+
+
+def opened_answer(response: Response, private_key: RSAPrivateKey) -> Any:
+    """Parse an answer with its marked fields decrypted.
+
+    Raises:
+        CryptoError: A marked text is not encrypted for this key; the message gives its place.
+        DecodeError: The body is not JSON.
+        RequestError: No encrypted field is known of the operation that was asked.
+    """
+    verb, _, route = response.operation.partition(" ")
+    found = marks(verb, route)
+    if found is None or not found.response:
+        raise RequestError(
+            f"decrypt_marked: no encrypted field is known of {response.operation or 'this answer'}: "
+            "decrypt single fields with getDriver().decrypt(text)"
+        )
+    return opened(response.json(), found.response, private_key)
 
 
 def opened(value: Any, marked: Tree, private_key: RSAPrivateKey, place: str = "") -> Any:
