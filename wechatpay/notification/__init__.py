@@ -10,8 +10,9 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 
 from __future__ import annotations
 
-from wechatpay.notification.handler import NotificationHandler, Renewal
+from wechatpay.notification.handler import NotificationHandler
 from wechatpay.notification.message import Notification
+from wechatpay.notification.reader import Renewal
 from wechatpay.notification.refusals import (
     ForeignNotificationError,
     ForgedNotificationError,

@@ -1,48 +1,31 @@
-"""From headers and body to a proved notification, and to the reply."""
+"""The entry for callbacks: proves each, has its event dealt with once, and makes the reply."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from wechatpay.crypto.aes_gcm import KEY_BYTES
-from wechatpay.errors import ConfigurationError, NotificationError, RequestError
-from wechatpay.notification import envelope, headers
-from wechatpay.notification.document import Documents
+from wechatpay.errors import ConfigurationError, NotificationError
 from wechatpay.notification.message import Notification
-from wechatpay.notification.refusals import UnconfiguredNotificationError
+from wechatpay.notification.reader import Reader
 from wechatpay.notification.reply import Reply
 from wechatpay.notification.steps import Step, Steps, arun, run
 from wechatpay.notification.store import MemoryStore
-from wechatpay.platform import Platform, PlatformKey
-from wechatpay.protocols.proof import Proof
 
 if TYPE_CHECKING:
     from wechatpay.notification.headers import Given
+    from wechatpay.notification.reader import Renewal
     from wechatpay.notification.store import ReplayStore
+    from wechatpay.platform import Platform
 
-__all__ = ["NotificationHandler", "Process", "Renewal"]
+__all__ = ["NotificationHandler", "Process"]
 
 _log = logging.getLogger("wechatpay")
 
 #: Deals with an event; may be a coroutine function.
 Process = Callable[[Notification], Any]
-
-_BLANK = b"\xef\xbb\xbf \t\r\n"
-
-
-class Renewal(Protocol):
-    """Looks for a key that is not known yet, within a budget: anybody may send a callback that names one."""
-
-    def renew(self, serial: str, /) -> None:
-        """Fetch WeChat Pay's keys, if it may be done now."""
-        ...
-
-    async def arenew(self, serial: str, /) -> None:
-        """Fetch WeChat Pay's keys, if it may be done now."""
-        ...
 
 
 class NotificationHandler:
@@ -93,17 +76,11 @@ class NotificationHandler:
         Raises:
             ConfigurationError: A setting is missing or wrong; the message names it.
         """
-        if certs is None and secret is None:
-            raise ConfigurationError(
-                "give certs and apiv3_key, for APIv3, or secret, for APIv2, or all three"
-            )
         if lease <= 0:
             raise ConfigurationError("lease: more than 0 seconds, and more than an event takes to deal with")
-        self._apiv3_key = _apiv3_key(apiv3_key, needed=certs is not None)
-        self._platform = _platform(certs)
-        self._documents = None if secret is None else Documents(_secret(secret), mchid, self._apiv3_key)
-        self._clock = clock
-        self._renewal = renewal
+        self._reader = Reader(
+            certs=certs, apiv3_key=apiv3_key, secret=secret, mchid=mchid, clock=clock, renewal=renewal
+        )
         self._lease = lease
         self.store: ReplayStore = MemoryStore() if store is None else store
 
@@ -118,9 +95,8 @@ class NotificationHandler:
             NotificationError: It must not be acted on; ``error.reply`` is what to answer. Its kinds are in
                 :mod:`wechatpay.notification.refusals`.
             RequestError: ``body`` is not bytes, or ``headers`` are none.
-            TransportError: Keys were to be fetched, and WeChat Pay gave no answer.
         """
-        return run(self._parse(headers, body))
+        return run(self._reader.read(headers, body))
 
     async def aparse(self, headers: Given, body: bytes) -> Notification:
         """Do as `parse` does, without blocking the event loop.
@@ -128,7 +104,7 @@ class NotificationHandler:
         Raises:
             WeChatPayError: As `parse` does.
         """
-        return await arun(self._parse(headers, body))
+        return await arun(self._reader.read(headers, body))
 
     def handle(self, headers: Given, body: bytes, process: Process) -> Reply:
         """Prove a callback, have its event dealt with once, and make the reply.
@@ -202,62 +178,3 @@ class NotificationHandler:
             _log.exception(
                 "callback %s is blocked for %s s: the store did not release it", event, self._lease
             )
-
-    def _parse(self, given: Given, body: bytes) -> Steps[Notification]:
-        if not isinstance(body, bytes | bytearray | memoryview):
-            raise RequestError(
-                f"body: give the raw bytes as they came, not {type(body).__name__}: the signature is over "
-                "bytes, and what was decoded, or parsed, cannot be proved any more"
-            )
-        raw = bytes(body)
-        if raw.lstrip(_BLANK).startswith(b"<"):
-            return self._document(raw)
-        return (yield from self._envelope(given, raw))
-
-    def _document(self, body: bytes) -> Notification:
-        try:
-            if self._documents is None:
-                raise UnconfiguredNotificationError("an APIv2 callback (XML): give secret, the APIv2 key")
-            return self._documents.opened(body)
-        except NotificationError as error:
-            error.version = "v2"
-            raise
-
-    def _envelope(self, given: Given, body: bytes) -> Steps[Notification]:
-        if self._platform is None or self._apiv3_key is None:
-            raise UnconfiguredNotificationError("an APIv3 callback (JSON): give certs and apiv3_key")
-        proof = Proof.read(headers.read(given), self._clock(), envelope.CALLBACK)
-        key = yield from self._key(self._platform, proof)
-        envelope.verify(proof, body, key.public_key)
-        return envelope.opened(body, self._apiv3_key)
-
-    def _key(self, platform: Platform, proof: Proof) -> Steps[PlatformKey]:
-        key = platform.get(proof.serial)
-        if key is None and self._renewal is not None:
-            yield Step(self._renewal.renew, proof.serial, coroutine=self._renewal.arenew)
-            key = platform.get(proof.serial)
-        if key is None:
-            raise proof.unknown(platform.serials)
-        return key
-
-
-def _platform(certs: Mapping[str, Any] | Platform | None) -> Platform | None:
-    return certs if certs is None or isinstance(certs, Platform) else Platform.load(certs, "")
-
-
-def _apiv3_key(given: str | bytes | None, *, needed: bool) -> bytes | None:
-    if given is None:
-        if needed:
-            raise ConfigurationError("apiv3_key: missing; APIv3's callbacks are encrypted with it")
-        return None
-    key = given.encode("utf-8", "replace") if isinstance(given, str) else given
-    if not isinstance(key, bytes) or len(key) != KEY_BYTES:
-        size = f"{len(key)} bytes" if isinstance(key, bytes) else type(key).__name__
-        raise ConfigurationError(f"apiv3_key: is {KEY_BYTES} bytes, got {size}")
-    return key
-
-
-def _secret(given: str) -> str:
-    if not isinstance(given, str) or not given:
-        raise ConfigurationError("secret: give the APIv2 key as text")
-    return given
