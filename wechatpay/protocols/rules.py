@@ -101,6 +101,7 @@ _CERTIFIED_V2 = _routes(
 
 
 def _bare(route: str) -> str:
+    route = route.lower()
     return route.partition("/")[2] if route.startswith(_PREFIXES) else route
 
 
