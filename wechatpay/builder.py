@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from wechatpay import uri
@@ -10,9 +11,6 @@ from wechatpay.errors import ConfigurationError, RequestError
 from wechatpay.settings import Settings, SettingsDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from types import TracebackType
-
     from wechatpay.messages import Response
     from wechatpay.promise import Promise
 
@@ -29,17 +27,25 @@ class Node:
     a pickled node keeps its template only, until ``instance.chain(node)`` binds it again.
     """
 
-    __slots__ = ("_driver", "_path")
+    __slots__ = ("_driver", "_template")
 
     _driver: Driver | None
-    _path: str
+    _template: str
 
     __iter__ = None
     __contains__ = None
 
-    def __init__(self, driver: Driver | None, path: str) -> None:
+    def __init__(self, driver: Driver | None, template: str) -> None:
         object.__setattr__(self, "_driver", driver)
-        object.__setattr__(self, "_path", path)
+        object.__setattr__(self, "_template", template)
+
+    @property
+    def _path(self) -> str:
+        return self._template
+
+    @property
+    def _shown(self) -> str:
+        return self._path
 
     @property
     def get(self) -> Verb:
@@ -103,9 +109,7 @@ class Node:
         if isinstance(segments, Node):
             return Node(self._driver, uri.join(self._path, segments._path))
         if not isinstance(segments, str):
-            raise RequestError(
-                f"a path is text, not {type(segments).__name__}: a value belongs in a variable"
-            )
+            raise RequestError(f"a path is text, not {type(segments).__name__}: values belong in variables")
         return Node(self._driver, uri.join(self._path, uri.literal(segments, self._path)))
 
     def getDriver(self) -> Driver:  # noqa: N802  PHP's name
@@ -128,12 +132,14 @@ class Node:
         """Append segments, as :meth:`chain` does."""
         return self.chain(segments)
 
-    def __call__(self, *_: object, **__: object) -> NoReturn:
-        """Say that a path is no verb."""
-        raise RequestError(
-            f"{uri.outline(self._path) or 'the root'} is a path, not a verb: end it with "
-            ".get(…), .post(…), .put(…), .patch(…) or .delete(…), or their Async forms"
-        )
+    if not TYPE_CHECKING:  # pragma: no branch  a type checker shall say so itself
+
+        def __call__(self, *_: object, **__: object) -> NoReturn:
+            """Say that a path is no verb."""
+            raise RequestError(
+                f"{uri.outline(self._path) or 'the root'} is a path, not a verb: end it with "
+                ".get(…), .post(…), .put(…), .patch(…) or .delete(…), or their Async forms"
+            )
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a node is immutable: {name} cannot be set")
@@ -147,10 +153,10 @@ class Node:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Node):
             return NotImplemented
-        return self._driver is other._driver and self._path == other._path
+        return self._driver is other._driver and self._shown == other._shown
 
     def __hash__(self) -> int:
-        return hash((id(self._driver), self._path))
+        return hash((id(self._driver), self._shown))
 
     def __copy__(self) -> Self:
         return self
@@ -162,7 +168,7 @@ class Node:
         return Node, (None, self._path)
 
     def __str__(self) -> str:
-        return uri.outline(self._path)
+        return uri.outline(self._shown)
 
     def __repr__(self) -> str:
         return f"<wechatpay {uri.outline(self._path) or '/'}>"
@@ -177,9 +183,25 @@ class _VerbNode(Node):
     _name: str
 
     def __init__(self, parent: Node, name: str) -> None:
-        super().__init__(parent._driver, uri.join(parent._path, uri.attribute(name, parent._path)))
+        object.__setattr__(self, "_driver", parent._driver)
         object.__setattr__(self, "_parent", parent)
         object.__setattr__(self, "_name", name)
+
+    @property
+    def _path(self) -> str:
+        # Not before it is asked for: behind a query there are verbs, but no nodes.
+        parent = self._parent._path
+        return uri.join(parent, uri.attribute(self._name, parent))
+
+    @property
+    def _shown(self) -> str:
+        try:
+            return self._path
+        except RequestError:
+            return f"{self._parent._shown} {self._name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._parent, self._name)
 
     def __repr__(self) -> str:
         return f"<wechatpay {uri.outline(self._parent._path) or '/'} {self._name}>"
@@ -190,7 +212,7 @@ class Verb(_VerbNode):
 
     __slots__ = ()
 
-    def __call__(self, options: Mapping[str, Any] | None = None, /, **kw: Any) -> Response:  # type: ignore[override]  # a path cannot be called, a verb can
+    def __call__(self, options: Mapping[str, Any] | None = None, /, **kw: Any) -> Response:
         """Send the request.
 
         Args:
@@ -217,7 +239,7 @@ class AsyncVerb(_VerbNode):
 
     __slots__ = ()
 
-    def __call__(self, options: Mapping[str, Any] | None = None, /, **kw: Any) -> Promise[Response]:  # type: ignore[override]  # a path cannot be called, a verb can
+    def __call__(self, options: Mapping[str, Any] | None = None, /, **kw: Any) -> Promise[Response]:
         """Begin the request at once; ``await`` the promise, or ``.then()`` and ``.wait()`` as in PHP.
 
         Takes and raises what the blocking verb does; errors come out of the promise.
@@ -255,7 +277,12 @@ class Builder(Node):
         Raises:
             ConfigurationError: A setting is unknown, missing or wrong; the message names it.
         """
-        return cls(**{**(settings or {}), **kw})
+        given = {} if settings is None else settings
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"factory takes a mapping of settings, not {type(given).__name__}")
+        if twice := given.keys() & kw.keys():
+            raise ConfigurationError(f"{', '.join(sorted(twice))}: given in the mapping and as a keyword")
+        return cls(**{**given, **kw})
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), "factory"]
@@ -263,15 +290,11 @@ class Builder(Node):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.getDriver().close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.getDriver().aclose()
