@@ -205,6 +205,8 @@ def _merchant(values: Mapping[str, Any], base_uri: str) -> Merchant | None:
             "together (leave all but mchid out if you do not call it)"
         )
     mchid, serial, apiv3_key = _word(values, "mchid"), _word(values, "serial"), values.get("apiv3_key")
+    # First, for ported APIv2 code has a dummy here, and its error says to leave it out.
+    private_key = _private_key(values["private_key"])
     apiv3_key = None if apiv3_key is None else load_apiv3_key(apiv3_key)
     platform = Platform.load(
         values.get("certs"),
@@ -213,7 +215,7 @@ def _merchant(values: Mapping[str, Any], base_uri: str) -> Merchant | None:
         cache=open_cache(values.get("certs_cache"), f"{mchid} {base_uri}", downloads=apiv3_key is not None),
         clock=_callable(values, "clock", time.time),
     )
-    return Merchant(mchid, serial, _private_key(values["private_key"]), platform, apiv3_key)
+    return Merchant(mchid, serial, private_key, platform, apiv3_key)
 
 
 def _account(values: Mapping[str, Any]) -> Account | None:
