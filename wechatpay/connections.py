@@ -6,6 +6,7 @@ import contextvars
 import time
 from typing import TYPE_CHECKING, Any
 
+from wechatpay import hosts
 from wechatpay.errors import RequestError
 from wechatpay.platform.flight import Flight
 from wechatpay.process import PerProcess
@@ -13,7 +14,6 @@ from wechatpay.process import PerProcess
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wechatpay.hosts import Trust
     from wechatpay.messages import Request, Response
     from wechatpay.promise.executor import Executor
     from wechatpay.settings import Settings
@@ -33,7 +33,7 @@ class Connections:
 
             return BlockingTransport(network, settings.transport.session)
 
-        self._trust = settings.trust
+        self._settings = settings
         self._transport = PerProcess(open_transport)
 
     def send(self, request: Request) -> Response:
@@ -43,7 +43,7 @@ class Connections:
             RequestError: It is not what was signed, or goes to a host that is not trusted.
             TransportError: No answer came.
         """
-        _check(request, self._trust)
+        _check(request, self._settings)
         return self._transport.get().send(request)
 
     def pause(self, seconds: float) -> None:
@@ -70,7 +70,7 @@ class AsyncConnections:
 
             return Executor(network.pool_size, "wechatpay")
 
-        self._trust = settings.trust
+        self._settings = settings
         self._transport = PerProcess(open_transport)
         self._executor = PerProcess(open_executor)
 
@@ -81,7 +81,7 @@ class AsyncConnections:
             RequestError: It is not what was signed, or goes to a host that is not trusted.
             TransportError: No answer came.
         """
-        _check(request, self._trust)
+        _check(request, self._settings)
         return await self._transport.get().send(request)
 
     async def pause(self, seconds: float) -> None:
@@ -114,7 +114,7 @@ class AsyncConnections:
             executor.shutdown(wait=False)
 
 
-def _check(request: Request, trust: Trust) -> None:
+def _check(request: Request, settings: Settings) -> None:
     """Hold back what was changed after it was signed, or would go astray."""
     if request.seal is not None and not request.seal.matches(request):
         raise RequestError(
@@ -122,4 +122,8 @@ def _check(request: Request, trust: Trust) -> None:
             "what is signed is what is sent; move it outside with stack.before('signer', …)",
             request=request,
         )
-    trust.check(request.url)
+    if hosts.is_open_platform(request.url):
+        hosts.refuse_credentials(request)
+        settings.open_platform.trust.check(request.url)
+    else:
+        settings.trust.check(request.url)

@@ -13,6 +13,7 @@ from wechatpay.hosts import OPEN_PLATFORM
 from wechatpay.media import Media
 from wechatpay.promise import Promise
 from wechatpay.promise.background import Background, running_loop
+from wechatpay.protocols.mp import MP
 from wechatpay.protocols.v2 import V2
 from wechatpay.protocols.v3 import V3
 from wechatpay.story import tell
@@ -39,11 +40,12 @@ class Driver:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._protocols: dict[str, V2 | V3] = {}
+        self._protocols: dict[str, V2 | V3 | MP] = {}
         if settings.merchant:
             self._protocols["v3"] = V3(settings)
         if settings.account:
             self._protocols["v2"] = V2(settings, settings.account)
+        self._protocols["mp"] = MP(settings)
         for protocol in self._protocols.values():
             for name, middleware in settings.middlewares:
                 protocol.stack.push(middleware, name)
@@ -53,8 +55,8 @@ class Driver:
         self._asynchronous = AsyncConnections(settings, network)
         self._background = Background()
 
-    def select(self, protocol: str = "v3") -> V2 | V3:
-        """Return a protocol, whose ``stack`` can be edited.
+    def select(self, protocol: str = "v3") -> V2 | V3 | MP:
+        """Return a protocol, ``v3``, ``v2`` or ``mp`` (the open platform), whose ``stack`` can be edited.
 
         Raises:
             ConfigurationError: Its settings were left out, or there is no such protocol.
@@ -65,7 +67,7 @@ class Driver:
             raise ConfigurationError(
                 f"API{protocol} needs the settings {_NEEDS[protocol]}, which were left out"
             )
-        raise ConfigurationError(f"{protocol!r} is no protocol of this version: there are 'v3' and 'v2'")
+        raise ConfigurationError(f"{protocol!r} is no protocol: there are 'v3', 'v2' and 'mp'")
 
     def request(
         self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
@@ -160,7 +162,7 @@ def _checked(media: Any) -> Media:
     )
 
 
-def _uploaded(protocol: V2 | V3, media: Media, handler: Handler, request: Request) -> Flow:
+def _uploaded(protocol: V2 | V3 | MP, media: Media, handler: Handler, request: Request) -> Flow:
     """Hash the file, off the event loop, before the stack runs: what is signed is known only then."""
     try:
         file = yield Blocking(media.hashed, *protocol.filed)

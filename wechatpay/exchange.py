@@ -149,14 +149,12 @@ class Stack:
         self._settle(list(layers.items()))
 
     def push(self, middleware: Middleware, name: str | None = None) -> None:
-        """Add ``middleware`` just outside the signer: the place for most.
+        """Add ``middleware`` just outside the signer, or the open platform's token: the place for most.
 
         Raises:
             ConfigurationError: The name is taken, or ``middleware`` is no generator function.
         """
-        self._insert(
-            lambda layers: _index(layers, "signer", _index(layers, "verifier", len(layers))), middleware, name
-        )
+        self._insert(_outside, middleware, name)
 
     def before(self, neighbour: str, middleware: Middleware, name: str | None = None) -> None:
         """Add ``middleware`` just outside ``neighbour``.
@@ -245,6 +243,12 @@ class Stack:
 
 def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
     return middleware(request, proceed)
+
+
+def _outside(layers: list[tuple[str, Middleware]]) -> int:
+    """Find the place outside the middlewares of the protocol itself."""
+    places = (place for place, (name, _) in enumerate(layers) if name in ("signer", "verifier", "token"))
+    return next(places, len(layers))
 
 
 def _index(layers: list[tuple[str, Middleware]], name: str, default: int | None = None) -> int:

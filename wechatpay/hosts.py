@@ -5,11 +5,22 @@ from __future__ import annotations
 import functools
 import ipaddress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wechatpay import uri
 from wechatpay.errors import ConfigurationError, RequestError
 
-__all__ = ["DEFAULT_BASE_URI", "OPEN_PLATFORM", "PAYMENT_HOSTS", "Trust"]
+if TYPE_CHECKING:
+    from wechatpay.messages import Request
+
+__all__ = [
+    "DEFAULT_BASE_URI",
+    "OPEN_PLATFORM",
+    "PAYMENT_HOSTS",
+    "Trust",
+    "is_open_platform",
+    "refuse_credentials",
+]
 
 DEFAULT_BASE_URI = "https://api.mch.weixin.qq.com/"
 
@@ -28,29 +39,35 @@ PAYMENT_HOSTS = frozenset(
     }
 )
 
+#: Not WeChat Pay: nothing that is signed, and no certificate, goes there.
 OPEN_PLATFORM = "api.weixin.qq.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The payment hosts and the one that was configured.
+    """Some known hosts and the one that was configured.
 
     Attributes:
         scheme: Scheme of the configured base URI.
         host: Its host.
         port: Its port.
+        known: The hosts that are trusted beside it, with https alone.
+        owner: Whose these are, for errors.
     """
 
     scheme: str
     host: str
     port: int
+    known: frozenset[str] = PAYMENT_HOSTS
+    owner: str = "WeChat Pay"
 
     @classmethod
     def configured(cls, base_uri: str) -> Trust:
         """Trust the host of the constructor's ``base_uri`` beside the payment hosts.
 
         Raises:
-            ConfigurationError: It is no ``https`` URL (``http`` will do for a loopback host).
+            ConfigurationError: It is no ``https`` URL (``http`` will do for a loopback host), or is the open
+                platform's.
         """
         try:
             scheme, host, port = uri.authority(base_uri)
@@ -58,7 +75,17 @@ class Trust:
             raise ConfigurationError(f"base_uri: {error}") from None
         if scheme != "https" and not _is_loopback(host):
             raise ConfigurationError(f"base_uri: {scheme}://{host} is not encrypted: use https")
+        if host == OPEN_PLATFORM:
+            raise ConfigurationError(
+                f"base_uri: {host} is the open platform, and signed requests never go there; leave it out: "
+                "calls of wxa/, cgi-bin/ and sns/ find their way"
+            )
         return cls(scheme, host, port)
+
+    @classmethod
+    def of_open_platform(cls, base_uri: str) -> Trust:
+        """Trust the open platform, and the host of ``base_uri``, with unsigned requests."""
+        return cls(*uri.authority(base_uri), frozenset({OPEN_PLATFORM}), "the open platform")
 
     def check(self, url: str) -> None:
         """Let ``url`` pass if it names a trusted host.
@@ -69,11 +96,30 @@ class Trust:
         scheme, host, port = _authority(url[: url.find("/", 8)])
         if (scheme, host, port) == (self.scheme, self.host, self.port):
             return
-        if (scheme, port) == ("https", 443) and host in PAYMENT_HOSTS:
+        if (scheme, port) == ("https", 443) and host in self.known:
             return
         raise RequestError(
-            f"{scheme}://{host}:{port} is neither WeChat Pay's nor the configured base_uri's: "
+            f"{scheme}://{host}:{port} is neither {self.owner}'s nor the configured base_uri's: "
             "nothing is sent there"
+        )
+
+
+def is_open_platform(url: str) -> bool:
+    """Tell whether ``url`` names the open platform's host, whatever its scheme and port."""
+    return _authority(url[: url.find("/", 8)])[1] == OPEN_PLATFORM
+
+
+def refuse_credentials(request: Request) -> None:
+    """Hold back a request to the open platform that carries what is WeChat Pay's alone.
+
+    Raises:
+        RequestError: It is signed, has an ``Authorization``, or asks for the merchant certificate.
+    """
+    if request.seal is not None or "Authorization" in request.headers or request.mutual:
+        raise RequestError(
+            "requests to the open platform carry no signature, no Authorization and no merchant certificate: "
+            "take out the middleware that put one there",
+            request=request,
         )
 
 

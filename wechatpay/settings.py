@@ -6,76 +6,24 @@ import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from wechatpay import formatter, hosts, options
+from wechatpay.arguments import SettingsDict
 from wechatpay.errors import ConfigurationError, CryptoError, RequestError
 from wechatpay.identity import Identity
 from wechatpay.messages import Headers, Timeout
+from wechatpay.openplatform import OpenPlatform
 from wechatpay.platform import Platform
 from wechatpay.platform.loading import load_apiv3_key, open_cache
 
 if TYPE_CHECKING:
-    import os
-
     import requests
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     from wechatpay.exchange import Middleware
 
 __all__ = ["Account", "Merchant", "Settings", "SettingsDict", "Transport"]
-
-
-class SettingsDict(TypedDict, total=False):
-    """What a Builder takes; any group may stand alone, a group that is begun must be complete.
-
-    * v3: ``mchid serial private_key``, and ``certs`` or ``apiv3_key``
-    * v2: ``mchid secret merchant``
-    * transport: the rest
-
-    Attributes:
-        mchid: Merchant id, as text.
-        serial: Serial number of the merchant's API certificate.
-        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key.
-        certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
-        apiv3_key: The APIv3 key, 32 bytes. With it platform certificates are downloaded when they are needed:
-            all of them without ``certs``, else those that are signed with and that ``certs`` lacks.
-        certs_cache: A directory in which workers share downloaded certificates.
-        secret: The APIv2 key, 32 characters.
-        merchant: The merchant's certificate, for APIv2 calls with ``security``: ``{"cert": …, "key": …}``,
-            each as ``private_key`` or paired with its passphrase; or ``apiclient_cert.p12`` for both.
-        base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
-        timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default, ``None`` waits for ever.
-        headers: Headers of every request.
-        proxies: ``{"https": "http://proxy:3128"}``; the environment's by default, ``{}`` for none.
-        verify: ``True``, or the path of a CA bundle, for TLS; the environment's bundle by default.
-        session: A ``requests.Session`` of your own for the blocking side, but for calls with ``security``.
-        pool_size: Connections at most, per host, for each colour; 100 by default.
-        user_agent: What ``User-Agent`` says.
-        middlewares: Pushed on every stack, in this order: a sequence, or a mapping by name.
-        clock: Returns Unix seconds; ``time.time`` by default.
-        nonce: Returns a fresh nonce; :func:`wechatpay.formatter.nonce` by default.
-    """
-
-    mchid: str
-    serial: str
-    private_key: Any
-    certs: Mapping[str, Any]
-    apiv3_key: str | bytes
-    certs_cache: str | os.PathLike[str]
-    secret: str
-    merchant: Any
-    base_uri: str
-    timeout: float | tuple[float | None, float | None] | None
-    headers: Mapping[str, str]
-    proxies: Mapping[str, str]
-    verify: bool | str
-    session: requests.Session
-    pool_size: int
-    user_agent: str
-    middlewares: Sequence[Middleware] | Mapping[str, Middleware]
-    clock: Callable[[], float]
-    nonce: Callable[[], str]
 
 
 #: PHP's spellings.
@@ -125,6 +73,7 @@ class Settings:
     Attributes:
         merchant: The v3 group, or ``None`` when it was left out.
         account: The v2 group, or ``None`` when it was left out.
+        open_platform: The open platform's group, which has nothing that must be given.
         base_uri: Where requests go.
         trust: The hosts that requests may go to.
         timeout: ``(connect, read)`` in seconds.
@@ -137,6 +86,7 @@ class Settings:
 
     merchant: Merchant | None
     account: Account | None
+    open_platform: OpenPlatform
     base_uri: str
     trust: hosts.Trust
     timeout: Timeout
@@ -157,11 +107,14 @@ class Settings:
         base_uri = values.get("base_uri", hosts.DEFAULT_BASE_URI)
         if not isinstance(base_uri, str):
             raise ConfigurationError("base_uri: give an https URL as text")
+        trust = hosts.Trust.configured(base_uri)
+        mchid = None if values.get("mchid") is None else _word(values, "mchid")
         return cls(
             merchant=_merchant(values, base_uri),
             account=_account(values),
+            open_platform=OpenPlatform.load(values, base_uri, mchid),
             base_uri=base_uri,
-            trust=hosts.Trust.configured(base_uri),
+            trust=trust,
             timeout=_checked(options.timeout, values.get("timeout", (5.0, 30.0))),
             headers=_headers(values),
             transport=_transport(values),

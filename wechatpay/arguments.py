@@ -1,0 +1,78 @@
+"""What a Builder takes, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    import requests
+
+    from wechatpay.exchange import Middleware
+    from wechatpay.tokens import TokenStore
+
+__all__ = ["SettingsDict"]
+
+
+class SettingsDict(TypedDict, total=False):
+    """What a Builder takes; any group may stand alone, a group that is begun must be complete.
+
+    * v3: ``mchid serial private_key``, and ``certs`` or ``apiv3_key``
+    * v2: ``mchid secret merchant``
+    * open platform: ``app tokens cloud``
+    * transport: the rest
+
+    Attributes:
+        mchid: Merchant id, as text.
+        serial: Serial number of the merchant's API certificate.
+        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key.
+        certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
+        apiv3_key: The APIv3 key, 32 bytes. With it platform certificates are downloaded when they are needed:
+            all of them without ``certs``, else those that are signed with and that ``certs`` lacks.
+        certs_cache: A directory in which workers share downloaded certificates.
+        secret: The APIv2 key, 32 characters.
+        merchant: The merchant's certificate, for APIv2 calls with ``security``: ``{"cert": …, "key": …}``,
+            each as ``private_key`` or paired with its passphrase; or ``apiclient_cert.p12`` for both.
+        app: ``{"appid": …, "secret": …}`` of an official account or mini program, whose access tokens the
+            library then keeps.
+        tokens: Where it keeps them: in memory by default, else a `wechatpay.tokens.FileTokens`, a
+            `wechatpay.tokens.RedisTokens`, or any `wechatpay.tokens.TokenStore`.
+        cloud: ``True`` in WeChat's cloud hosting, which adds access tokens itself.
+        base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
+            One that is not WeChat Pay's, a sandbox or a gateway, gets the open platform's requests as well.
+        timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default, ``None`` waits for ever.
+        headers: Headers of every request.
+        proxies: ``{"https": "http://proxy:3128"}``; the environment's by default, ``{}`` for none.
+        verify: ``True``, or the path of a CA bundle, for TLS; the environment's bundle by default.
+        session: A ``requests.Session`` of your own for the blocking side, but for calls with ``security``.
+        pool_size: Connections at most, per host, for each colour; 100 by default.
+        user_agent: What ``User-Agent`` says.
+        middlewares: Pushed on every stack, in this order: a sequence, or a mapping by name.
+        clock: Returns Unix seconds; ``time.time`` by default.
+        nonce: Returns a fresh nonce; :func:`wechatpay.formatter.nonce` by default.
+    """
+
+    mchid: str
+    serial: str
+    private_key: Any
+    certs: Mapping[str, Any]
+    apiv3_key: str | bytes
+    certs_cache: str | os.PathLike[str]
+    secret: str
+    merchant: Any
+    app: Mapping[str, str]
+    tokens: TokenStore
+    cloud: bool
+    base_uri: str
+    timeout: float | tuple[float | None, float | None] | None
+    headers: Mapping[str, str]
+    proxies: Mapping[str, str]
+    verify: bool | str
+    session: requests.Session
+    pool_size: int
+    user_agent: str
+    middlewares: Sequence[Middleware] | Mapping[str, Middleware]
+    clock: Callable[[], float]
+    nonce: Callable[[], str]
