@@ -11,8 +11,10 @@ from wechatpay.errors import ConfigurationError, RequestError, WeChatPayError
 from wechatpay.exchange import Blocking
 from wechatpay.hosts import OPEN_PLATFORM
 from wechatpay.media import Media
+from wechatpay.platform.live import LivePlatform
 from wechatpay.promise import Promise
 from wechatpay.promise.background import Background, running_loop
+from wechatpay.protocols.assembly import refuse
 from wechatpay.protocols.mp import MP
 from wechatpay.protocols.v2 import V2
 from wechatpay.protocols.v3 import V3
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
     from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Request, Response
-    from wechatpay.settings import Settings
+    from wechatpay.notification import Notification, NotificationHandler, ReplayStore
+    from wechatpay.notification.headers import Given
+    from wechatpay.settings import Merchant, Settings
     from wechatpay.sink import Sink
 
 __all__ = ["Driver"]
@@ -69,6 +73,96 @@ class Driver:
             )
         raise ConfigurationError(f"{protocol!r} is no protocol: there are 'v3', 'v2' and 'mp'")
 
+    @property
+    def platform(self) -> LivePlatform:
+        """WeChat Pay's keys, to look at, to add to and to retire.
+
+        Raises:
+            ConfigurationError: The settings of APIv3 were left out.
+        """
+        return LivePlatform(self._merchant().platform, self._blocking, self._asynchronous)
+
+    def decrypt(self, text: str) -> str:
+        """Decrypt a sensitive field of an answer with the merchant's key.
+
+        Args:
+            text: The field as it came, in base64.
+
+        Raises:
+            ConfigurationError: The settings of APIv3 were left out.
+            CryptoError: The text was not encrypted for this merchant, or is no cipher text.
+        """
+        from wechatpay.crypto import rsa  # noqa: PLC0415  few answers hold anything sensitive
+
+        return rsa.decrypt(text, self._merchant().private_key)
+
+    def decrypt_marked(self, response: Response) -> Any:
+        """Parse an answer, with those fields decrypted that WeChat Pay documents as encrypted.
+
+        ``response.json()`` stays as it came.
+
+        Raises:
+            ConfigurationError: The settings of APIv3 were left out.
+            CryptoError: Such a field was not encrypted for this merchant; the message gives its place.
+            DecodeError: The body is not JSON.
+            RequestError: No encrypted field is known of the operation that was asked: use `decrypt`.
+        """
+        from wechatpay.sensitive.opened import opened_answer  # noqa: PLC0415  the same
+
+        return opened_answer(response, self._merchant().private_key)
+
+    def notifications(self, *, store: ReplayStore | None = None, lease: float = 60.0) -> NotificationHandler:
+        """Make a handler for callbacks, which looks for keys that it does not know within the budget.
+
+        Args:
+            store: Which events were dealt with; by default one in memory, for one process.
+            lease: Seconds after which an event that a process has begun, and never finished, is dealt with
+                anew.
+
+        Raises:
+            ConfigurationError: Neither ``apiv3_key``, for APIv3, nor ``secret``, for APIv2, is among the
+                settings; or ``lease`` is not more than 0.
+        """
+        from wechatpay.notification.service import serving  # noqa: PLC0415  many have no callbacks
+
+        return serving(self._settings, self.platform if self._settings.merchant else None, store, lease)
+
+    def notification(self, headers: Given, body: bytes) -> Notification:
+        """Prove and decrypt a callback; see `NotificationHandler.parse`.
+
+        Args:
+            headers: The request's headers, as the framework gives them.
+            body: The request's body, exactly as it came.
+
+        Raises:
+            ConfigurationError: See `notifications`.
+            NotificationError: It must not be acted on; ``error.reply`` is what to answer.
+            RequestError: ``body`` is not bytes, or ``headers`` are none.
+        """
+        return self._callbacks.parse(headers, body)
+
+    def notificationAsync(self, headers: Given, body: bytes) -> Promise[Notification]:  # noqa: N802  the verbs' suffix
+        """Do as `notification` does, without blocking the event loop; its errors are the promise's."""
+        timeout = self._settings.timeout
+        return Promise.start(
+            lambda: self._parsed(headers, body),
+            self._background,
+            name="notification",
+            timeout=None if None in timeout else sum(map(float, filter(None, timeout))),
+        )
+
+    async def _parsed(self, headers: Given, body: bytes) -> Notification:
+        return await self._callbacks.aparse(headers, body)
+
+    @functools.cached_property
+    def _callbacks(self) -> NotificationHandler:
+        return self.notifications()
+
+    def _merchant(self) -> Merchant:
+        if self._settings.merchant is None:
+            raise ConfigurationError(f"APIv3 needs the settings {_NEEDS['v3']}, which were left out")
+        return self._settings.merchant
+
     def request(
         self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
     ) -> Response:
@@ -103,6 +197,8 @@ class Driver:
         call = options.call(verb, template, given, keywords)
         path = uri.path(template, call.variables)
         protocol = self.select(_protocol(path))
+        if not isinstance(protocol, V3):
+            refuse(call, {"encrypt_sensitive": "APIv3's; nothing would be encrypted here"})
         request = protocol.request(call, path)
         handler, media = protocol.stack.handler(), call.options.get("media")
         if media is not None:
