@@ -51,8 +51,19 @@ class Blocking:
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "args", args)
 
+    def __call__(self) -> Any:
+        """Make the call.
+
+        Raises:
+            RuntimeError: The function raised StopIteration, which flows and futures take for their own.
+        """
+        try:
+            return self.function(*self.args)
+        except StopIteration as error:
+            raise RuntimeError(f"{self!r} raised StopIteration") from error
+
     def __repr__(self) -> str:
-        return f"<Blocking {getattr(self.function, '__qualname__', type(self.function).__qualname__)}>"
+        return f"<Blocking {_called(self.function)}>"
 
 
 Effect = Request | Pause | Blocking
@@ -87,7 +98,8 @@ def run(flow: Flow, doer: Doer) -> Response:
             except BaseException as error:  # noqa: BLE001  the flow decides, whatever it is
                 resume, value = flow.throw, error
     except StopIteration as stop:
-        return _answer(stop.value)
+        answer: Response = stop.value
+        return answer
 
 
 def _perform(effect: Effect, doer: Doer) -> Any:
@@ -96,7 +108,7 @@ def _perform(effect: Effect, doer: Doer) -> Any:
     if isinstance(effect, Pause):
         return doer.pause(effect.seconds)
     if isinstance(effect, Blocking):
-        return effect.function(*effect.args)
+        return effect()
     raise _unknown(effect)
 
 
@@ -111,7 +123,8 @@ async def arun(flow: Flow, doer: AsyncDoer) -> Response:
             except BaseException as error:  # noqa: BLE001  the flow decides, cancellation included
                 resume, value = flow.throw, error
     except StopIteration as stop:
-        return _answer(stop.value)
+        answer: Response = stop.value
+        return answer
 
 
 async def _aperform(effect: Effect, doer: AsyncDoer) -> Any:
@@ -120,7 +133,7 @@ async def _aperform(effect: Effect, doer: AsyncDoer) -> Any:
     if isinstance(effect, Pause):
         return await doer.pause(effect.seconds)
     if isinstance(effect, Blocking):
-        return await doer.call(effect.function, *effect.args)
+        return await doer.call(effect)
     raise _unknown(effect)
 
 
@@ -129,12 +142,6 @@ def _unknown(effect: object) -> ConfigurationError:
         f"a middleware yielded {type(effect).__name__}: yield a Request, a Pause or a Blocking, "
         "and pass a request on with `response = yield from proceed(request)`"
     )
-
-
-def _answer(value: object) -> Response:
-    if isinstance(value, Response):
-        return value
-    raise ConfigurationError(f"a middleware returned {type(value).__name__}: end it with `return response`")
 
 
 class Stack:
@@ -222,7 +229,7 @@ class Stack:
         name: str | None,
     ) -> None:
         _check(middleware)
-        chosen = str(name or getattr(middleware, "__name__", type(middleware).__name__))
+        chosen = str(name or _called(middleware).rpartition(".")[2])
         with self._lock:
             layers = list(self._layers)
             if any(chosen == taken for taken, _ in layers):
@@ -235,14 +242,21 @@ class Stack:
     def _settle(self, layers: list[tuple[str, Middleware]]) -> None:
         """Make ``layers`` the stack that calls beginning from now on run through."""
         handler = self._terminal
-        for _, middleware in reversed(layers):
-            handler = functools.partial(_enter, middleware, handler)
+        for name, middleware in reversed(layers):
+            handler = functools.partial(_enter, name, middleware, handler)
         self._layers = tuple(layers)
         self._handler = handler
 
 
-def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
-    return middleware(request, proceed)
+def _enter(name: str, middleware: Middleware, proceed: Handler, request: Request) -> Flow:
+    response: object = yield from middleware(request, proceed)
+    if isinstance(response, Response):
+        return response
+    raise ConfigurationError(
+        f"the middleware {name!r} returned {type(response).__name__}, so the outcome is unknown: "
+        "write `response = yield from proceed(request)` and `return response` in it",
+        request=request,
+    )
 
 
 def _outside(layers: list[tuple[str, Middleware]]) -> int:
@@ -262,10 +276,25 @@ def _index(layers: list[tuple[str, Middleware]], name: str, default: int | None 
 
 
 def _check(middleware: Middleware) -> None:
-    function = middleware if inspect.isroutine(middleware) else getattr(middleware, "__call__", None)  # noqa: B004
-    inner = middleware.func if isinstance(middleware, functools.partial) else function
-    if not inspect.isgeneratorfunction(inner):
+    inner: Any = middleware.func if isinstance(middleware, functools.partial) else middleware
+    if not inspect.isroutine(inner) and not isinstance(inner, type):
+        inner = getattr(inner, "__call__", None)  # noqa: B004  what it does is looked at, not whether it can
+    if not inspect.isgeneratorfunction(inner) or not _takes_two(middleware):
+        # Not its repr: that of a partial shows what is bound to it.
         raise ConfigurationError(
-            f"a middleware is a generator function of (request, proceed), not {middleware!r}: "
+            f"a middleware is a generator function of (request, proceed), not {_called(middleware)}: "
             "write `response = yield from proceed(request)` and `return response` in it"
         )
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    return True
+
+
+def _called(function: object) -> str:
+    """Name a function, or another thing that can be called, by itself or by its type."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
