@@ -53,13 +53,13 @@ def sealed(plaintext, *, nonce="fdasflkja484", aad="transaction", key=APIV3_KEY)
     return b64encode(data).decode()
 
 
-def envelope(event=ORDER, /, *, aad="transaction", **changes):
+def envelope(event=ORDER, /, *, aad="transaction", key=APIV3_KEY, **changes):
     """Lay out the envelope of APIv3 around an event, given as JSON or as bytes; ``...`` takes a field out."""
     plaintext = event if isinstance(event, bytes) else json.dumps(event).encode()
     inner = {
         "original_type": "transaction",
         "algorithm": "AEAD_AES_256_GCM",
-        "ciphertext": sealed(plaintext, aad=None if aad is ... else aad),
+        "ciphertext": sealed(plaintext, aad=None if aad is ... else aad, key=key),
         "associated_data": aad,
         "nonce": "fdasflkja484",
     } | changes.pop("inner", {})

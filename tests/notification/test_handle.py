@@ -275,6 +275,18 @@ def test_refused_callback_is_replied_to_and_logged(colour, caplog):
     assert "callback refused: the signature does not belong to the callback" in caplog.text
 
 
+def test_probe_is_refused_without_an_alarm(colour, caplog):
+    """WeChat Pay tests whether signatures are checked: that they are is nothing to warn of."""
+    headers = signed(BODY) | {"Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"}
+    with caplog.at_level(logging.INFO, "wechatpay"):
+        reply = colour.handle(handler(), BODY, print, headers)
+
+    assert 401 == reply.status
+    assert [("wechatpay", logging.INFO, "callback refused: a probe: a wrong signature, sent on purpose")] == (
+        caplog.record_tuples
+    )
+
+
 def test_plain_function_may_block_without_holding_the_loop_up():
     """Async, what is no coroutine function runs on a thread."""
     threads = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wechatpay.errors import ConfigurationError, NotificationError
 from wechatpay.notification.message import Notification
 from wechatpay.notification.reader import Reader
+from wechatpay.notification.refusals import ProbeNotificationError
 from wechatpay.notification.reply import Reply
 from wechatpay.notification.steps import Step, Steps, arun, run
 from wechatpay.notification.store import MemoryStore
@@ -141,7 +142,8 @@ class NotificationHandler:
         try:
             notification = yield Step(self.parse, given, body, coroutine=self.aparse)
         except NotificationError as error:
-            _log.warning("callback refused: %s", error)
+            is_alarm = not isinstance(error, ProbeNotificationError)
+            _log.log(logging.WARNING if is_alarm else logging.INFO, "callback refused: %s", error)
             return error.reply
         event = notification.id
         if not (yield Step(self.store.claim, event, self._lease)):
