@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from notification.callbacks import envelope, handler, payment, signed
 
-from wechatpay import NotificationError, RequestError
+from wechatpay import DecodeError, NotificationError, RequestError
 from wechatpay.notification import Reply
 
 
@@ -103,6 +103,15 @@ def test_reply_survives_a_store(notification):
 
     assert reply == Reply.from_bytes(reply.to_bytes())
     assert notification.acknowledge() == Reply.from_bytes(notification.acknowledge().to_bytes())
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"x", b"\xff", b"[]", b"7", b"{}", b'{"status":1,"headers":{},"body":7}']
+)
+def test_what_is_no_stored_reply_is_refused(text):
+    """A store that is shared with something else is no reason to acknowledge."""
+    with pytest.raises(DecodeError, match="the store holds no reply"):
+        Reply.from_bytes(text)
 
 
 def test_repr_of_a_reply_shows_no_body(notification):

@@ -124,6 +124,7 @@ class NotificationHandler:
             RequestError: ``body`` is not bytes, ``headers`` are none, or what ``process`` returned cannot be
                 sent.
             ConfigurationError: ``process`` or the store is asynchronous.
+            DecodeError: The store holds something else than a reply.
             Exception: What ``process`` or the store raised.
         """
         return run(self._handle(headers, body, process))

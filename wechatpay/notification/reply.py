@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wechatpay import jsontext, transformer
-from wechatpay.errors import RequestError
+from wechatpay.errors import DecodeError, RequestError
 
 __all__ = ["Reply", "failure", "success"]
 
@@ -50,10 +50,13 @@ class Reply:
         """Read what `to_bytes` wrote.
 
         Raises:
-            ValueError: It is anything else.
+            DecodeError: It is anything else.
         """
-        fields = json.loads(text)
-        return cls(fields["status"], fields["headers"], fields["body"].encode("latin-1"))
+        try:
+            fields = json.loads(text)
+            return cls(fields["status"], fields["headers"], fields["body"].encode("latin-1"))
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise DecodeError("the store holds no reply there: is it shared with something else?") from None
 
 
 def success(version: str, data: Mapping[str, Any] | None) -> Reply:
