@@ -149,7 +149,14 @@ class Request:
         return self.target.partition("?")[0]
 
     def with_(self, **changes: Any) -> Request:
-        """Copy with ``changes``; ``headers`` may be a mapping that is merged over the present ones."""
+        """Copy with ``changes``.
+
+        ``headers`` may be a mapping that is merged over the present ones; ``Content-Length`` follows
+        ``content``.
+        """
+        if "content" in changes and changes.get("upload", self.upload) is None:
+            size = {"Content-Length": str(len(changes["content"]))}
+            changes["headers"] = Headers(changes.get("headers", {})).with_(size)
         if "headers" in changes:
             changes["headers"] = self.headers.with_(changes["headers"])
         return replace(self, **changes)
