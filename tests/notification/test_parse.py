@@ -9,8 +9,6 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from notification.callbacks import APIV3_KEY, ID, NOW, ORDER, envelope, handler, signed
 
-YEAR = 365 * 86400
-
 
 def test_genuine_callback_is_read_whole():
     """All that the envelope and the resource say is there, typed."""
