@@ -51,7 +51,9 @@ def test_forgotten_return_is_told_by_name(gateway, instance, stack, client, tmp_
 
     stack.after("verifier", forgetting)
 
-    with pytest.raises(ConfigurationError, match=r"'forgetting' returned NoneType.*return response") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"'forgetting' returned NoneType.*return response"
+    ) as caught:
         client.call(instance[PATH], "get", sink=tmp_path / "file")
     assert f"/{PATH}" == caught.value.request.path
     assert ([], 1) == (list(tmp_path.iterdir()), len(gateway.seen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING
 
@@ -43,17 +44,20 @@ def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middl
 
     See https://pay.weixin.qq.com/doc/v3/merchant/4012081709.
     """
-    if attempts < 1 or delay < 0 or most < 0:
-        raise ConfigurationError("retry: attempts is 1 or more; delay and most are seconds, 0 or more")
+    if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1:
+        raise ConfigurationError("retry: attempts is a whole number, 1 or more")
+    if not (_are_seconds(delay) and _are_seconds(most)):
+        raise ConfigurationError("retry: delay and most are seconds, 0 or more")
 
     def retry(request: Request, proceed: Handler) -> Flow:
+        wait = float(delay)
         for attempt in range(1, attempts):
             try:
                 return (yield from proceed(request))
             except WeChatPayError as error:
                 if not _may_repeat(request, error):
                     raise
-                pause = min(most, delay * 2 ** (attempt - 1)) * random.uniform(1.0, 1.5)  # noqa: S311  no secret
+                pause = min(most, wait * random.uniform(1.0, 1.5))  # noqa: S311  no secret
                 tell(
                     request,
                     "attempt %s of %s failed (%s): again in %.1f s",
@@ -63,9 +67,14 @@ def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middl
                     pause,
                 )
             yield Pause(pause)
+            wait *= 2
         return (yield from proceed(request))
 
     return retry
+
+
+def _are_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _may_repeat(request: Request, error: WeChatPayError) -> bool:
