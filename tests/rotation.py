@@ -11,15 +11,18 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import keys
 import merchants
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from wire import gateway
 
 APIV3_KEY = "rotation0apiv3key0of032characters"[:32]
 CHINA = timezone(timedelta(hours=8))
-SERIALS = {name: f"{0x5A << 152 | number:040X}" for number, name in enumerate(("old", "new", "third", "odd"), 1)}
+SERIALS = {
+    name: f"{0x5A << 152 | number:040X}" for number, name in enumerate(("old", "new", "third", "odd"), 1)
+}
 
 
 def certificate(name, days=(-1, 365)):
@@ -27,20 +30,35 @@ def certificate(name, days=(-1, 365)):
     return keys.certificate(name, int(SERIALS[name], 16), days)
 
 
+def weak_certificate(name):
+    """Give a certificate for a key that is too short."""
+    like, key = certificate(name), keys.private_key("weak", 1024)
+    return (
+        x509.CertificateBuilder(like.issuer, like.subject, key.public_key(), like.serial_number)
+        .not_valid_before(like.not_valid_before_utc)
+        .not_valid_after(like.not_valid_after_utc)
+        .sign(key, SHA256())
+    )
+
+
 def item(name, days=(-1, 365), *, apiv3_key=APIV3_KEY, **changes):
     """Give one member of the list, as WeChat Pay lays it out."""
-    made = certificate(name, days)
+    return sealed(certificate(name, days), SERIALS[name], apiv3_key=apiv3_key, **changes)
+
+
+def sealed(made, serial, *, apiv3_key=APIV3_KEY, **changes):
+    """Give a member of the list for any certificate."""
     nonce, aad = secrets.token_hex(6), "certificate"
     text = made.public_bytes(Encoding.PEM)
-    sealed = AESGCM(apiv3_key.encode()).encrypt(nonce.encode(), text, aad.encode())
+    ciphertext = AESGCM(apiv3_key.encode()).encrypt(nonce.encode(), text, aad.encode())
     cipher = {
         "algorithm": "AEAD_AES_256_GCM",
         "nonce": nonce,
         "associated_data": aad,
-        "ciphertext": b64encode(sealed).decode(),
+        "ciphertext": b64encode(ciphertext).decode(),
     }
     return {
-        "serial_no": SERIALS[name],
+        "serial_no": serial,
         "effective_time": made.not_valid_before_utc.astimezone(CHINA).isoformat(),
         "expire_time": made.not_valid_after_utc.astimezone(CHINA).isoformat(),
         "encrypt_certificate": cipher | changes.pop("encrypt_certificate", {}),
@@ -59,6 +77,7 @@ class Rotation:
         offered: The certificates that a download lists, by name.
         signer: The name of the key that signs.
         serial: What answers call that key; its own serial number by default.
+        items: Members of the list, by name, that are not just `item`.
         downloads: How many downloads were asked for.
         download: Answers a download in place of the list; a function of the peer.
         pause: Seconds that a download takes.
@@ -67,9 +86,13 @@ class Rotation:
     """
 
     def __init__(self, *offered):
+        # Two threads that ask for a key first would each get one of their own.
+        for name in ("old", "new", "third"):
+            certificate(name)
         self.offered = list(offered)
         self.signer = offered[-1] if offered else "old"
         self.serial = None
+        self.items = {}
         self.downloads = 0
         self.download = None
         self.pause = 0.0
@@ -87,8 +110,9 @@ class Rotation:
                 self.download(peer)
                 return
             assert "wechatpay-serial" not in seen.headers
-            assert merchants.signed_text(seen)
-            peer.send(self.signed(body(*map(item, self.offered))))
+            if self.now is time.time:
+                assert merchants.signed_text(seen)
+            peer.send(self.signed(body(*(self.items.get(name) or item(name) for name in self.offered))))
             return
         self.pairs.append((seen.headers.get("wechatpay-serial"), self._opened(seen)))
         peer.send(self.signed(b"{}"))
@@ -117,7 +141,9 @@ class Rotation:
 def refused(status, code="NO_AUTH", text="x"):
     """Give a download that WeChat Pay refuses."""
     content = json.dumps({"code": code, "message": text}).encode()
-    return lambda peer: peer.send(gateway.reply(content, f"{status} Refused", ("Content-Type", "application/json")))
+    return lambda peer: peer.send(
+        gateway.reply(content, f"{status} Refused", ("Content-Type", "application/json"))
+    )
 
 
 def settings(**changes):

@@ -62,7 +62,8 @@ class Schedule:
 
     def succeeded(self, as_of: float) -> None:
         """Note a download that was signed at ``as_of``."""
-        self._fresh_from, self._failed, self._failures = as_of, None, 0
+        # WeChat Pay's clock may be ahead of ours.
+        self._fresh_from, self._failed, self._failures = min(as_of, self._clock()), None, 0
         self._interval = INTERVAL - _JITTER * self._chance()
 
     def failed(self) -> None:

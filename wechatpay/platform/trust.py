@@ -246,7 +246,7 @@ class Platform:
         if self._refresher.failure is not None:
             return copy.copy(self._refresher.failure)
         advice = (
-            "is the clock right?"
+            "is the clock right, and was none retired that is needed?"
             if self.can_download
             else "give WeChat Pay's public key, or a valid certificate: getDriver().platform.add(serial, key)"
         )
@@ -258,6 +258,9 @@ class Platform:
         before = self.serials
         self._change(lambda keyring: keyring.refreshed(download.keys, download.as_of, now))
         self._schedule.succeeded(download.as_of)
+        if self.preferred is None:
+            # The next call is not to ask again at once for what is of no use.
+            self._schedule.failed()
         if self.serials != before:
             _log.info("WeChat Pay's keys are now %s", ", ".join(self.serials))
 

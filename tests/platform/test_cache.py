@@ -1,0 +1,235 @@
+"""Workers share downloads through a directory, whose files are believed for what they prove alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+import rotation
+from rotation import SERIALS, body, item
+from wire.gateway import proof
+
+from wechatpay.messages import Headers, Response
+from wechatpay.platform.cache import DirectoryCache
+from wechatpay.platform.downloader import Downloader
+from wechatpay.platform.keyring import Keyring
+
+NOW = int(time.time())
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """Give a directory that does not exist yet."""
+    return tmp_path / "cache" / "certs"
+
+
+@pytest.fixture
+def cache(directory):
+    """Give a cache in it."""
+    return DirectoryCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
+
+
+@pytest.fixture
+def file(cache, directory):
+    """Give the file of a download that was written."""
+    cache.write(answer())
+    [file] = directory.glob("*.json")
+    return file
+
+
+def answer(at=NOW, name="new", **how):
+    """Give a download, signed at some time."""
+    content = body(item(name))
+    return Response(
+        200, Headers(proof(content, **{"serial": SERIALS[name], "key": name, "at": at} | how)), content
+    )
+
+
+def recalled(cache, keyring=None, now=NOW, apiv3_key=rotation.APIV3_KEY):
+    """Read the cache and prove what it says."""
+    response = cache.read()
+    return response and Downloader(apiv3_key.encode(), lambda: now, lambda: keyring or Keyring()).recall(
+        response
+    )
+
+
+def test_what_one_worker_wrote_another_proves(cache, directory):
+    """The file holds the answer as it came, and is proved as if it came again."""
+    cache.write(answer())
+    other = DirectoryCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
+
+    assert [SERIALS["new"]] == list(recalled(other).keys)
+    assert NOW == recalled(other).as_of
+
+
+def test_file_is_its_owners_alone(file, directory):
+    """Neither file nor directory are open to others, whatever the umask, and nothing else is left behind."""
+    assert 0o600 == file.stat().st_mode & 0o777
+    assert 0o700 == directory.stat().st_mode & 0o777
+    assert [file] == list(directory.iterdir())
+
+
+def test_nothing_is_written_before_there_is_something(cache, directory):
+    """Choosing a directory does not make it."""
+    assert cache.read() is None
+    assert not directory.exists()
+
+
+def test_merchants_share_a_directory_and_no_file(cache, directory):
+    """Each merchant, and each gateway, has a file of its own."""
+    cache.write(answer())
+
+    assert DirectoryCache(directory, "1900000110 https://api.mch.weixin.qq.com/").read() is None
+
+
+def test_file_holds_no_certificate_in_the_clear(file):
+    """Who reads the file learns nothing that the APIv3 key protects."""
+    assert b"BEGIN" not in file.read_bytes()
+    assert rotation.APIV3_KEY.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("age", "is_taken"),
+    [(0, True), (12 * 3600 - 1, True), (12 * 3600, False), (-300, True), (-301, False)],
+    ids=["now", "fresh", "stale", "clock behind", "future"],
+)
+def test_stale_file_is_ignored(cache, age, is_taken):
+    """The age is that of the signature, which nobody can make younger."""
+    cache.write(answer(at=NOW - age))
+
+    assert is_taken == (recalled(cache) is not None)
+
+
+def test_file_cannot_bring_an_older_list_back(cache):
+    """A list that is no newer than ours is ignored: withdrawn certificates do not return."""
+    cache.write(answer(at=NOW - 60))
+
+    assert recalled(cache, Keyring(as_of=NOW - 60)) is None
+    assert recalled(cache, Keyring(as_of=NOW - 61)) is not None
+
+
+def test_younger_time_in_a_file_is_noticed(cache, file):
+    """A time that was not signed proves nothing."""
+    cache.write(answer(at=NOW - 13 * 3600))
+    kept = json.loads(file.read_text())
+    kept["headers"]["Wechatpay-Timestamp"] = str(NOW)
+    file.write_text(json.dumps(kept))
+
+    assert recalled(cache) is None
+
+
+def test_forged_file_is_ignored(cache):
+    """Who does not have the APIv3 key can put no certificate into the set."""
+    content = body(item("odd", apiv3_key="another0apiv3key0of0032characters"[:32]))
+    headers = Headers(proof(content, serial=SERIALS["odd"], key="odd", at=NOW))
+    cache.write(Response(200, headers, content))
+
+    assert recalled(cache) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"headers":{},"body":"{}"}',
+        b'{"headers":[],"body":"{}"}',
+        b'{"headers":null}',
+        b"[" * 100_000,
+    ],
+    ids=["empty", "object", "list", "null", "bytes", "no headers", "headers", "null headers", "deep"],
+)
+def test_damaged_file_is_ignored(cache, file, text):
+    """A file that was cut off, or is something else, is as good as none."""
+    file.write_bytes(text)
+
+    assert recalled(cache) is None
+
+
+def test_timestamp_that_is_no_number_is_ignored(cache):
+    """Headers in a file are no better than the file."""
+    cache.write(answer())
+    response = cache.read()
+    headers = response.headers.with_({"Wechatpay-Timestamp": "soon"})
+    cache.write(Response(200, headers, response.content))
+
+    assert recalled(cache) is None
+
+
+def test_huge_file_is_not_read_whole(cache, file):
+    """A file that somebody blew up costs no memory."""
+    with file.open("r+b") as opened:
+        opened.truncate(1 << 31)
+
+    assert cache.read() is None
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_file_that_others_may_write_is_ignored(cache, file, mode, caplog):
+    """What another user may have written is not looked at."""
+    file.chmod(mode)
+
+    assert cache.read() is None
+    assert "open to others" in caplog.text
+
+
+def test_link_is_not_followed(cache, file, tmp_path):
+    """A link in the place of the file leads nowhere."""
+    elsewhere = file.rename(tmp_path / "elsewhere.json")
+    file.symlink_to(elsewhere)
+
+    assert cache.read() is None
+
+
+def test_pipe_is_not_waited_for(cache, file):
+    """A pipe in the place of the file holds nobody up."""
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+    assert cache.read() is None
+
+
+def test_directory_that_cannot_be_written_fails_no_call(tmp_path, caplog):
+    """A full or foreign disk costs the sharing, and nothing else."""
+    (tmp_path / "file").write_text("")
+    cache = DirectoryCache(tmp_path / "file", "1900000109")
+    cache.write(answer())
+
+    assert cache.read() is None
+    assert "could not be kept" in caplog.text
+    assert cache.claim() == cache.claim()
+
+
+def test_failed_write_leaves_the_last_file_and_nothing_else(cache, file, directory):
+    """An answer is put in place whole or not at all."""
+    file.unlink()
+    file.mkdir()
+    cache.write(answer())
+
+    assert [file] == list(directory.iterdir())
+
+
+def test_answer_that_is_no_text_is_not_kept(cache):
+    """What UTF-8 cannot hold is no list of certificates."""
+    cache.write(Response(200, Headers(proof(b"\xff")), b"\xff"))
+
+    assert cache.read() is None
+
+
+def test_one_process_downloads_at_a_time(cache, directory):
+    """The lock is held until it is released, or its holder dies, and is never waited for."""
+    other = DirectoryCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
+    claim = cache.claim()
+    assert claim is not None
+    assert other.claim() is None
+    cache.release(claim)
+    again = other.claim()
+
+    assert again is not None
+    other.release(again)
+    assert 0o600 == next(directory.glob("*.lock")).stat().st_mode & 0o777
