@@ -5,6 +5,7 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012081709
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import APIError, DecodeError, ServerError
@@ -17,9 +18,11 @@ __all__ = ["failure"]
 #: What may be sent again as it is, with the same business number, backing off.
 _RETRYABLE = frozenset({"RATELIMIT_EXCEEDED", "FREQUENCY_LIMITED", "SYSTEM_ERROR"})
 
-_LINES = ("method", "path and query", "timestamp", "nonce", "body")
+_LINES = ("method", "path", "timestamp", "nonce", "body")
 
+#: Bytes quoted of a line, and up to where: a query is not quoted.
 _EXCERPT = 12
+_QUOTED = re.compile(rb"[^\n?]*\??")
 
 
 def failure(request: Request, response: Response) -> APIError:
@@ -30,9 +33,7 @@ def failure(request: Request, response: Response) -> APIError:
     except DecodeError:
         body = None
     fields: dict[str, Any] = body if isinstance(body, dict) else {}
-    code, message = (
-        text if isinstance(text := fields.get(name), str) else "" for name in ("code", "message")
-    )
+    code, message = _text(fields.get("code")), _text(fields.get("message"))
     detail = fields.get("detail")
     words = f"{code}: {message}" if code else _unspoken(response)
     hint = _sign_hint(detail, request.seal) if code == "SIGN_ERROR" else ""
@@ -49,6 +50,11 @@ def failure(request: Request, response: Response) -> APIError:
     )
 
 
+def _text(value: Any) -> str:
+    # Lone surrogates, which JSON can carry, cannot be printed.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
 def _unspoken(response: Response) -> str:
     kind = response.headers.get("Content-Type", "no Content-Type")
     return f"without an error code ({kind}, {len(response.content)} bytes: see .response.text)"
@@ -60,20 +66,27 @@ def _sign_hint(detail: Any, seal: Seal | None) -> str:
     theirs = information.get("truncated_sign_message") if isinstance(information, dict) else None
     if seal is None or not isinstance(theirs, str):
         return ""
-    server, ours = theirs.encode("utf-8", "surrogatepass"), seal.text
+    # A text cut within a character ends in one that stands for what is missing.
+    server, ours = theirs.rstrip("\ufffd").encode("utf-8", "surrogatepass"), seal.text
     place = next(
         (at for at, (a, b) in enumerate(zip(server, ours, strict=False)) if a != b),
         min(len(server), len(ours)),
     )
-    total = information.get("sign_message_length") if isinstance(information, dict) else None
+    length = information.get("sign_message_length") if isinstance(information, dict) else None
+    total = length if type(length) is int else None
     if place == len(server) and total in (None, len(ours)):
         return "; the server signed the same text: does private_key belong to serial?"
+    return f"; the server's text and ours part in the {_difference(server, ours, place, total)}"
+
+
+def _difference(server: bytes, ours: bytes, place: int, total: int | None) -> str:
     line = min(ours[:place].count(b"\n"), len(_LINES) - 1)
-    where = f"; the server's text and ours part in the {_LINES[line]}, at byte {place}"
     if line == len(_LINES) - 1:
-        return f"{where} (ours is {len(ours)} bytes, the server's {total or 'unknown'})"
-    return f"{where}: server {_excerpt(server, place)}, ours {_excerpt(ours, place)}"
+        return f"body, at byte {place} (ours is {len(ours)} bytes, the server's {total or 'unknown'})"
+    if line == 1 and b"?" in ours[:place]:
+        return f"query, at byte {place}"
+    return f"{_LINES[line]}, at byte {place}: server {_excerpt(server, place)}, ours {_excerpt(ours, place)}"
 
 
 def _excerpt(text: bytes, place: int) -> str:
-    return repr(text[place : place + _EXCERPT].partition(b"\n")[0].decode("utf-8", "replace"))
+    return repr(_QUOTED.findall(text[place : place + _EXCERPT])[0].decode("utf-8", "replace"))
