@@ -42,8 +42,9 @@ class Seen:
 
     @property
     def target(self):
-        """The target in the request line."""
-        return self.line.split(" ")[1]
+        """The target in the request line; of the absolute form, which proxies get, without the host."""
+        target = self.line.split(" ")[1]
+        return target if target.startswith("/") else f"/{target.split('/', 3)[3]}"
 
     @property
     def fields(self):

@@ -1,0 +1,67 @@
+"""A little HTTP proxy: opens CONNECT tunnels to where they say, and keeps what it was told itself."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+
+
+class Proxy:
+    """Listens on loopback.
+
+    Attributes:
+        heads: What clients sent to the proxy itself, in order.
+        refusal: Sent in the place of a tunnel, when set.
+    """
+
+    def __init__(self):
+        self.heads = []
+        self.refusal = None
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def close(self):
+        """Stop listening."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with contextlib.suppress(OSError), client:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                byte = client.recv(1)
+                if not byte:
+                    return
+                head += byte
+            self.heads.append(head.decode("latin-1"))
+            if self.refusal:
+                client.sendall(self.refusal)
+                return
+            host, port = re.match(rb"CONNECT ([^: ]+):(\d+) ", head).groups()
+            with socket.create_connection((host.decode(), int(port)), 5) as server:
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                there = threading.Thread(target=_pump, args=(client, server), daemon=True)
+                there.start()
+                _pump(server, client)
+                there.join(5)
+
+
+def _pump(source, sink):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
