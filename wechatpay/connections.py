@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import hosts
 from wechatpay.errors import RequestError
+from wechatpay.exchange import Blocking
 from wechatpay.platform.flight import Flight
 from wechatpay.process import PerProcess
 
@@ -92,9 +93,9 @@ class AsyncConnections:
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call ``function`` on a thread, with the caller's context variables."""
-        if isinstance(function, Flight):
+        if isinstance(function, Blocking) and isinstance(function.function, Flight):
             # Hundreds of tasks may wait for one download: they need no threads.
-            return await function.landed(*args)
+            return await function.function.landed(*function.args)
         import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
 
         context = contextvars.copy_context()
