@@ -38,8 +38,11 @@ if TYPE_CHECKING:
         WeChatPayError,
     )
     from wechatpay.exchange import Blocking, Pause
+    from wechatpay.media import Media
     from wechatpay.messages import Request, Response
+    from wechatpay.notification import Notification, NotificationHandler
     from wechatpay.promise import Promise
+    from wechatpay.sensitive import Sensitive
 
 __version__ = "0.1.0"
 
@@ -53,8 +56,11 @@ __all__ = [
     "CryptoError",
     "DecodeError",
     "IncompleteHeadersError",
+    "Media",
     "NoAnswerError",
+    "Notification",
     "NotificationError",
+    "NotificationHandler",
     "Pause",
     "Promise",
     "ReadTimeoutError",
@@ -62,6 +68,7 @@ __all__ = [
     "Request",
     "RequestError",
     "Response",
+    "Sensitive",
     "ServerError",
     "SignatureError",
     "TransportError",
@@ -74,10 +81,14 @@ __all__ = [
 _HOMES = {
     "Blocking": "exchange",
     "Builder": "builder",
+    "Media": "media",
+    "Notification": "notification",
+    "NotificationHandler": "notification",
     "Pause": "exchange",
     "Promise": "promise",
     "Request": "messages",
     "Response": "messages",
+    "Sensitive": "sensitive",
     "retry": "backoff",
 }
 
