@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Envelope"]
 
-#: A name and its value.
-_PAIR = 2
-
 
 class Envelope:
     """The key that one request names in ``Wechatpay-Serial``, and what is encrypted with it.
@@ -66,13 +63,25 @@ class Envelope:
             RequestError: As for `json`; or a marked field stands where it cannot be encrypted.
         """
         marked = self.marks.query
-        if marked:
-            ready = value if isinstance(value, str) else ""
-            for part in (*existing.split("&"), *ready.removeprefix("?").split("&")):
-                if (name := unquote(part.partition("=")[0])) in marked:
-                    raise RequestError(f"query.{name}: is encrypted, so pass query={{'{name}': ...}}")
-            value = _marked_parameters(value, marked)
-        return self._sealed(value, "query")
+        for text in (existing, value) if marked else ():
+            _refuse_ready(text, marked)
+        # Pairs, and no dict: a mapping may hold a name more than once.
+        pairs = list(value.items()) if isinstance(value, Mapping) else value
+        if not isinstance(pairs, list | tuple) or not (marked or _holds(pairs)):
+            return value
+        return [self._parameter(pair, marked) for pair in pairs]
+
+    def _parameter(self, pair: Any, marked: Tree) -> Any:
+        match pair:
+            case (str() as name, list() | tuple() as values):
+                return name, [self._text(value, name, marked) for value in values]
+            case (str() as name, value):
+                return name, self._text(value, name, marked)
+        return pair
+
+    def _text(self, value: Any, name: str, marked: Tree) -> Any:
+        place = f"query.{name}"
+        return self._copied(_wrapped(value, place) if name in marked else value, place)
 
     def _sealed(self, value: Any, place: str) -> Any:
         try:
@@ -131,36 +140,18 @@ def _marked(value: Any, marked: Tree | None, place: str) -> Any:
 
 
 def _wrapped(value: Any, place: str) -> Any:
-    if isinstance(value, Sensitive) or value == "":
+    if value is None or value == "" or isinstance(value, Sensitive):
         return value
     if isinstance(value, str):
         return Sensitive(value)
     raise _misplaced(place, "text", value)
 
 
-def _marked_parameters(query: Any, marked: Tree) -> Any:
-    """Do the same for a query: a mapping or pairs, of which a value may be a list."""
-    if isinstance(query, Mapping):
-        return {name: _marked_parameter(name, value, marked) for name, value in query.items()}
-    if isinstance(query, list | tuple):
-        return [
-            (pair[0], _marked_parameter(pair[0], pair[1], marked))
-            if isinstance(pair, list | tuple) and len(pair) == _PAIR
-            else pair
-            for pair in query
-        ]
-    return query
-
-
-def _marked_parameter(name: Any, value: Any, marked: Tree) -> Any:
-    if value is None or name not in marked:
-        return value
-    place = f"query.{name}"
-    return (
-        [_wrapped(item, place) for item in value]
-        if isinstance(value, list | tuple)
-        else _wrapped(value, place)
-    )
+def _refuse_ready(query: Any, marked: Tree) -> None:
+    """Refuse a query that is encoded already, if it holds what had to be encrypted before."""
+    for part in query.removeprefix("?").split("&") if isinstance(query, str) else ():
+        if (name := unquote(part.partition("=")[0])) in marked:
+            raise RequestError(f"query.{name}: is encrypted, so pass query={{'{name}': ...}}")
 
 
 def _misplaced(place: str, wanted: str, value: Any) -> RequestError:
