@@ -1,0 +1,169 @@
+"""One fetch for all who wait: threads, tasks, both at once, and what may go wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from mp.accounts import APP
+from mp.conftest import respond
+
+from wechatpay.tokens import MemoryTokens
+
+APPID = APP["appid"]
+
+
+def send(client, instance):
+    """Make a call that needs a token."""
+    return client.call(instance.cgiBin.message.template.send, "post", json={}).json()["appid"]
+
+
+@pytest.fixture
+def slow(gateway, platform):
+    """Have the platform take its time over tokens."""
+
+    def behave(seen, peer):
+        if "stable_token" in seen.line:
+            time.sleep(0.3)
+        respond(platform, seen, peer)
+
+    gateway.behaviour = behave
+    return platform
+
+
+def test_threads_fetch_one_token(build, slow):
+    """Threads that need a token at the same time wait for one fetch; so do those whose token was retired."""
+    instance = build(app=APP)
+    node = instance.cgiBin.message.template.send
+    for fetches in (1, 2):
+        with ThreadPoolExecutor(20) as pool:
+            found = list(pool.map(lambda _: node.post(json={}).json()["appid"], range(40)))
+
+        assert [APPID] * 40 == found
+        assert fetches == len(slow.fetches)
+        slow.retire(APPID)
+
+
+def test_tasks_and_threads_fetch_one_token_and_no_loop_stands_still(build, slow):
+    """Tasks and threads of one process share the fetch, and the loop goes on while they wait."""
+    instance = build(app=APP)
+    node = instance.cgiBin.message.template.send
+    gaps = []
+
+    async def tick():
+        while True:
+            begun = time.perf_counter()
+            await asyncio.sleep(0.005)
+            gaps.append(time.perf_counter() - begun)
+
+    async def main():
+        ticking = asyncio.create_task(tick())
+        threads = [asyncio.to_thread(node.post, json={}) for _ in range(5)]
+        found = await asyncio.gather(*threads, *(node.postAsync(json={}) for _ in range(300)))
+        ticking.cancel()
+        await instance.getDriver().aclose()
+        return found
+
+    found = asyncio.run(main())
+
+    assert 305 == len(found)
+    assert 1 == len(slow.fetches)
+    assert 20 < len(gaps)
+    assert sorted(gaps)[len(gaps) // 2] < 0.1
+
+
+def test_failed_fetch_fails_all_who_wait(build, slow, gateway):
+    """The error of the one fetch is everyone's, each with an object of its own; the next call asks again."""
+    slow.apps[APPID] = "another"
+    instance = build(app=APP)
+    node = instance.cgiBin.message.template.send
+
+    async def main():
+        calls = (node.postAsync(json={}) for _ in range(50))
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        await instance.getDriver().aclose()
+        return found
+
+    found = asyncio.run(main())
+
+    assert {"40125"} == {error.code for error in found}
+    assert 50 == len({id(error) for error in found})
+    assert 1 == sum("stable_token" in seen.line for seen in gateway.seen)
+
+    slow.apps[APPID] = APP["secret"]
+    assert APPID == node.post(json={}).json()["appid"]
+
+
+def test_cancelled_fetch_is_taken_over(build, slow):
+    """When the task that fetches is cancelled, one of those who wait takes its place."""
+    store = MemoryTokens()
+    instance = build(app=APP, tokens=store)
+    node = instance.cgiBin.message.template.send
+
+    async def main():
+        first = asyncio.ensure_future(node.postAsync(json={}))
+        await asyncio.sleep(0.1)
+        others = [asyncio.ensure_future(node.postAsync(json={})) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        first.cancel()
+        found = await asyncio.gather(first, *others, return_exceptions=True)
+        await instance.getDriver().aclose()
+        return found
+
+    begun = time.monotonic()
+    first, *others = asyncio.run(main())
+
+    assert isinstance(first, asyncio.CancelledError)
+    assert [APPID] * 5 == [response.json()["appid"] for response in others]
+    # The store's lock was given back: nobody waited for it to open by itself.
+    assert time.monotonic() - begun < 5
+
+
+def test_blocking_call_does_not_wait_for_the_loop_that_it_holds_up(build, slow):
+    """A sync verb in a running loop, while a task of that loop fetches, fetches for itself."""
+    instance = build(app=APP)
+    node = instance.cgiBin.message.template.send
+
+    async def main():
+        task = asyncio.ensure_future(node.postAsync(json={}))
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        answers = [node.post(json={})]
+        took = time.monotonic() - begun
+        answers.append(await task)
+        await instance.getDriver().aclose()
+        return answers, took
+
+    answers, took = asyncio.run(main())
+
+    assert [APPID] * 2 == [response.json()["appid"] for response in answers]
+    assert took < 5
+
+
+def test_late_holder_of_the_lock_stops_nobody(build, platform, client, monkeypatch):
+    """When a lock stays locked, a fetch goes on without it: to ask for a stable token twice does no harm."""
+    monkeypatch.setattr("wechatpay.protocols.keeper._PATIENCE", 0.2)
+    store = MemoryTokens()
+    instance = build(app=APP, tokens=store)
+    key = f"{APPID}@{instance.getDriver()._settings.base_uri.partition('://')[2]}"
+    assert store.acquire(key, "someone")
+
+    assert APPID == send(client, instance)
+    assert 1 == len(platform.fetches)
+
+
+def test_anothers_token_is_used_while_its_lock_is_held(build, platform, client):
+    """Who waits for a lock looks for the token as well, and goes on as soon as it is there."""
+    other = build(app=APP, tokens=(store := MemoryTokens()))
+    send(client, other)
+    ((key, token),) = store._tokens.items()
+    fresh = MemoryTokens()
+    assert fresh.acquire(key, "someone")
+    instance = build(app=APP, tokens=fresh)
+    threading.Timer(0.2, fresh.put, (key, token)).start()
+
+    assert APPID == send(client, instance)
+    assert 1 == len(platform.fetches)
