@@ -1,4 +1,4 @@
-"""The commands: ``wechatpay demo`` and ``wechatpay sandbox``."""
+"""The commands: ``wechatpay demo``, ``wechatpay sandbox`` and ``wechatpay certificates``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 import wechatpay
+from wechatpay.certificates import certificates
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ def sandbox(
     except ConfigurationError as error:
         typer.echo(f"wechatpay: {error}", err=True)
         raise typer.Exit(2) from None
+
+
+app.command()(certificates)
 
 
 def _console() -> Console:

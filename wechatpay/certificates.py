@@ -1,0 +1,112 @@
+"""The command ``wechatpay certificates``: download WeChat Pay's platform certificates, proved, into files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from wechatpay.builder import Builder
+from wechatpay.crypto import pem
+from wechatpay.errors import ConfigurationError, CryptoError, WeChatPayError
+from wechatpay.hosts import DEFAULT_BASE_URI
+
+if TYPE_CHECKING:
+    from wechatpay.platform import PlatformKey
+
+__all__ = ["certificates"]
+
+
+def certificates(  # noqa: PLR0913, PLR0917  the options of PHP's downloader
+    key: Annotated[
+        str,
+        typer.Option(
+            "-k",
+            "--key",
+            envvar="WECHATPAY_APIV3_KEY",
+            prompt="APIv3 key (not shown)",
+            hide_input=True,
+            help="The APIv3 key, 32 bytes. On the command line others can see it: better leave it out.",
+            show_default=False,
+        ),
+    ],
+    mchid: Annotated[
+        str,
+        typer.Option(
+            "-m", "--mchid", envvar="WECHATPAY_MCHID", prompt="Merchant id", help="The merchant id."
+        ),
+    ],
+    privatekey: Annotated[
+        str,
+        typer.Option(
+            "-f",
+            "--privatekey",
+            envvar="WECHATPAY_PRIVATE_KEY",
+            prompt="File of the merchant's private key",
+            help="The file of the merchant's private key: apiclient_key.pem. The variable may hold the key.",
+            show_default=False,
+        ),
+    ],
+    serialno: Annotated[
+        str,
+        typer.Option(
+            "-s",
+            "--serialno",
+            envvar="WECHATPAY_SERIAL",
+            prompt="Serial number of the merchant's certificate",
+            help="The serial number of the merchant's certificate.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", exists=True, file_okay=False, help="The directory for the files."),
+    ] = Path(),
+    baseuri: Annotated[str, typer.Option("-u", "--baseuri", help="Where to ask.")] = DEFAULT_BASE_URI,
+) -> None:
+    """Download WeChat Pay's platform certificates, and save each as wechatpay_SERIAL.pem.
+
+    What is not given is read from the environment, or asked for. Nothing is saved that is not proved to be
+    WeChat Pay's, and no file is replaced by another one.
+    """
+    try:
+        builder = Builder(
+            mchid=mchid, serial=serialno, private_key=privatekey, apiv3_key=key, base_uri=baseuri
+        )
+        with builder.getDriver() as driver:
+            driver.platform.refresh()
+            keys = driver.platform.keys
+        for found in keys:
+            _show(found, _save(found, output))
+    except (WeChatPayError, OSError) as error:
+        typer.echo(f"wechatpay: {error}", err=True)
+        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+
+
+def _save(key: PlatformKey, folder: Path) -> Path:
+    """Write a certificate, or leave the file that holds it already."""
+    path = folder.absolute() / f"wechatpay_{key.serial}.pem"
+    text = key.certificate.public_bytes(Encoding.PEM) if key.certificate else b""
+    try:
+        with path.open("xb") as file:
+            file.write(text)
+    except FileExistsError:
+        if not _holds(path, key):
+            raise FileExistsError(f"{path} exists and is not this certificate: move it away first") from None
+    return path
+
+
+def _holds(path: Path, key: PlatformKey) -> bool:
+    try:
+        return pem.load_certificate(path) == key.certificate
+    except CryptoError:
+        return False
+
+
+def _show(key: PlatformKey, path: Path) -> None:
+    typer.echo(
+        f"Serial number  {key.serial}\n"
+        f"Valid          {key.not_before:%Y-%m-%d %H:%M:%S} to {key.not_after:%Y-%m-%d %H:%M:%S} UTC\n"
+        f"Saved to       {path}\n"
+    )
