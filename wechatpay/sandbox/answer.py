@@ -9,7 +9,24 @@ from urllib.parse import parse_qsl, unquote
 
 from wechatpay.messages import Headers
 
-__all__ = ["Answer", "Received"]
+__all__ = ["PLAIN", "Answer", "Channel", "Received"]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a request came through.
+
+    Attributes:
+        certificate: Serial number, in hexadecimal, of the client's certificate, which TLS verified; ``""``
+            without one.
+        is_encrypted: Whether there was TLS.
+    """
+
+    certificate: str = ""
+    is_encrypted: bool = True
+
+
+PLAIN = Channel(is_encrypted=False)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -21,12 +38,14 @@ class Received:
         target: Path and query exactly as they stood in the request line.
         headers: Request headers, case-insensitive.
         body: Body bytes exactly as received.
+        channel: Whether TLS was there, and with whose certificate.
     """
 
     method: str
     target: str
     headers: Headers
     body: bytes
+    channel: Channel = PLAIN
 
     @property
     def path(self) -> str:

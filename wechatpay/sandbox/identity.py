@@ -9,17 +9,16 @@ from __future__ import annotations
 import secrets
 from base64 import b64encode
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from cryptography.x509.oid import NameOID
 
 from wechatpay.sandbox.answer import Answer
+from wechatpay.sandbox.authority import Authority, certify, serial_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Identity", "PlatformSigner"]
 
 _MCHID = "1900000109"
+_NAME = "wechatpay sandbox sign"
 _SCHEME = "WECHATPAY2-SHA256-RSA2048"
-
-#: Half a year on either side of now, so that no test meets the end of a certificate.
-_HALF_LIFE = timedelta(days=183)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class PlatformSigner:
     def with_certificate(cls) -> PlatformSigner:
         """Make a platform certificate, whose serial number has 40 hexadecimal digits."""
         key = _generate()
-        certificate = _certify(key)
+        certificate = certify(_NAME, _NAME, key.public_key(), serial_number()).sign(key, SHA256())
         pem = certificate.public_bytes(Encoding.PEM).decode()
         return cls(f"{certificate.serial_number:X}", pem, key)
 
@@ -101,21 +98,31 @@ class Identity:
         serial: Serial number of the merchant's certificate.
         private_key: The merchant's key.
         signers: WeChat Pay's keys: first the public key, then the certificate.
+        secret: The key of APIv2, 32 characters.
+        authority: Who vouches for the merchant, and for WeChat Pay's servers, to TLS.
+        certificate: The merchant's own, as PEM, with the merchant's serial number.
     """
 
     mchid: str
     serial: str
     private_key: RSAPrivateKey = field(repr=False)
     signers: tuple[PlatformSigner, ...]
+    secret: str = field(repr=False)
+    authority: Authority
+    certificate: str = field(repr=False)
 
     @classmethod
     def generate(cls, mchid: str = _MCHID) -> Identity:
         """Make fresh keys; takes about 0.2 s."""
+        serial, private_key, authority = serial_number(), _generate(), Authority.generate()
         return cls(
             mchid=mchid,
-            serial=f"{_serial():X}",
-            private_key=_generate(),
+            serial=f"{serial:X}",
+            private_key=private_key,
             signers=(PlatformSigner.with_public_key(mchid), PlatformSigner.with_certificate()),
+            secret=secrets.token_hex(16),
+            authority=authority,
+            certificate=authority.merchant(mchid, private_key.public_key(), serial),
         )
 
     def settings(self) -> SettingsDict:
@@ -125,6 +132,8 @@ class Identity:
             "serial": self.serial,
             "private_key": self.private_key_pem,
             "certs": self.certs,
+            "secret": self.secret,
+            "merchant": {"cert": self.certificate, "key": self.private_key_pem},
             "proxies": {},
         }
 
@@ -145,22 +154,3 @@ class Identity:
 
 def _generate() -> RSAPrivateKey:
     return generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def _serial() -> int:
-    """Draw a serial number of exactly 40 hexadecimal digits, as WeChat Pay's are."""
-    return 0x5 << 156 | secrets.randbits(156)
-
-
-def _certify(key: RSAPrivateKey) -> x509.Certificate:
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "wechatpay sandbox"),
-            x509.NameAttribute(NameOID.COMMON_NAME, "wechatpay sandbox sign"),
-        ]
-    )
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(
-        name, name, key.public_key(), _serial(), now - _HALF_LIFE, now + _HALF_LIFE
-    )
-    return builder.sign(key, SHA256())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections import deque
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.answer import Received
     from wechatpay.sandbox.faults import Delivery, Fault
-    from wechatpay.sandbox.server import Server
+    from wechatpay.sandbox.server import Address, Server
     from wechatpay.settings import SettingsDict
 
 __all__ = ["Sandbox"]
@@ -41,8 +40,8 @@ class Sandbox:
                 openid="oUpF8uMuAJOM2pxb1Q", query={"organization_id": "1"}
             )
 
-    Works with ``async with``, too. Each sandbox has its own keys, port, thread and event loop; any number may
-    run at once. Whom it knows is told in :mod:`wechatpay.sandbox.people`, what can be made to go wrong in
+    Works with ``async with``, too. Each sandbox has its own keys, ports, thread and event loop; any number
+    may run at once. Whom it knows is told in :mod:`wechatpay.sandbox.people`, what can be made to go wrong in
     :mod:`wechatpay.sandbox.faults`; the ``wechatpay.sandbox`` logger has a line for every answer.
     """
 
@@ -52,6 +51,7 @@ class Sandbox:
         identity: Identity | None = None,
         clock: Callable[[], float] | None = None,
         port: int = 0,
+        tls_port: int = 0,
     ) -> None:
         """Prepare a sandbox; ``with`` starts it.
 
@@ -60,15 +60,16 @@ class Sandbox:
                 takes 0.2 s. Fresh ones by default.
             clock: Returns Unix seconds; given, it is among the settings, too.
             port: The port on 127.0.0.1; chosen by the system by default.
+            tls_port: The same for HTTPS.
         """
         self.identity = identity or Identity.generate()
         self._clock = clock
-        self._port = port
+        self._ports = (port, tls_port)
         self._gateway = Gateway(self.identity, clock or time.time)
         self._lock = threading.Lock()
         self._requests: deque[Received] = deque(maxlen=_REMEMBERED)
         self._server: Server | None = None
-        self._base_uri = ""
+        self._address: Address | None = None
 
     @property
     def base_uri(self) -> str:
@@ -77,23 +78,37 @@ class Sandbox:
         Raises:
             ConfigurationError: It does not run.
         """
-        if self._server is None:
-            raise ConfigurationError("the sandbox does not run: use it in `with Sandbox() as sandbox:`")
-        return self._base_uri
+        return self.address.plain
 
-    def settings(self, **changes: Unpack[SettingsDict]) -> SettingsDict:
+    @property
+    def address(self) -> Address:
+        """Where the sandbox listens, with and without TLS.
+
+        Raises:
+            ConfigurationError: It does not run.
+        """
+        if self._address is None:
+            raise ConfigurationError("the sandbox does not run: use it in `with Sandbox() as sandbox:`")
+        return self._address
+
+    def settings(self, *, tls: bool = False, **changes: Unpack[SettingsDict]) -> SettingsDict:
         """Return the settings of a Builder that talks to this sandbox.
 
         They name no proxy, whatever the environment says.
 
         Args:
+            tls: Whether to talk by HTTPS, as with WeChat Pay: APIv2's ``security`` needs it, for only TLS
+                can carry the merchant certificate. All else works either way.
             changes: Settings of your own, which come over these.
 
         Raises:
             ConfigurationError: The sandbox does not run.
         """
         clock: SettingsDict = {"clock": self._clock} if self._clock else {}
-        return {**self.identity.settings(), "base_uri": self.base_uri, **clock, **changes}
+        where: SettingsDict = {"base_uri": self.address.plain}
+        if tls:
+            where = {"base_uri": self.address.tls, "verify": str(self.address.bundle)}
+        return {**self.identity.settings(), **where, **clock, **changes}
 
     @property
     def requests(self) -> list[Received]:
@@ -148,7 +163,7 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         server = self._launch()
         try:
-            with suppress(OSError):
+            with suppress(ConfigurationError):
                 await asyncio.wrap_future(server.started)
         except asyncio.CancelledError:
             self.stop()
@@ -167,23 +182,21 @@ class Sandbox:
             raise ConfigurationError("the sandbox runs already: one `with` at a time")
         from wechatpay.sandbox.server import Server  # noqa: PLC0415  `aiohttp` is heavy
 
-        self._server = Server(self._respond, self._port)
+        self._server = Server(self._respond, self.identity.authority, self._ports)
         self._server.start()
         return self._server
 
     def _opened(self, server: Server) -> Self:
         try:
-            self._base_uri = f"http://127.0.0.1:{server.started.result()}/"
-        except OSError as error:
+            self._address = server.started.result()
+        except ConfigurationError:
             self._leave()
             server.join()
-            raise ConfigurationError(
-                f"port {self._port}: {os.strerror(error.errno or 0)}; port 0 lets the system choose one"
-            ) from None
+            raise
         return self
 
     def _leave(self) -> Server | None:
-        server, self._server = self._server, None
+        server, self._server, self._address = self._server, None, None
         return server
 
     def _respond(self, received: Received) -> Delivery:

@@ -1,43 +1,75 @@
-"""A loopback port that hands over requests as they came, and sends answers as they are."""
+"""Two loopback ports that hand over requests as they came, and send answers as they are."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import struct
 import threading
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Headers
-from wechatpay.sandbox.answer import Received
+from wechatpay.sandbox.answer import PLAIN, Channel, Received
+from wechatpay.sandbox.tls import TLS
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
+    from pathlib import Path
 
     from wechatpay.sandbox.answer import Answer
+    from wechatpay.sandbox.authority import Authority
     from wechatpay.sandbox.faults import Delivery
 
-__all__ = ["Server"]
+__all__ = ["Address", "Server"]
 
 #: Seconds that answers under way have when the server stops.
 _GRACE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens.
+
+    Attributes:
+        plain: ``http://127.0.0.1:…/``.
+        tls: ``https://127.0.0.1:…/``.
+        bundle: The CA bundle by which clients believe the latter, for as long as the server runs.
+    """
+
+    plain: str
+    tls: str
+    bundle: Path
 
 
 class Server:
     """An HTTP server on a thread and an event loop of its own.
 
     Attributes:
-        started: Gives the port once it listens, or an `OSError`.
+        started: Gives the address once it listens, or a `ConfigurationError`.
     """
 
-    def __init__(self, respond: Callable[[Received], Delivery], port: int) -> None:
+    def __init__(
+        self, respond: Callable[[Received], Delivery], authority: Authority, ports: tuple[int, int]
+    ) -> None:
+        """Prepare a server.
+
+        Args:
+            respond: Answers requests, one at a time.
+            authority: Vouches for the server, and for clients that have a certificate.
+            ports: For HTTP and for HTTPS; 0 lets the system choose one.
+        """
         self._respond = respond
-        self._port = port
-        self.started: Future[int] = Future()
+        self._authority = authority
+        self._ports = ports
+        self.started: Future[Address] = Future()
         self._stopped: Future[None] = Future()
         for future in (self.started, self._stopped):
             # Whoever stops waiting must not cancel what the thread is doing.
@@ -62,7 +94,7 @@ class Server:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except OSError as error:
+        except ConfigurationError as error:
             self.started.set_exception(error)
         finally:
             self._stopped.set_result(None)
@@ -78,17 +110,27 @@ class Server:
             logger=logging.getLogger("wechatpay.sandbox"),
         )
         runner = web.ServerRunner(server, shutdown_timeout=_GRACE)
+        tls = TLS(self._authority)
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", self._port).start()
-            self.started.set_result(runner.addresses[0][1])
+            for port, context in zip(self._ports, (None, tls.context), strict=True):
+                await _listen(runner, port, context)
+            plain, encrypted = (port for _, port in runner.addresses)
+            self.started.set_result(
+                Address(f"http://127.0.0.1:{plain}/", f"https://127.0.0.1:{encrypted}/", tls.bundle)
+            )
             await self._end.wait()
         finally:
             await runner.cleanup()
+            tls.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         received = Received(
-            request.method, request.raw_path, Headers(request.headers.items()), await request.content.read()
+            request.method,
+            request.raw_path,
+            Headers(request.headers.items()),
+            await request.content.read(),
+            _channel(request),
         )
         delivery = self._respond(received)
         await asyncio.sleep(delivery.delay)
@@ -99,6 +141,23 @@ class Server:
         return web.Response(
             status=delivery.answer.status, headers=dict(delivery.answer.headers), body=delivery.answer.body
         )
+
+
+async def _listen(runner: web.ServerRunner, port: int, context: ssl.SSLContext | None) -> None:
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+    except OSError as error:
+        raise ConfigurationError(
+            f"port {port}: {os.strerror(error.errno or 0)}; port 0 lets the system choose one"
+        ) from None
+
+
+def _channel(request: web.BaseRequest) -> Channel:
+    """Tell what TLS knows; a certificate that it verified has a serial number."""
+    if not request.secure:
+        return PLAIN
+    certificate = request.get_extra_info("peercert") or {}
+    return Channel(certificate.get("serialNumber", ""))
 
 
 def _reset(request: web.BaseRequest) -> web.StreamResponse:
