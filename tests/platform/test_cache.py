@@ -90,6 +90,11 @@ def test_file_holds_no_certificate_in_the_clear(file):
     assert rotation.APIV3_KEY.encode() not in file.read_bytes()
 
 
+def test_file_is_ignored_without_the_apiv3_key(cache, file):
+    """What cannot be decrypted proves nothing."""
+    assert Downloader(None, lambda: NOW, Keyring).recall(cache.read()) is None
+
+
 @pytest.mark.parametrize(
     ("age", "is_taken"),
     [(0, True), (12 * 3600 - 1, True), (12 * 3600, False), (-300, True), (-301, False)],

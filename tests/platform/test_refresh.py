@@ -413,3 +413,10 @@ def test_platform_without_a_protocol_never_asks():
     assert not platform.can_download
     assert [] == list(platform.seek(OLD))
     assert "<Platform >" == repr(platform)
+    with pytest.raises(ConfigurationError, match="by a Builder alone"):
+        next(platform._downloader.fetch())
+
+
+def test_live_platform_shows_serial_numbers_alone(instance):
+    """Its `repr` is that of the set."""
+    assert "<Platform PUB_KEY_ID_0114232134912410000000000000>" == repr(instance.getDriver().platform)
