@@ -73,6 +73,16 @@ def test_text_is_in_no_traceback():
     assert NAME not in "".join(shown.format())
 
 
+def test_text_is_in_no_traceback_of_ours(instance):
+    """An error about a text that is too long passes no frame that shows it."""
+    value = Sensitive("secret" * 40)
+    with pytest.raises(RequestError) as caught:
+        begun(instance, "post", "v3/x", json={"name": value})
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+
+    assert "secretsecret" not in "".join(shown.format())
+
+
 def test_text_is_in_no_pickle():
     """What would leave the process is refused."""
     with pytest.raises(RequestError, match="never pickled"):

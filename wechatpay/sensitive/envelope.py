@@ -91,14 +91,14 @@ class Envelope:
 
     def _copied(self, value: Any, place: str) -> Any:
         if isinstance(value, Sensitive):
-            return self._encrypted(value.reveal(), place)
+            return self._encrypted(value, place)
         if isinstance(value, dict):
             return {name: self._copied(item, f"{place}.{name}") for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._copied(item, f"{place}[{index}]") for index, item in enumerate(value)]
         return value
 
-    def _encrypted(self, text: str, place: str) -> str:
+    def _encrypted(self, value: Sensitive, place: str) -> str:
         from wechatpay.crypto import rsa  # noqa: PLC0415  `cryptography` is heavy
 
         self.is_used = True
@@ -110,7 +110,8 @@ class Envelope:
                 "encrypted with it: leave Wechatpay-Serial out"
             )
         try:
-            return rsa.encrypt(text, self.key.public_key)
+            # Not kept in a variable: trackers show those of every frame that an error passes.
+            return rsa.encrypt(value.reveal(), self.key.public_key)
         except CryptoError as error:
             raise RequestError(f"{place}: {error}; is it encrypted already?") from None
 
@@ -118,9 +119,9 @@ class Envelope:
 def _holds(value: Any) -> bool:
     """Tell whether there is anything sensitive in ``value``."""
     if isinstance(value, dict):
-        return any(_holds(item) for item in value.values())
+        return any(type(item) is not str and _holds(item) for item in value.values())
     if isinstance(value, list | tuple):
-        return any(_holds(item) for item in value)
+        return any(type(item) is not str and _holds(item) for item in value)
     return isinstance(value, Sensitive)
 
 
