@@ -73,8 +73,10 @@ class Sink:
         """Return the first ``size`` bytes received, as far as they are still held back."""
         if self._file is None:
             return b""
-        self._file.flush()
-        return os.pread(self._file.fileno(), size, 0)
+        self._file.seek(0)
+        head = self._file.read(size)
+        self._file.seek(0, os.SEEK_END)
+        return head
 
     def deliver(self) -> None:
         """Hand a verified body over: rename the file into place, or feed the file or callable."""

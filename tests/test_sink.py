@@ -1,0 +1,236 @@
+"""Downloads reach their sink once they are proved, and leave nothing behind when they are not."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import stat
+import time
+import tracemalloc
+from base64 import b64encode
+
+import keys
+import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+from wire import gateway as wire
+
+from wechatpay import APIError, NoAnswerError, RequestError, SignatureError
+
+BODY = "﻿交易时间,金额\r\n`2026-11-21,`0.01\r\n".encode() * 9999
+OLD = b"what was there before"
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Give a path in a directory of its own, where a file lies already."""
+    path = tmp_path / "bill.csv"
+    path.write_bytes(OLD)
+    return path
+
+
+class TestPath:
+    """A sink that is a path."""
+
+    @pytest.mark.parametrize("kind", [str, lambda path: path], ids=["text", "Path"])
+    def test_proved_body_is_renamed_into_place(self, kind, path, gateway, instance, client):
+        """The file holds the whole body, nothing lies beside it, and the answer is empty."""
+        gateway.answer(wire.signed(BODY))
+        response = client.call(instance.v3.certificates, "get", sink=kind(path))
+
+        assert BODY == path.read_bytes()
+        assert [path] == list(path.parent.iterdir())
+        assert b"" == response.content
+
+    def test_file_permissions_follow_the_umask(self, path, gateway, instance, client):
+        """The file is as readable as any other that the program makes."""
+        gateway.answer(wire.signed(BODY))
+        path.unlink()
+        before = os.umask(0o027)
+        try:
+            client.call(instance.v3.certificates, "get", sink=path)
+        finally:
+            os.umask(before)
+
+        assert 0o640 == stat.S_IMODE(path.stat().st_mode)
+
+    @pytest.mark.parametrize(
+        ("answer", "error"),
+        [
+            (lambda: wire.signed(BODY, key="stranger"), SignatureError),
+            (lambda: wire.signed(BODY).replace(b"0.01", b"9.99", 1), SignatureError),
+            (lambda: wire.signed(BODY)[:-1000], NoAnswerError),
+            (lambda: wire.reply(b"<html>", "502 Bad Gateway"), APIError),
+            (lambda: wire.signed(b'{"code":"X"}', "404 Not Found"), APIError),
+        ],
+        ids=["stranger's", "tampered", "cut off", "502", "404"],
+    )
+    def test_answer_that_fails_touches_nothing(self, answer, error, path, gateway, instance, client):
+        """The old file stays, and no part of the new one does."""
+
+        def misbehave(_, peer):
+            peer.send(answer())
+            peer.close()
+
+        gateway.behaviour = misbehave
+        with pytest.raises(error):
+            client.call(instance.v3.certificates, "get", sink=path)
+
+        assert OLD == path.read_bytes()
+        assert [path] == list(path.parent.iterdir())
+
+    def test_error_body_reaches_the_caller(self, path, gateway, instance, client):
+        """An error is no download: it is where errors are."""
+        gateway.answer(wire.signed(b'{"code":"NO_STATEMENT_EXIST"}', "404 Not Found"))
+        with pytest.raises(APIError) as caught:
+            client.call(instance.v3.certificates, "get", sink=path)
+
+        assert "NO_STATEMENT_EXIST" == caught.value.code
+
+    def test_unsigned_download_is_renamed_into_place(self, path, gateway, instance, client):
+        """A bill comes unsigned, and whole or not at all."""
+        gateway.answer(wire.reply(BODY))
+        client.call(instance.v3.billdownload.file, "get", sink=path)
+
+        assert BODY == path.read_bytes()
+
+
+@pytest.mark.parametrize("destination", ["file", "callable"])
+class TestFileAndCallable:
+    """A sink that takes bytes."""
+
+    @pytest.fixture
+    def taken(self):
+        """Give what collects the bytes."""
+        return io.BytesIO()
+
+    @pytest.fixture
+    def sink(self, destination, taken):
+        """Give the sink: the collector, or its method."""
+        return taken if destination == "file" else taken.write
+
+    def test_proved_body_is_fed(self, sink, taken, gateway, instance, client):
+        """All bytes come, in order."""
+        gateway.answer(wire.signed(BODY))
+        client.call(instance.v3.certificates, "get", sink=sink)
+
+        assert BODY == taken.getvalue()
+
+    def test_forged_body_is_not_fed(self, sink, taken, gateway, instance, client):
+        """Not one byte comes of what is not WeChat Pay's."""
+        gateway.answer(wire.signed(BODY, key="stranger"))
+        with pytest.raises(SignatureError):
+            client.call(instance.v3.certificates, "get", sink=sink)
+
+        assert b"" == taken.getvalue()
+
+    def test_unsigned_download_streams(self, sink, taken, gateway, instance, client):
+        """There is nothing to wait for: what came before the connection broke has been fed."""
+
+        def break_off(_, peer):
+            peer.send(wire.reply(BODY)[:-1000])
+            peer.close()
+
+        gateway.behaviour = break_off
+        with pytest.raises(NoAnswerError):
+            client.call(instance.v3.billdownload.file, "get", sink=sink)
+
+        assert b"" != taken.getvalue()
+        assert BODY.startswith(taken.getvalue())
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["memory", "sink"])
+class TestStatement:
+    """Settlement statements, whose SHA-1 is signed in place of their body."""
+
+    def call(self, client, instance, sink):
+        """Ask for a statement; give its bytes."""
+        options = {"sink": sink.write} if sink is not None else {}
+        response = client.call(instance.chain("hk/v3/statements"), "get", **options)
+        return sink.getvalue() if sink is not None else response.content
+
+    def answer(self, body, plain):
+        """Lay out a statement whose header tells the SHA-1 of ``plain``."""
+        sha1 = hashlib.sha1(plain, usedforsecurity=False).hexdigest()
+        proof = wire.proof(f'{{"sha1":"{sha1}"}}'.encode())
+        return wire.reply(body, "200 OK", ("Wechatpay-Statement-Sha1", sha1), *proof)
+
+    def test_statement_with_its_own_sha1_is_believed(self, packed, streamed, gateway, instance, client):
+        """The digest is the plain file's, even when it comes compressed."""
+        body = gzip.compress(BODY) if packed else BODY
+        gateway.answer(self.answer(body, BODY))
+
+        assert body == self.call(client, instance, io.BytesIO() if streamed else None)
+
+    def test_other_statement_is_refused(self, packed, streamed, gateway, instance, client):
+        """The signed digest proves one file only; PHP never compares it."""
+        other = gzip.compress(BODY + b"more") if packed else BODY + b"more"
+        gateway.answer(self.answer(other, BODY))
+        sink = io.BytesIO() if streamed else None
+        with pytest.raises(SignatureError):
+            self.call(client, instance, sink)
+
+        assert sink is None or b"" == sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("sink", "reason"),
+    [
+        ("nowhere/bill.csv", "directory that exists"),
+        (".", "directory that exists"),
+        (io.StringIO(), "text"),
+        (42, "int"),
+    ],
+    ids=["no directory", "a directory", "text file", "number"],
+)
+def test_sink_that_could_only_fail_is_refused(sink, reason, tmp_path, monkeypatch, gateway, instance, client):
+    """A destination that cannot take the bytes is found out before anything is sent."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError, match=f"sink: .*{reason}"):
+        client.call(instance.v3.certificates, "get", sink=sink)
+
+    assert [] == gateway.seen
+
+
+@pytest.mark.slow
+def test_download_of_200_mb_stays_out_of_memory(tmp_path, gateway, instance, client):
+    """A large file is hashed and written on its way: memory does not grow with it."""
+    piece, count = b"x" * (1 << 20), 200
+    head = wire.reply(b"", "200 OK", ("Content-Length", str(len(piece) * count)), *proof_of(piece, count))
+
+    def stream(_, peer):
+        peer.send(head)
+        for _ in range(count):
+            peer.send(piece)
+
+    gateway.behaviour = stream
+    client.call(instance.v3.certificates, "get", sink=tmp_path / "first")
+    tracemalloc.start()
+    try:
+        client.call(instance.v3.certificates, "get", sink=tmp_path / "large")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(piece) * count == (tmp_path / "large").stat().st_size
+    assert peak < 8 * len(piece)
+
+
+def proof_of(piece, count):
+    """Give the signature headers of a body of so many pieces, which never is in memory as a whole."""
+    timestamp = str(int(time.time()))
+    text = hashlib.sha256(f"{timestamp}\nNONCE0RESP\n".encode())
+    for _ in range(count):
+        text.update(piece)
+    text.update(b"\n")
+    signed = keys.private_key("platform").sign(text.digest(), PKCS1v15(), Prehashed(SHA256()))
+    return (
+        ("Wechatpay-Timestamp", timestamp),
+        ("Wechatpay-Nonce", "NONCE0RESP"),
+        ("Wechatpay-Serial", wire.SERIAL),
+        ("Wechatpay-Signature", b64encode(signed).decode()),
+    )
