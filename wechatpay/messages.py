@@ -45,6 +45,13 @@ class Headers(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()][1]
 
+    if not TYPE_CHECKING:  # pragma: no branch  Mapping says the types
+
+        def get(self, name: str, default: Any = None) -> Any:
+            """Return a header, or ``default``; Mapping's own takes the way of an exception."""
+            field = self._fields.get(name.lower())
+            return default if field is None else field[1]
+
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._fields.values())
 
@@ -65,12 +72,12 @@ class Headers(Mapping[str, str]):
     def with_(self, changes: Mapping[str, str | None]) -> Headers:
         """Merge ``changes`` over these headers; ``None`` removes one."""
         merged = Headers()
-        merged._fields = self._fields | {
-            name.lower(): (name, value) for name, value in changes.items() if value is not None
-        }
+        fields = merged._fields = self._fields.copy()
         for name, value in changes.items():
             if value is None:
-                merged._fields.pop(name.lower(), None)
+                fields.pop(name.lower(), None)
+            else:
+                fields[name.lower()] = (name, value)
         return merged
 
     def _plain(self) -> dict[str, str]:

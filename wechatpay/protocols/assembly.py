@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from wechatpay.exchange import Flow
     from wechatpay.messages import Call
+    from wechatpay.sensitive.envelope import Envelope
     from wechatpay.settings import Settings
     from wechatpay.sink import Sink
 
@@ -36,6 +37,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
     defaults: Headers,
     content: bytes = b"",
     query: Any = None,
+    envelope: Envelope | None = None,
     sink: Sink | None = None,
 ) -> Request:
     """Build the request: the final URL, the merged headers, the exact body.
@@ -68,6 +70,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
         content=content,
         timeout=timeout,
         route=route,
+        envelope=envelope,
         sink=sink,
         debug=bool(given.get("debug")),
     )

@@ -111,8 +111,15 @@ class V3:
         query = envelope.query(call.options.get("query"), uri.split(path)[2])
         ours = {SERIAL: envelope.key.serial if envelope.key else None}
         defaults = self._defaults.with_(ours | ({"Content-Type": "application/json"} if content else {}))
-        request = assemble(self._settings, call, path, defaults=defaults, content=content, query=query)
-        return replace(request, envelope=envelope)
+        return assemble(
+            self._settings,
+            call,
+            path,
+            defaults=defaults,
+            content=content,
+            query=query,
+            envelope=envelope,
+        )
 
     @staticmethod
     def attach(request: Request, media: Media, file: File) -> Request:

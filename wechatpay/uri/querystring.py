@@ -35,7 +35,7 @@ def query(options_query: Any, existing: str = "") -> str:
     elif isinstance(options_query, str):
         ready = _ready(options_query)
     else:
-        ready = "&".join(_encoded(name, value) for name, value in _parameters(options_query))
+        ready = "&".join([_encoded(name, value) for name, value in _parameters(options_query)])
     return "&".join(filter(None, (tidy(existing.removeprefix("?")), ready)))
 
 
@@ -70,10 +70,14 @@ def _pairs(options_query: Any) -> Iterator[tuple[str, Any]]:
 
 def _encoded(name: str, value: Any) -> str:
     try:
-        return f"{quote(name, safe='')}={quote(_text(value), safe='')}"
+        return f"{_quoted(name)}={_quoted(_text(value))}"
     except (TypeError, ValueError) as error:
         why = "lone surrogates are no text" if isinstance(error, UnicodeError) else error
         raise RequestError(f"query parameter {name!r} cannot be used: {why}") from None
+
+
+def _quoted(text: str) -> str:
+    return text if text.isalnum() and text.isascii() else quote(text, safe="")
 
 
 def _text(value: Any) -> str:
