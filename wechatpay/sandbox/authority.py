@@ -52,7 +52,11 @@ def serial_number() -> int:
 
 
 def certify(
-    subject: str, issuer: str, key: RSAPublicKey | ec.EllipticCurvePublicKey, serial: int
+    subject: str,
+    issuer: str,
+    key: RSAPublicKey | ec.EllipticCurvePublicKey,
+    serial: int,
+    dates: tuple[datetime, datetime] | None = None,
 ) -> x509.CertificateBuilder:
     """Begin a certificate.
 
@@ -61,11 +65,11 @@ def certify(
         issuer: Common name of who will sign it.
         key: The owner's key.
         serial: Its serial number.
+        dates: When its validity begins and ends; half a year ago and half a year ahead by default.
     """
     now = datetime.now(UTC)
-    return x509.CertificateBuilder(
-        _name(issuer), _name(subject), key, serial, now - _HALF_LIFE, now + _HALF_LIFE
-    )
+    begins, ends = dates or (now - _HALF_LIFE, now + _HALF_LIFE)
+    return x509.CertificateBuilder(_name(issuer), _name(subject), key, serial, begins, ends)
 
 
 def _name(common: str) -> x509.Name:

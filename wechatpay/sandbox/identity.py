@@ -7,14 +7,14 @@ would agree with its mistakes.
 from __future__ import annotations
 
 import secrets
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from wechatpay.sandbox.answer import Answer
@@ -27,9 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Identity", "PlatformSigner"]
 
+_APPID = "wx8888888888888888"
 _MCHID = "1900000109"
 _NAME = "wechatpay sandbox sign"
+_PUBLIC_KEY_ID = "PUB_KEY_ID_"
 _SCHEME = "WECHATPAY2-SHA256-RSA2048"
+
+#: Dates of a certificate that hold for the clock of any test: 2000, and 2100.
+_LONG_AGO = 946_684_800.0
+_FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +57,36 @@ class PlatformSigner:
         key = _generate()
         pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         issue = f"{datetime.now(UTC):%y%m%d}{secrets.randbelow(10**10):010}"
-        return cls(f"PUB_KEY_ID_01{mchid}{issue}", pem, key)
+        return cls(f"{_PUBLIC_KEY_ID}01{mchid}{issue}", pem, key)
 
     @classmethod
-    def with_certificate(cls) -> PlatformSigner:
-        """Make a platform certificate, whose serial number has 40 hexadecimal digits."""
-        key = _generate()
-        certificate = certify(_NAME, _NAME, key.public_key(), serial_number()).sign(key, SHA256())
+    def with_certificate(cls, since: float = _LONG_AGO) -> PlatformSigner:
+        """Make a platform certificate, whose serial number has 40 hexadecimal digits.
+
+        Args:
+            since: Unix seconds at which its validity begins; by default long ago, as clocks of tests differ.
+        """
+        key, dates = _generate(), (datetime.fromtimestamp(since, UTC), _FAR_AHEAD)
+        builder = certify(_NAME, _NAME, key.public_key(), serial_number(), dates)
+        certificate = builder.sign(key, SHA256())
         pem = certificate.public_bytes(Encoding.PEM).decode()
         return cls(f"{certificate.serial_number:X}", pem, key)
+
+    @property
+    def is_certificate(self) -> bool:
+        """Whether merchants get a certificate, and not a bare public key."""
+        return not self.serial.startswith(_PUBLIC_KEY_ID)
+
+    def decrypt(self, text: str) -> str:
+        """Decrypt what a merchant encrypted with this key: RSAES-OAEP with SHA-1.
+
+        Args:
+            text: Base64.
+
+        Raises:
+            ValueError: It is no base64, or was not encrypted with this key.
+        """
+        return self._key.decrypt(b64decode(text, validate=True), OAEP(MGF1(SHA1()), SHA1(), None)).decode()  # noqa: S303  WeChat Pay's choice
 
     def sign(self, answer: Answer, at: float) -> Answer:
         """Add the headers by which merchants prove that ``answer`` is WeChat Pay's.
@@ -99,6 +126,8 @@ class Identity:
         private_key: The merchant's key.
         signers: WeChat Pay's keys: first the public key, then the certificate.
         secret: The key of APIv2, 32 characters.
+        apiv3_key: The key of APIv3, 32 characters: callbacks and certificates are encrypted with it.
+        app: The merchant's official account or mini program: ``appid`` and ``secret``.
         authority: Who vouches for the merchant, and for WeChat Pay's servers, to TLS.
         certificate: The merchant's own, as PEM, with the merchant's serial number.
     """
@@ -108,6 +137,8 @@ class Identity:
     private_key: RSAPrivateKey = field(repr=False)
     signers: tuple[PlatformSigner, ...]
     secret: str = field(repr=False)
+    apiv3_key: str = field(repr=False)
+    app: Mapping[str, str] = field(repr=False)
     authority: Authority
     certificate: str = field(repr=False)
 
@@ -121,6 +152,8 @@ class Identity:
             private_key=private_key,
             signers=(PlatformSigner.with_public_key(mchid), PlatformSigner.with_certificate()),
             secret=secrets.token_hex(16),
+            apiv3_key=secrets.token_hex(16),
+            app={"appid": _APPID, "secret": secrets.token_hex(16)},
             authority=authority,
             certificate=authority.merchant(mchid, private_key.public_key(), serial),
         )
@@ -132,7 +165,9 @@ class Identity:
             "serial": self.serial,
             "private_key": self.private_key_pem,
             "certs": self.certs,
+            "apiv3_key": self.apiv3_key,
             "secret": self.secret,
+            "app": dict(self.app),
             "merchant": {"cert": self.certificate, "key": self.private_key_pem},
             "proxies": {},
         }
