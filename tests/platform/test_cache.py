@@ -226,6 +226,18 @@ def test_answer_that_is_no_text_is_not_kept(cache):
     assert cache.read() is None
 
 
+def test_fork_does_not_keep_the_lock(cache):
+    """What a child inherited does not hold up the others."""
+    claim = cache.claim()
+    inherited = os.dup(claim)
+    cache.release(claim)
+    again = cache.claim()
+    os.close(inherited)
+
+    assert again is not None
+    cache.release(again)
+
+
 def test_one_process_downloads_at_a_time(cache, directory):
     """The lock is held until it is released, or its holder dies, and is never waited for."""
     other = DirectoryCache(directory, "1900000109 https://api.mch.weixin.qq.com/")

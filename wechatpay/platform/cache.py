@@ -104,7 +104,9 @@ class DirectoryCache:
     @staticmethod
     def release(claim: int) -> None:
         """Let another process have it; one that dies lets go, too."""
-        if claim != _NOBODY:
+        if fcntl is not None and claim != _NOBODY:
+            # A child that was forked meanwhile holds the same claim: closing would not let go.
+            fcntl.flock(claim, fcntl.LOCK_UN)
             os.close(claim)
 
 

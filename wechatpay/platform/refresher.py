@@ -80,7 +80,8 @@ class Refresher:
         self._fail = fail
         self._cache = cache
         # One for each process: a lock that another thread held at the fork stays locked in the child.
-        self._locks: dict[int, threading.Lock] = {}
+        # Re-entrant: the collector may end an abandoned download on a thread that holds the lock.
+        self._locks: dict[int, threading.RLock] = {}
         self._flight: Flight | None = None
         self.failure: WeChatPayError | None = None
         self.landings = 0
@@ -156,5 +157,5 @@ class Refresher:
             if self._flight is flight:
                 self._flight = None
 
-    def _lock(self) -> threading.Lock:
-        return self._locks.setdefault(os.getpid(), threading.Lock())
+    def _lock(self) -> threading.RLock:
+        return self._locks.setdefault(os.getpid(), threading.RLock())
