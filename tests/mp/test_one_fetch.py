@@ -11,6 +11,7 @@ import pytest
 from mp.accounts import APP
 from mp.conftest import respond
 
+from wechatpay import options
 from wechatpay.tokens import MemoryTokens
 
 APPID = APP["appid"]
@@ -167,3 +168,32 @@ def test_anothers_token_is_used_while_its_lock_is_held(build, platform, client):
 
     assert APPID == send(client, instance)
     assert 1 == len(platform.fetches)
+
+
+def test_token_that_came_while_the_lock_was_taken_is_used(build, platform, client):
+    """Under the lock one looks again: whoever had it before has put a token there."""
+    other = build(app=APP, tokens=(store := MemoryTokens()))
+    send(client, other)
+    ((_, token),) = store._tokens.items()
+
+    class Late(MemoryTokens):
+        def acquire(self, key, lease):
+            self.put(key, token)
+            return super().acquire(key, lease)
+
+    instance = build(app=APP, tokens=Late())
+
+    assert APPID == send(client, instance)
+    assert 1 == len(platform.fetches)
+
+
+def test_abandoned_call_leaves_no_fetch_behind(build, platform):
+    """A call that is dropped in the middle, as a loop that stops drops its tasks, holds up no other."""
+    instance = build(app=APP)
+    node = instance.cgiBin.message.template.send
+    mp = instance.getDriver().select("mp")
+    flow = mp.stack.handler()(mp.request(options.call("POST", "cgi-bin/x", {}, {}), "cgi-bin/x"))
+    next(flow)
+    flow.close()
+
+    assert APPID == node.post(json={}).json()["appid"]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext
+from wechatpay.discretion import hush
 from wechatpay.errors import RequestError
 from wechatpay.exchange import Stack
 from wechatpay.hosts import is_open_platform, refuse_credentials
@@ -49,6 +50,8 @@ class MP:
     filed = ("sha256", "media")
 
     def __init__(self, settings: Settings) -> None:
+        # This protocol alone has secrets in its queries.
+        hush()
         platform = settings.open_platform
         self._settings = replace(settings, base_uri=platform.base_uri, trust=platform.trust)
         self._mchid = platform.mchid

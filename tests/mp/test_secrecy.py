@@ -1,0 +1,152 @@
+"""Tokens and secrets of the open platform show nowhere."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import traceback
+
+import pytest
+from mp.accounts import APP, SESSION
+from mp.conftest import respond
+from wire.gateway import reply
+
+from wechatpay import Builder, DecodeError, NoAnswerError, TransportError, WeChatPayError
+
+APPID = APP["appid"]
+
+
+def send(client, instance, **options):
+    """Make a call that needs a token."""
+    return client.call(instance.cgiBin.message.template.send, "post", json={}, **options)
+
+
+def shown(error):
+    """Collect what an error shows of itself, to a crash reporter also local variables, but for the tests'."""
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    frames = [frame for frame in report.stack if "/tests/" not in frame.filename]
+    assert len(frames) > 3
+    text = "".join(report.format_exception_only()) + "".join(
+        f"{frame.line}{frame.locals}" for frame in frames
+    )
+    return f"{text}{error!r}{error}{error.request!r}{error.response!r}" + repr(pickle.dumps(error))
+
+
+def refuse(seen, peer, platform):
+    """Refuse every token."""
+    if "stable_token" in seen.line:
+        respond(platform, seen, peer)
+    else:
+        peer.send(reply(b'{"errcode":40001,"errmsg":"invalid credential"}'))
+
+
+def hang_up(seen, peer, platform):
+    """Answer no call but those for tokens."""
+    if "stable_token" in seen.line:
+        respond(platform, seen, peer)
+    else:
+        peer.close()
+
+
+def hang_up_at_once(_, peer, __):
+    """Answer nothing."""
+    peer.close()
+
+
+def answer_nonsense(_, peer, __):
+    """Give a token that is none."""
+    peer.send(reply(b'{"access_token":"S3CRET"}'))
+
+
+def redirect(seen, peer, platform):
+    """Send callers elsewhere."""
+    if "stable_token" in seen.line:
+        respond(platform, seen, peer)
+    else:
+        peer.send(reply(b"", "302 Found", ("Location", "/")))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [
+        (refuse, WeChatPayError),
+        (hang_up, NoAnswerError),
+        (hang_up_at_once, TransportError),
+        (answer_nonsense, DecodeError),
+        (redirect, WeChatPayError),
+    ],
+)
+def test_no_error_shows_a_token_or_the_secret(instance, gateway, platform, client, behaviour, kind):
+    """Whatever goes wrong: not in words, repr, pickle or traceback, nor in its local variables."""
+    gateway.behaviour = lambda seen, peer: behaviour(seen, peer, platform)
+    with pytest.raises(kind) as caught:
+        send(client, instance)
+
+    text = shown(caught.value)
+    for secret in (APP["secret"], "S3CRET", *platform.tokens):
+        assert secret not in text
+
+
+def test_wrong_secret_is_not_shown(build, platform, client):
+    """The secret that was refused is not in the error of its refusal."""
+    instance = build(app=APP | {"secret": "wr0ng_s3cret"})
+    with pytest.raises(WeChatPayError, match="40125") as caught:
+        send(client, instance)
+
+    assert "wr0ng_s3cret" not in shown(caught.value)
+
+
+def test_no_story_and_no_log_shows_a_token_or_the_secret(instance, platform, client, caplog, capfd):
+    """Logs at DEBUG, of this library and of those under it, and ``debug=True``, tell the story without."""
+    caplog.set_level(logging.DEBUG)
+    send(client, instance, debug=True)
+    platform.retire(APPID)
+    send(client, instance, debug=True)
+
+    client.call(instance.sns.jscode2session, "get", query=SESSION)
+
+    told = capfd.readouterr().err + caplog.text
+    assert 2 == len(platform.tokens)
+    assert f"asking for a new access_token of {APPID}" in told
+    assert "the access_token was refused (40001): once more with a new one" in told
+    for secret in (APP["secret"], *platform.tokens):
+        assert secret not in told
+
+
+def test_no_request_shows_its_token(instance, platform, client):
+    """Requests and answers that middlewares see show method and path; their pickles keep no more."""
+    seen = []
+
+    def watch(request, proceed):
+        response = yield from proceed(request)
+        seen.extend((request, response))
+        return response
+
+    instance.getDriver().select("mp").stack.after("token", watch)
+    send(client, instance)
+    (token,) = platform.tokens
+    text = repr(seen) + repr(pickle.dumps(seen))
+
+    assert 4 == len(seen)
+    assert token not in text
+    assert APP["secret"] not in text
+
+
+@pytest.mark.parametrize(
+    ("message", "args", "expected"),
+    [
+        ("%s %s", ("GET", "/x?a=1&access_token=T&b=2"), "GET /x?a=1&access_token=…&b=2"),
+        ("%s", ("/x?secret=S&js_code=C HTTP/1.1",), "/x?secret=…&js_code=… HTTP/1.1"),
+        ("%s %d", ("/x?transaction_id=1", 2), "/x?transaction_id=1 2"),
+        ("plain", (), "plain"),
+        ("%(a)s", ({"a": "b"},), "b"),
+    ],
+    ids=["token", "secret", "harmless", "plain", "mapping"],
+)
+def test_urllib3_tells_urls_without_their_secrets(caplog, message, args, expected):
+    """What another library logs is as it was, but for the values of tokens and secrets in URLs."""
+    Builder()
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("urllib3.connectionpool").debug(message, *args)
+
+    assert [expected] == caplog.messages
