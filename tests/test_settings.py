@@ -1,0 +1,134 @@
+"""Settings are checked once, at construction, and each error names its setting."""
+
+from __future__ import annotations
+
+import keys
+import merchants
+import pytest
+import requests
+
+from wechatpay import Builder, ConfigurationError
+
+
+def refused(**changes):
+    """Make a Builder that must not be made; give what was said."""
+    with pytest.raises(ConfigurationError) as caught:
+        Builder(**merchants.settings(**changes))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mch_id": "1"}, "unknown setting 'mch_id'; did you mean mchid?"),
+        ({"zzz": 1}, "unknown setting 'zzz'"),
+        ({"proxy": "x"}, "proxy is no setting here: give `proxies`"),
+        ({"handler": 1}, "handler is no setting here: give `middlewares`"),
+        ({"serial": ""}, "serial: "),
+        ({"serial": 'a"b'}, "serial: "),
+        ({"serial": 5}, "serial: give it as text, not int"),
+        (
+            {"base_uri": "http://api.mch.weixin.qq.com/"},
+            "base_uri: http://api.mch.weixin.qq.com is not encrypted",
+        ),
+        ({"base_uri": "api.mch.weixin.qq.com"}, "base_uri: "),
+        ({"base_uri": 5}, "base_uri: give an https URL as text"),
+        ({"base_uri": "https://api.weixin.qq.com/"}, "base_uri: api.weixin.qq.com is the open platform"),
+        ({"timeout": 0}, "timeout: "),
+        ({"headers": {"Authorization": "x"}}, "headers: Authorization is written by the core"),
+        ({"user_agent": ""}, "User-Agent"),
+        ({"pool_size": 0}, "pool_size: "),
+        ({"pool_size": True}, "pool_size: "),
+        ({"proxies": "http://proxy"}, "proxies: "),
+        ({"verify": 5}, "verify: "),
+        ({"verify": "/nowhere/ca.pem"}, "verify: there is no CA bundle"),
+        ({"session": object()}, "session: a requests.Session"),
+        ({"middlewares": "x"}, "middlewares: "),
+        ({"middlewares": [print]}, "a middleware is a generator function"),
+        ({"clock": 5}, "clock: a function"),
+        ({"nonce": "x"}, "nonce: a function"),
+        ({"certs": {"": keys.public_pem("platform")}}, "certs: "),
+        ({"certs": {"AB": keys.certificate_pem("platform")}}, "certs['AB']: "),
+    ],
+    ids=lambda value: str(next(iter(value))) if isinstance(value, dict) else "",
+)
+def test_wrong_setting_is_refused_by_name(changes, said):
+    """The person who configures reads which setting, and what it takes."""
+    assert said in refused(**changes)
+
+
+@pytest.mark.parametrize("missing", ["mchid", "serial", "private_key", "certs"])
+def test_group_that_is_begun_must_be_complete(missing):
+    """A merchant without one of the four could only fail later."""
+    given = merchants.settings()
+    del given[missing]
+    with pytest.raises(ConfigurationError, match=missing):
+        Builder(**given)
+
+
+def test_php_spelling_and_ours_are_one_setting():
+    """``privateKey`` is ``private_key``; both at once is one too many."""
+    given = merchants.settings()
+    key = given.pop("private_key")
+
+    assert Builder.factory({**given, "privateKey": key}).v3
+    with pytest.raises(ConfigurationError, match="private_key: given twice"):
+        Builder.factory({**given, "privateKey": key, "private_key": key})
+
+
+def test_error_shows_no_key():
+    """A key that does not load is not quoted, neither in the message nor in the traceback."""
+    text = keys.pem("merchant").replace("A", "B")
+    with pytest.raises(ConfigurationError) as caught:
+        Builder(**merchants.settings(private_key=text))
+
+    assert text[60:90] not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_call_without_its_group_says_what_it_needs():
+    """Transport settings alone make a Builder; its calls say what they lack."""
+    with pytest.raises(ConfigurationError, match="mchid, serial, private_key, and certs"):
+        Builder().v3.certificates.get()
+
+
+def test_settings_reach_the_wire(gateway, build, client):
+    """Clock, nonce, user agent and middlewares are the caller's."""
+    passed = []
+
+    def watch(request, proceed):
+        passed.append(request.path)
+        return (yield from proceed(request))
+
+    with requests.Session() as session:
+        instance = build(
+            session=session, user_agent="shop/1", nonce=lambda: "N" * 32, middlewares={"watch": watch}
+        )
+        client.call(instance.v3.x, "get")
+
+    assert "shop/1" == gateway.seen[0].headers["user-agent"]
+    assert "N" * 32 == merchants.nonce(gateway.seen[0])
+    assert ["/v3/x"] == passed
+    assert ["watch", "signer", "verifier"] == list(instance.getDriver().select().stack)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["key", "text", "bytes", "path", "file URL", "str path"],
+)
+def test_private_key_in_each_form(form, tmp_path, gateway, build):
+    """A key may be what a merchant has at hand."""
+    path = tmp_path / "apiclient_key.pem"
+    path.write_text(keys.pem("merchant"))
+    forms = {
+        "key": keys.private_key("merchant"),
+        "text": keys.pem("merchant"),
+        "bytes": keys.pem("merchant").encode(),
+        "path": path,
+        "file URL": f"file://{path}",
+        "str path": str(path),
+    }
+    build(private_key=forms[form]).v3.certificates.get()
+
+    assert merchants.signed_text(gateway.seen[0])
