@@ -119,6 +119,21 @@ def test_file_of_no_use_does_not_hide_a_failure(client, worker, wechat, clock):
         client.call(worker().v3.x, "get")
 
 
+def test_renewal_does_not_wait_for_another_worker(client, worker, wechat, clock):
+    """While another process renews the certificates, calls go on with those there are."""
+    instance = worker()
+    client.call(instance.v3.x, "get")
+    clock.ahead = 12 * 3600 + 1
+    cache = instance.getDriver().platform._platform._refresher._cache
+    claim = cache.claim()
+    client.call(instance.v3.x, "get")
+    assert 1 == wechat.downloads
+    cache.release(claim)
+    client.call(instance.v3.x, "get")
+
+    assert 2 == wechat.downloads
+
+
 def test_worker_that_hangs_holds_the_others_up_for_a_while_alone(client, worker, wechat, monkeypatch):
     """A lock that nobody lets go of is not waited for without end."""
     monkeypatch.setattr("wechatpay.platform.refresher._LOOKS", 2)

@@ -117,8 +117,10 @@ class Refresher:
 
     def _fly(self, flight: Flight, reason: Reason) -> Steps[None]:
         try:
-            self._adopt((yield from self._obtain(reason)))
-            self.failure = None
+            download = yield from self._obtain(reason)
+            if download is not None:
+                self._adopt(download)
+                self.failure = None
         except Exception as error:  # noqa: BLE001  a remote signer may raise anything; the old keys stay
             self.failure = explained(error)
             self._fail()
@@ -128,7 +130,8 @@ class Refresher:
             self._clear(flight)
             flight.land()
 
-    def _obtain(self, reason: Reason) -> Steps[Download]:
+    def _obtain(self, reason: Reason) -> Steps[Download | None]:
+        """Download, or take what another worker did; ``None`` if one does and there is no need to wait."""
         if self._cache is None:
             return (yield from self._downloader.fetch())
         claim = yield Blocking(self._cache.claim)
@@ -139,6 +142,8 @@ class Refresher:
                     return kept
                 if claim is not None:
                     break
+                if not reason.waits:
+                    return None
                 yield Pause(_LOOK)
                 claim = yield Blocking(self._cache.claim)
             download = yield from self._downloader.fetch()
