@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -72,26 +73,33 @@ def test_types_are_checked(type_, good, bad):
     """Every type that a query's parameter has in the catalogue is checked."""
     parameter = Parameter("x", type_, required=False)
 
-    assert parameter.refusal("query", [good]) is None
-    assert bad is None or parameter.refusal("query", [bad]).status == 400
+    assert parameter.breach("query", [good]) is None
+    assert bad is None or parameter.breach("query", [bad]).value == bad
 
 
 def test_list_may_repeat_its_name():
     """Of a list's values each is checked."""
     parameter = Parameter("x", "string[]", required=True, enum=("A", "B"))
 
-    assert parameter.refusal("query", ["A", "B"]) is None
-    assert 400 == parameter.refusal("query", ["A", "C"]).status
+    assert parameter.breach("query", ["A", "B"]) is None
+    assert "C" == parameter.breach("query", ["A", "C"]).value
+
+
+def test_length_is_in_bytes():
+    """What is too long as UTF-8 is too long."""
+    parameter = Parameter("x", "string", required=True, max_length=6)
+
+    assert parameter.breach("body", ["微信"]) is None
+    assert "6字节" in parameter.breach("body", ["微信a"]).rule
 
 
 def test_parameters_of_the_path_are_checked():
     """Rules hold in the path, too."""
-    (operation, *_) = operations()
+    (operation, *_) = operations("v3")
     wrong = Parameter("openid", "integer", required=True)
-    changed = type(operation)(operation.verb, operation.uri, "", (wrong,), (), ())
-    answer = changed.refusal(sandboxes.received(), {"openid": "x"})
+    changed = dataclasses.replace(operation, parameters={"path": (wrong,), "query": ()})
 
-    assert "path" == json.loads(answer.body)["detail"]["location"]
+    assert "path" == changed.breach(path={"openid": ["x"]}, query={}).location
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox import people, refusals
 from wechatpay.sandbox.answer import Answer
+from wechatpay.sandbox.catalogue import Breach
 from wechatpay.sandbox.people import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["OPERATIONS", "Question"]
+    from wechatpay.sandbox.question import Question
+
+__all__ = ["OPERATIONS"]
 
 _PAGE = 20
 
@@ -21,25 +23,6 @@ _CONTRACTS = {
     Standing.ENDED: ("DELETE",),
     Standing.NEVER: (),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request whose signature and parameters are in order.
-
-    Attributes:
-        mchid: Who asks.
-        variables: The variables of the path, decoded.
-        query: The parameters of the query, decoded.
-    """
-
-    mchid: str
-    variables: Mapping[str, str]
-    query: Mapping[str, str]
-
-    def echo(self, *names: str) -> dict[str, str]:
-        """Return those of the query's parameters that were given."""
-        return {name: self.query[name] for name in names if name in self.query}
 
 
 def contracts(question: Question) -> Answer:
@@ -51,7 +34,7 @@ def contracts(question: Question) -> Answer:
     for name, value, least in (("offset", offset, 0), ("limit", limit, 1)):
         if value < least:
             rule = f"数值规则校验失败，值低于最小值 {least}"
-            return refusals.bad_parameter("query", name, query[name], rule)
+            return refusals.bad_parameter(Breach("query", name, query[name], rule))
     all_ = [
         _contract(question, index, status)
         for index, status in enumerate(_CONTRACTS[standing])

@@ -1,6 +1,7 @@
 """The operations that the sandbox serves, as data, and the checks of parameters that follow from it.
 
-``operations.jsonl`` holds one documented operation a line.
+``operations.jsonl`` holds one documented operation a line. ``one_of`` names the parameters of which one must
+be there; ``security`` says that the merchant certificate must be.
 """
 
 from __future__ import annotations
@@ -11,14 +12,10 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.sandbox import refusals
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from wechatpay.sandbox.answer import Answer, Received
-
-__all__ = ["Operation", "Parameter", "operations"]
+__all__ = ["Breach", "Operation", "Parameter", "operations"]
 
 _FORMS = {
     "integer": (re.compile(r"-?[0-9]{1,18}"), "数值规则校验失败，应为整数"),
@@ -28,36 +25,64 @@ _FORMS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule that a request breaks.
+
+    Attributes:
+        location: ``path``, ``query`` or ``body``.
+        name: The parameter.
+        value: Its value; ``None`` when it is missing.
+        rule: Which rule, in WeChat Pay's words.
+    """
+
+    location: str
+    name: str
+    value: Any
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a path or query.
+    """One parameter of a path, query or body.
 
     Attributes:
         name: Its name.
-        type: ``string``, ``integer``, ``number``, ``boolean``, or one of these and ``[]``.
+        type: ``string``, ``integer``, ``number``, ``boolean``, ``object``, or one of these and ``[]``.
         required: Whether it must be there.
         enum: The values it may have; ``()`` for any.
+        max_length: Bytes that it may have, as UTF-8.
+        fields: What an object, or the JSON in a string, has.
     """
 
     name: str
     type: str
     required: bool
     enum: tuple[str, ...] = ()
+    max_length: int | None = None
+    fields: tuple[Parameter, ...] = ()
 
     @classmethod
     def read(cls, line: Mapping[str, Any]) -> Parameter:
         """Read a parameter's entry in the catalogue."""
-        return cls(line["name"], line["type"], line["required"], tuple(map(str, line.get("enum", ()))))
+        return cls(
+            name=line["name"],
+            type=line["type"],
+            required=line["required"],
+            enum=tuple(map(str, line.get("enum", ()))),
+            max_length=line.get("max_length"),
+            fields=tuple(map(cls.read, line.get("fields", ()))),
+        )
 
-    def refusal(self, location: str, values: list[str]) -> Answer | None:
-        """Return the error answer to ``values`` that break a rule, or ``None``."""
-        if not values or (self.required and values == [""]):
+    def breach(self, location: str, values: Sequence[str]) -> Breach | None:
+        """Return the rule that ``values`` break, or ``None``."""
+        if not values or (self.required and list(values) == [""]):
             rule = "必填性规则校验失败，此字段为必填项"
-            return refusals.bad_parameter(location, self.name, None, rule) if self.required else None
+            return Breach(location, self.name, None, rule) if self.required else None
         if len(values) > 1 and not self.type.endswith("[]"):
-            return refusals.bad_parameter(location, self.name, values, "唯一性规则校验失败，此字段重复出现")
+            return Breach(location, self.name, list(values), "唯一性规则校验失败，此字段重复出现")
         for value in values:
             if rule := self._broken(value):
-                return refusals.bad_parameter(location, self.name, value, rule)
+                return Breach(location, self.name, value, rule)
         return None
 
     def _broken(self, value: str) -> str:
@@ -66,6 +91,8 @@ class Parameter:
             return rule
         if self.enum and value not in self.enum:
             return f"枚举规则校验失败，应为{'、'.join(self.enum)}之一"
+        if self.max_length is not None and len(value.encode("utf-8", "replace")) > self.max_length:
+            return f"长度规则校验失败，不得超过{self.max_length}字节"
         return ""
 
 
@@ -75,47 +102,60 @@ class Operation:
 
     Attributes:
         verb: HTTP method, upper case.
-        uri: Template of the path, without leading ``/``.
+        uri: Template of the path, without leading ``/``; APIv2's begin with ``v2/``.
         title: WeChat Pay's name for it.
-        path: The variables of ``uri``.
-        query: The parameters of the query; others are ignored, as WeChat Pay does.
+        parameters: Those of the ``path``, the ``query`` and the ``body``; others are ignored, as WeChat Pay
+            does.
+        one_of: Names of the body's parameters of which one must be there; ``()`` for none.
+        security: Whether it wants the merchant certificate.
         response: The fields of its answer, as the catalogue has them.
     """
 
     verb: str
     uri: str
     title: str
-    path: tuple[Parameter, ...]
-    query: tuple[Parameter, ...]
+    parameters: Mapping[str, tuple[Parameter, ...]]
+    one_of: tuple[str, ...]
+    security: bool
     response: tuple[Mapping[str, Any], ...]
 
     @classmethod
     def read(cls, line: Mapping[str, Any]) -> Operation:
         """Read a line of the catalogue."""
+        places = {"path": "path_params", "query": "query", "body": "body"}
         return cls(
             verb=line["verb"].upper(),
             uri=line["uri"],
             title=line["title"],
-            path=tuple(map(Parameter.read, line["path_params"])),
-            query=tuple(map(Parameter.read, line["query"])),
+            parameters={place: tuple(map(Parameter.read, line[key])) for place, key in places.items()},
+            one_of=tuple(line.get("one_of", ())),
+            security="security" in line.get("options_required", ()),
             response=tuple(line["response"]),
         )
 
-    def refusal(self, received: Received, variables: Mapping[str, str]) -> Answer | None:
-        """Return the error answer to a request whose parameters break a rule, or ``None``."""
-        given: dict[str, list[str]] = {}
-        for name, value in received.query:
-            given.setdefault(name, []).append(value)
-        return _first(p.refusal("path", [variables[p.name]]) for p in self.path) or _first(
-            p.refusal("query", given.get(p.name, [])) for p in self.query
-        )
+    def breach(self, **given: Mapping[str, Sequence[str]]) -> Breach | None:
+        """Return the first rule that a request breaks, or ``None``.
+
+        Args:
+            given: ``path``, ``query`` or ``body``: the values of each name.
+        """
+        return next(self._breaches(given), None)
+
+    def _breaches(self, given: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[Breach]:
+        for location, values in given.items():
+            for parameter in self.parameters[location]:
+                if breach := parameter.breach(location, values.get(parameter.name, ())):
+                    yield breach
+        if self.one_of and not any(any(given["body"].get(name, ())) for name in self.one_of):
+            yield Breach("body", self.one_of[0], None, f"{'、'.join(self.one_of)}必须填写其一")
 
 
-def _first(refused: Iterable[Answer | None]) -> Answer | None:
-    return next(filter(None, refused), None)
+def operations(protocol: str) -> tuple[Operation, ...]:
+    """Read the catalogue.
 
-
-def operations() -> tuple[Operation, ...]:
-    """Read the catalogue."""
+    Args:
+        protocol: ``v3`` or ``v2``.
+    """
     text = resources.files(__package__).joinpath("operations.jsonl").read_text(encoding="utf-8")
-    return tuple(Operation.read(json.loads(line)) for line in text.splitlines())
+    read = (Operation.read(json.loads(line)) for line in text.splitlines())
+    return tuple(operation for operation in read if operation.uri.startswith(f"{protocol}/"))

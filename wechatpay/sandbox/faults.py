@@ -4,19 +4,21 @@
 
     sandbox.inject(faults.WrongSignature())                                  # the next request
     sandbox.inject(faults.ErrorAnswer(429, "RATELIMIT_EXCEEDED"), times=3)   # the next three
-    sandbox.inject(faults.Reset(), path="v3/pay/transactions/jsapi")         # the next one there
+    sandbox.inject(faults.Reset(), path="v2/secapi/pay/refund")              # the next one there
+
+Faults befall both protocols, but for those of signature headers, which wait for a request of APIv3.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Headers
-from wechatpay.sandbox import refusals
 from wechatpay.sandbox.answer import Answer
+from wechatpay.sandbox.delivery import Delivery, Fault, HeaderFault
+from wechatpay.sandbox.desk import Sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,7 @@ __all__ = [
     "TamperedBody",
     "TruncatedBody",
     "UnknownSerial",
+    "Unsigned",
     "WrongSignature",
 ]
 
@@ -43,56 +46,28 @@ _SIGNATURE = "Wechatpay-Signature"
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """How an answer is sent.
-
-    Attributes:
-        answer: What is sent; ``None`` resets the connection instead.
-        delay: Seconds to wait before.
-        kept: Bytes of the body to send before the connection is closed; ``None`` for all.
-    """
-
-    answer: Answer | None
-    delay: float = 0.0
-    kept: int | None = None
-
-
-class Sign(Protocol):
-    """Signs an answer as WeChat Pay does."""
-
-    def __call__(self, answer: Answer, *, age: float = 0.0) -> Answer:
-        """Sign ``answer`` as of ``age`` seconds ago."""
-
-
-class Fault(ABC):
-    """One thing that goes wrong with one request; requests that are refused use none up."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
-        """Answer a request.
-
-        Args:
-            proceed: Carries the request out and returns the proper answer, not signed yet. A fault that
-                does not call it leaves the request undone.
-            sign: Signs an answer.
-        """
-
-
-@dataclass(frozen=True, slots=True)
 class WrongSignature(Fault):
-    """A genuine signature, of another body: :class:`~wechatpay.SignatureError`."""
+    """A genuine signature, of another answer: :class:`~wechatpay.SignatureError`."""
 
     def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
         """Put another answer's signature on this one."""
-        answer = sign(proceed())
-        other = sign(replace(answer, body=answer.body + b" "))
-        return Delivery(_with(answer, Headers({_SIGNATURE: other.headers[_SIGNATURE]})))
+        return Delivery(sign.wrongly(proceed()))
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownSerial(Fault):
+class Unsigned(Fault):
+    """An answer without a signature: :class:`~wechatpay.VerificationError`.
+
+    In APIv3 an :class:`~wechatpay.IncompleteHeadersError`, in APIv2 a :class:`~wechatpay.SignatureError`.
+    """
+
+    def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:  # noqa: ARG002  nothing is signed
+        """Leave the signature out."""
+        return Delivery(proceed())
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSerial(HeaderFault):
     """A key that the merchant has not got: :class:`~wechatpay.UnknownSerialError`.
 
     Attributes:
@@ -107,7 +82,7 @@ class UnknownSerial(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class OldTimestamp(Fault):
+class OldTimestamp(HeaderFault):
     """A genuine signature, too old to be believed: :class:`~wechatpay.ClockSkewError`.
 
     Attributes:
@@ -122,7 +97,7 @@ class OldTimestamp(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class MissingHeader(Fault):
+class MissingHeader(HeaderFault):
     """An answer that lost a header on the way: :class:`~wechatpay.IncompleteHeadersError`.
 
     Attributes:
@@ -138,7 +113,7 @@ class MissingHeader(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class Probe(Fault):
+class Probe(HeaderFault):
     """A wrong signature on purpose, as WeChat Pay sends now and then: :class:`~wechatpay.SignatureError`."""
 
     def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
@@ -152,6 +127,9 @@ class Probe(Fault):
 @dataclass(frozen=True, slots=True)
 class TamperedBody(Fault):
     """A body that was changed after it was signed: :class:`~wechatpay.SignatureError`.
+
+    In APIv2, where the body is XML, what comes of the default is no answer at all:
+    :class:`~wechatpay.VerificationError`.
 
     Attributes:
         change: Makes the changed body from the signed one.
@@ -170,8 +148,8 @@ class ErrorAnswer(Fault):
     """An error of WeChat Pay's; nothing is carried out: :class:`~wechatpay.APIError`.
 
     Attributes:
-        status: HTTP status, 400 to 599.
-        code: WeChat Pay's error code.
+        status: HTTP status, 400 to 599; APIv2's errors come with 200 all the same.
+        code: WeChat Pay's error code; APIv2's ``err_code``.
         message: Its words.
         signed: Whether the answer carries a signature.
     """
@@ -187,7 +165,7 @@ class ErrorAnswer(Fault):
 
     def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:  # noqa: ARG002  nothing is carried out
         """Answer with the error."""
-        answer = refusals.error(self.status, self.code, self.message)
+        answer = sign.error(self.status, self.code, self.message)
         return Delivery(sign(answer) if self.signed else answer)
 
 

@@ -1,4 +1,4 @@
-"""The check of every request, as strict as WeChat Pay's, over the bytes that came.
+"""The check of APIv3's requests, as strict as WeChat Pay's, over the bytes that came.
 
 https://pay.weixin.qq.com/doc/v3/merchant/4012365342
 """
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from wechatpay.sandbox import refusals
+from wechatpay.sandbox.forms import signed_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,19 +88,19 @@ class Gate:
         return None
 
     def _unsigned(self, received: Received, given: dict[str, str]) -> Answer | None:
-        target = received.target.encode("utf-8", "surrogateescape")
+        target, body = received.target.encode("utf-8", "surrogateescape"), signed_body(received)
         text = b"\n".join(
             (
                 received.method.encode(),
                 target,
                 given["timestamp"].encode(),
                 given["nonce_str"].encode("utf-8", "surrogateescape"),
-                received.body,
+                body,
                 b"",
             )
         )
         if not self._verifies(text, given["signature"]):
-            return refusals.bad_signature(received, text)
+            return refusals.bad_signature(received, text, body)
         # Only now: a nonce that anybody could burn would let strangers refuse the merchant's requests.
         if not given["nonce_str"] or not self._nonces.is_new(given["nonce_str"], self._clock()):
             words = "Http头Authorization中的nonce_str为空或已被使用"

@@ -11,7 +11,7 @@ from wechatpay.sandbox.routes import Template
 
 if TYPE_CHECKING:
     from wechatpay.sandbox.answer import Received
-    from wechatpay.sandbox.faults import Fault
+    from wechatpay.sandbox.delivery import Fault
 
 __all__ = ["Injections"]
 
@@ -22,8 +22,9 @@ class _Waiting:
     left: int | None
     template: Template | None
 
-    def concerns(self, received: Received) -> bool:
-        return self.template is None or self.template.match(received.segments) is not None
+    def concerns(self, received: Received, protocol: str) -> bool:
+        is_here = self.template is None or self.template.match(received.segments) is not None
+        return is_here and protocol in self.fault.protocols
 
 
 class Injections:
@@ -39,21 +40,24 @@ class Injections:
         Args:
             fault: What goes wrong.
             times: How often; ``None`` for ever.
-            path: Template of the paths concerned; ``None`` for all.
+            path: Template of the paths concerned, as the chain spells them; ``None`` for all.
 
         Raises:
             ConfigurationError: ``times`` is no positive number.
         """
         if times is not None and times < 1:
             raise ConfigurationError("times: 1 or more, or None for ever")
-        template = None if path is None else Template.read(path)
+        # The chain's `v2/` is not sent.
+        template = None if path is None else Template.read(path.removeprefix("/").removeprefix("v2/"))
         with self._lock:
             self._waiting.append(_Waiting(fault, times, template))
 
-    def take(self, received: Received) -> Fault | None:
+    def take(self, received: Received, protocol: str) -> Fault | None:
         """Return the fault for this request, and use it up once; ``None`` if there is none."""
         with self._lock:
-            waiting = next((waiting for waiting in self._waiting if waiting.concerns(received)), None)
+            waiting = next(
+                (waiting for waiting in self._waiting if waiting.concerns(received, protocol)), None
+            )
             if waiting is None:
                 return None
             if waiting.left is not None:

@@ -1,4 +1,4 @@
-"""WeChat Pay's error answers, in its own words.
+"""APIv3's error answers, in its own words.
 
 https://pay.weixin.qq.com/doc/v3/merchant/4012081709
 """
@@ -11,6 +11,7 @@ from wechatpay.sandbox.answer import Answer
 
 if TYPE_CHECKING:
     from wechatpay.sandbox.answer import Received
+    from wechatpay.sandbox.catalogue import Breach
 
 __all__ = [
     "bad_authorization",
@@ -45,10 +46,10 @@ def bad_authorization(message: str, field: str, issue: str) -> Answer:
     return error(401, "SIGN_ERROR", message, detail)
 
 
-def bad_signature(received: Received, text: bytes) -> Answer:
+def bad_signature(received: Received, text: bytes, body: bytes) -> Answer:
     """Refuse a signature, and show the text that it ought to belong to, but for most of the body."""
-    head = len(text) - len(received.body) - 1
-    shown = text[: head + _SHOWN] if len(received.body) > _SHOWN else text
+    head = len(text) - len(body) - 1
+    shown = text[: head + _SHOWN] if len(body) > _SHOWN else text
     return error(
         401,
         "SIGN_ERROR",
@@ -72,16 +73,11 @@ def bad_header(message: str, name: str, value: str | None) -> Answer:
     return _bad("header", name, value, message)
 
 
-def bad_parameter(location: str, name: str, value: Any, rule: str) -> Answer:
-    """Refuse a parameter.
-
-    Args:
-        location: ``path``, ``query`` or ``body``.
-        name: The parameter.
-        value: Its value; ``None`` when it is missing.
-        rule: Which rule it breaks, in WeChat Pay's words.
-    """
-    return _bad(location, name, value, f"输入源“/{location}/{name}”映射到字段“{name}”{rule}")
+def bad_parameter(breach: Breach) -> Answer:
+    """Refuse a parameter that breaks a rule."""
+    location, name = breach.location, breach.name
+    issue = f"输入源“/{location}/{name}”映射到字段“{name}”{breach.rule}"
+    return _bad(location, name, breach.value, issue)
 
 
 def _bad(location: str, name: str, value: Any, issue: str) -> Answer:

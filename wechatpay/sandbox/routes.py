@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["Routes", "Template"]
+    from wechatpay.sandbox.catalogue import Operation
+
+__all__ = ["Routes", "Template", "by_path"]
 
 T = TypeVar("T")
 
@@ -75,3 +77,19 @@ class Routes(Generic[T]):
             if (variables := template.match(path)) is not None:
                 return thing, variables
         return None
+
+
+def by_path(operations: Iterable[Operation], prefix: str = "") -> Routes[dict[str, Operation]]:
+    """Find operations by their paths and, there, by their methods.
+
+    Args:
+        operations: What there is.
+        prefix: What stands before a path in the chain, but is not sent: ``v2/``.
+    """
+    by_uri: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_uri.setdefault(operation.uri.removeprefix(prefix), {})[operation.verb] = operation
+    routes: Routes[dict[str, Operation]] = Routes()
+    for uri, methods in by_uri.items():
+        routes.add(uri, methods)
+    return routes

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wechatpay.sandbox.answer import Received
-    from wechatpay.sandbox.faults import Delivery, Fault
+    from wechatpay.sandbox.delivery import Delivery, Fault
     from wechatpay.sandbox.server import Address, Server
     from wechatpay.settings import SettingsDict
 

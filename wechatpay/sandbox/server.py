@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.answer import Answer
     from wechatpay.sandbox.authority import Authority
-    from wechatpay.sandbox.faults import Delivery
+    from wechatpay.sandbox.delivery import Delivery
 
 __all__ = ["Address", "Server"]
 
