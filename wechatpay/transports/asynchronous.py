@@ -51,20 +51,24 @@ class AsyncTransport:
             ConnectError: Nothing was sent.
             NoAnswerError: The request left; no whole answer came.
         """
-        body = _Pieces(request.upload, self._call) if request.upload else request.content or None
+        pieces = _Pieces(request.upload, self._call) if request.upload else None
         try:
-            async with await self._open(request, body) as answer:
-                headers = Headers(answer.headers.items())
-                if request.sink is None or not answer.ok:
-                    return Response(answer.status, headers, await answer.read())
-                request.sink.begin(headers)
-                async for chunk in answer.content.iter_chunked(_CHUNK):
-                    request.sink.write(chunk)
-                return Response(answer.status, headers)
+            # Elsewhere: trackers show the local variables of every frame that an error passes.
+            return await self._exchange(request, pieces)
         except (aiohttp.ClientError, TimeoutError) as error:
-            if isinstance(body, _Pieces) and body.failure:
-                raise body.failure from None
+            if pieces and pieces.failure:
+                raise pieces.failure from None
             raise _mapped(error, request) from None
+
+    async def _exchange(self, request: Request, pieces: _Pieces | None) -> Response:
+        async with await self._open(request, pieces or request.content or None) as answer:
+            headers = Headers(answer.headers.items())
+            if request.sink is None or not answer.ok:
+                return Response(answer.status, headers, await answer.read())
+            request.sink.begin(headers)
+            async for chunk in answer.content.iter_chunked(_CHUNK):
+                request.sink.write(chunk)
+            return Response(answer.status, headers)
 
     async def _open(self, request: Request, body: _Pieces | bytes | None) -> aiohttp.ClientResponse:
         session = await self._session()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -78,10 +80,50 @@ class BlockingTransport:
         self._mutual.close()
 
 
+class _Lines(io.BufferedReader):
+    """A stream that never passes its end off as an empty line."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Read a line.
+
+        Raises:
+            RemoteDisconnected: There is none.
+        """
+        if line := super().readline(size):
+            return line
+        raise http.client.RemoteDisconnected("the connection ended within the headers")
+
+
+class _Whole(http.client.HTTPResponse):
+    """An answer with all its headers: http.client would take a connection that breaks for their end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp = _Lines(self.fp.detach())
+
+    def begin(self) -> None:
+        """Read status and headers, past interim answers, of which http.client knows but one."""
+        super().begin()
+        while 101 < self.status < 200:  # noqa: PLR2004  interim, but for the switch of protocols
+            self.headers = None  # type: ignore[assignment]  # what it is before begin()
+            super().begin()
+
+
 class _Ageing(HTTPConnection):
     """A connection that is not used again once the server may have dropped it."""
 
+    response_class = _Whole
     _used = 0.0
+    _target: str | None = None
+
+    def aim(self, target: str) -> None:
+        """Note what the next request is sent to, whatever its caller says for the log."""
+        self._target = target
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        """Send a request to what was aimed at."""
+        target, self._target = self._target or url, None
+        super().request(method, target, *args, **kwargs)
 
     def connect(self) -> None:
         """Connect; a failing TLS handshake or proxy tunnel counts as no connection: nothing was sent."""
@@ -107,11 +149,19 @@ class _AgeingTLS(_Ageing, HTTPSConnection):
     """The same over TLS."""
 
 
-class _Pool(urllib3.HTTPConnectionPool):
+class _Discreet(urllib3.HTTPConnectionPool):
+    """A pool whose log holds no query: that may be a credential."""
+
+    def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        conn.aim(url)
+        return super()._make_request(conn, method, url.partition("?")[0], *args, **kwargs)
+
+
+class _Pool(_Discreet):
     ConnectionCls = _Ageing
 
 
-class _PoolTLS(urllib3.HTTPSConnectionPool):
+class _PoolTLS(_Discreet, urllib3.HTTPSConnectionPool):
     ConnectionCls = _AgeingTLS
 
 

@@ -1,0 +1,206 @@
+"""Nothing that is told of a call, whatever becomes of it, holds a credential, a query value or a body.
+
+Told are texts, logs of all libraries at DEBUG, `debug=True`, pickles and tracebacks. In tracebacks with local
+variables, as error trackers show them, our frames hold no more than what the caller passed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import re
+import traceback
+
+import keys
+import pytest
+from sandboxes import identity
+from wire.gateway import reply, signed
+
+from wechatpay import Builder, ConfigurationError, RequestError, WeChatPayError
+from wechatpay.sandbox import Sandbox, faults
+
+OPENID = "oUpF8uMuAJOM2pxb1Q"
+QUERY = {"organization_id": "query-value", "access_token": "secret-token", "secret": "secret-query"}
+SENT = ["query-value", "secret-token", "secret-query", "secret-body", "secret-header", "secret-apiv2"]
+ANSWERED = ["AUTHORIZATION_STATE", "<h1>", "secret-answer", "secret-place"]
+
+#: What became of a call, and the verbs that meet it.
+FATES = [
+    None,
+    faults.WrongSignature(),
+    faults.UnknownSerial(),
+    faults.OldTimestamp(),
+    faults.MissingHeader(),
+    faults.Probe(),
+    faults.TamperedBody(),
+    faults.ErrorAnswer(),
+    faults.ErrorAnswer(400, "PARAM_ERROR"),
+    faults.HtmlPage(),
+    faults.Redirect("https://pay.weixin.qq.com/?secret-place"),
+    faults.Reset(),
+    faults.Delay(0.2),
+    faults.TruncatedBody(),
+]
+
+#: Where our frames keep what the caller passed.
+PASSED = {"options", "kw", "given", "keywords"}
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    """Give a WeChat Pay on loopback."""
+    with Sandbox(identity=identity()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def ears(caplog, capfd):
+    """Give a function that tells all that was logged and printed so far."""
+    caplog.set_level(logging.DEBUG)
+    return lambda: "".join(
+        [*(str(line.getMessage()) + str(line.args) for line in caplog.records), *capfd.readouterr()]
+    )
+
+
+def told(thing):
+    """Tell all that an error, an answer or a request says of itself."""
+    if isinstance(thing, BaseException):
+        yield from told(thing.request)
+        yield from told(thing.response)
+        yield from traceback.format_exception(thing)
+        yield from locals_of(thing)
+    yield f"{thing!s}{thing!r}"
+    yield pickle.dumps(thing).decode("latin-1")
+
+
+def locals_of(error):
+    """Tell the local variables of our frames, but for the caller's own arguments."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "/wechatpay/" in frame.f_code.co_filename:
+            yield from (f"{name}={value!r}" for name, value in frame.f_locals.items() if name not in PASSED)
+
+
+def attempt(client, node, verb, **options):
+    """Make a call, and give its answer or its error."""
+    try:
+        return client.call(node, verb, **options)
+    except WeChatPayError as error:
+        return error
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+@pytest.mark.parametrize("fate", FATES, ids=lambda fate: type(fate).__name__)
+def test_call_is_told_without_its_secrets(sandbox, client, ears, fate, verb):
+    """Neither success nor any failure lets out what was sent, what it was signed with, or what came back."""
+    sandbox.clear_faults()
+    if fate:
+        sandbox.inject(fate)
+    options = {"openid": OPENID, "query": QUERY, "headers": {"X-Note": "secret-header"}, "debug": True}
+    if isinstance(fate, faults.Delay):
+        options["timeout"] = 0.1
+    if verb == "post":
+        options["json"] = {"payer": "secret-body"}
+    with Builder(**sandbox.settings(secret="secret-apiv2")) as instance:
+        node = instance.v3.palmservice.authorization.openid._openid_
+        outcome = attempt(client, node, verb, **options)
+        said = "".join(
+            [*told(outcome), ears(), repr(instance.getDriver()), repr(instance.getDriver().select().stack)]
+        )
+
+    assert f"/v3/palmservice/authorization/openid/{OPENID}" in said
+    assert [] == [secret for secret in [*SENT, *ANSWERED, *signing(sandbox)] if secret in said]
+
+
+def signing(sandbox):
+    """List what the last request was signed with, and by."""
+    authorization = sandbox.requests[-1].headers["Authorization"]
+    return [
+        re.search('signature="(.*?)"', authorization)[1],
+        *sandbox.identity.private_key_pem.splitlines()[1:4],
+    ]
+
+
+@pytest.mark.parametrize("answer", [signed, reply], ids=["signed", "unsigned"])
+def test_body_that_is_not_json_is_not_quoted(gateway, instance, client, ears, answer):
+    """What does not parse may be anything."""
+    gateway.answer(answer(b"secret-answer"))
+    outcome = attempt(client, instance.v3.pay, "get")
+    if not isinstance(outcome, WeChatPayError):
+        with pytest.raises(WeChatPayError) as caught:
+            outcome.json()
+        outcome = caught.value
+
+    assert "secret-answer" not in "".join([*told(outcome), ears()])
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_password_is_not_told(client, ears, scheme):
+    """A proxy that cannot be reached is named by what failed, not by its URL."""
+    settings = identity().settings() | {"proxies": {scheme: "http://user:secret-proxy@127.0.0.1:1"}}
+    with Builder(**settings, base_uri=f"{scheme}://localhost:2/") as instance:
+        outcome = attempt(client, instance.v3.pay, "get", debug=True)
+        said = "".join([*told(outcome), ears(), repr(instance.getDriver())])
+
+    assert "nothing was sent: no connection to localhost:2" in said
+    assert "secret-proxy" not in said
+
+
+def test_refused_signature_is_told_without_its_text(sandbox, client, ears):
+    """SIGN_ERROR quotes the signed text, query and body with it: the error's own words do not."""
+    with Builder(**sandbox.settings(private_key=keys.private_key("stranger"))) as instance:
+        outcome = attempt(client, instance.v3.pay, "post", query=QUERY, json={"p": "secret-body"})
+
+    assert "query-value" in json.dumps(outcome.detail)
+    assert [] == [secret for secret in SENT if secret in "".join([*told(outcome), ears()])]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"json": {"p": "secret-body", "q": float("nan")}},
+        {"json": ["secret-body", {"secret-body"}]},
+        {"body": "secret-body\ud800"},
+        {"json": {}, "body": "secret-body"},
+        {"headers": {"X-Note": "secret-header\n"}},
+        {"headers": {"Authorization": "secret-header"}},
+        {"query": "secret=secret-query#"},
+        {"query": {"secret": {"secret-query": 1}}},
+        {"base_uri": "https://user:secret-token@api.mch.weixin.qq.com/"},
+        {"base_uri": "https://evil.example/?secret-token"},
+        {"acess_token": "secret-token"},
+        {"id": "secret-token\r\n"},
+        {"timeout": "secret-token"},
+    ],
+    ids=" ".join,
+)
+def test_wrong_call_is_told_without_its_values(instance, client, ears, options):
+    """The message names what was wrong, not what it held; nor does the cause that led to it."""
+    with pytest.raises(RequestError) as caught:
+        client.call(instance.v3.pay._id_, "post", **{"id": "1"} | options)
+
+    text = "".join(traceback.TracebackException.from_exception(caught.value).format_exception_only())
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert [] == [secret for secret in SENT if secret in f"{caught.value!r}{text}{ears()}"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"private_key": keys.pem()[:500]},
+        {"private_key": keys.pem().encode().replace(b"A", b"?")},
+        {"secret": "secret apiv2"},
+        {"headers": {"X-Note": "secret-header\n"}},
+        {"base_uri": "https://user:secret-token@localhost/"},
+        {"proxies": "http://user:secret-proxy@localhost"},
+    ],
+    ids=["cut key", "broken key", "secret", "headers", "base_uri", "proxies"],
+)
+def test_wrong_setting_is_told_without_its_value(build, wrong):
+    """A key that does not load is told by its length."""
+    with pytest.raises(ConfigurationError) as caught:
+        build(**wrong)
+
+    said = f"{caught.value!r}{pickle.dumps(caught.value)}"
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert not any(secret in said for secret in ["secret ", "secret-", *keys.pem().splitlines()[1:4]])
