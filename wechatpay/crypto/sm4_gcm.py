@@ -1,0 +1,99 @@
+"""``AEAD_SM4_GCM``, the cipher of the SM suite's callbacks and platform certificates (RFC 8998)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import SM4
+from cryptography.hazmat.primitives.ciphers.modes import GCM
+
+from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
+from wechatpay.crypto.sm3 import Sm3
+from wechatpay.errors import CryptoError
+
+__all__ = ["KEY_BYTES", "TAG_BYTES", "decrypt", "decrypt_bytes", "encrypt"]
+
+KEY_BYTES: Final = 16
+TAG_BYTES: Final = 16
+_APIV3_KEY_BYTES = 32
+# OpenSSL's limits; WeChat Pay's have 12 bytes.
+_MIN_NONCE, _MAX_NONCE = 8, 128
+
+
+def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> str:
+    """Encrypt and authenticate.
+
+    Args:
+        plaintext: Text, encrypted as UTF-8, or bytes.
+        key: The APIv3 key, 32 bytes, of whose SM3 the first 16 bytes encrypt; or an SM4 key, 16 bytes.
+        iv: Nonce, 8 to 128 bytes, 12 usual; never the same twice under one key.
+        aad: Associated data, authenticated and not encrypted.
+
+    Returns:
+        Cipher text and 16-byte tag, in base64.
+
+    Raises:
+        CryptoError: The key or the nonce has not the right length.
+    """
+    encryptor = _cipher(key, GCM(_nonce(iv))).encryptor()
+    encryptor.authenticate_additional_data(utf8(aad or b"", "aad"))
+    data = encryptor.update(utf8(plaintext, "plaintext")) + encryptor.finalize()
+    return base64_encode(data + encryptor.tag)
+
+
+def decrypt(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> str:
+    """Decrypt a text, after authenticating it.
+
+    Args:
+        ciphertext: Cipher text and 16-byte tag, in strict base64.
+        key: As for `encrypt`.
+        iv: Nonce, 8 to 128 bytes.
+        aad: Associated data; empty or ``None`` where there is none.
+
+    Raises:
+        CryptoError: An argument is malformed, they do not belong together, or the plain text is not UTF-8.
+    """
+    try:
+        return decrypt_bytes(ciphertext, key, iv, aad).decode()
+    except UnicodeDecodeError:
+        raise CryptoError("ciphertext: does not hold UTF-8 text; decrypt_bytes gives the bytes") from None
+
+
+def decrypt_bytes(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> bytes:
+    """Decrypt what is not text; everything else is as for `decrypt`.
+
+    Raises:
+        CryptoError: An argument is malformed, or they do not belong together.
+    """
+    nonce, data = _nonce(iv), base64_decode(ciphertext, "ciphertext")
+    if len(data) < TAG_BYTES:
+        raise CryptoError(f"ciphertext: {len(data)} bytes are too few to hold a tag of {TAG_BYTES}")
+    decryptor = _cipher(key, GCM(nonce, data[-TAG_BYTES:])).decryptor()
+    decryptor.authenticate_additional_data(utf8(aad or b"", "aad"))
+    try:
+        return decryptor.update(data[:-TAG_BYTES]) + decryptor.finalize()
+    except InvalidTag:
+        raise CryptoError(
+            "ciphertext: was not made with this key, iv and aad; for WeChat Pay's, check the APIv3 key"
+        ) from None
+
+
+def _cipher(key: str | bytes, mode: GCM) -> Cipher[GCM]:
+    secret = utf8(key, "key")
+    if len(secret) == _APIV3_KEY_BYTES:
+        secret = Sm3(secret).digest()[:KEY_BYTES]
+    if len(secret) != KEY_BYTES:
+        raise CryptoError(
+            f"key: give the APIv3 key, {_APIV3_KEY_BYTES} bytes, or an SM4 key, {KEY_BYTES} bytes, "
+            f"not {len(secret)}"
+        )
+    return Cipher(SM4(secret), mode)
+
+
+def _nonce(iv: str | bytes) -> bytes:
+    nonce = utf8(iv, "iv")
+    if not _MIN_NONCE <= len(nonce) <= _MAX_NONCE:
+        raise CryptoError(f"iv: needs {_MIN_NONCE} to {_MAX_NONCE} bytes (12 are usual), got {len(nonce)}")
+    return nonce
