@@ -78,7 +78,8 @@ class Peer:
     def reset(self):
         """Break the connection off (RST)."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        self._socket.close()
+        # Not close(): the stream that requests are read from would keep it open.
+        socket.close(self._socket.detach())
 
 
 class Gateway:
@@ -90,17 +91,24 @@ class Gateway:
         behaviour: What to do with each request.
     """
 
-    def __init__(self, context=None):
+    def __init__(self, context=None, *, listening=True):
         self.seen = []
         self.connections = 0
         self.behaviour = lambda _, peer: peer.send(signed(b"{}"))
         self._context = context
         self._open = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}/"
         self._thread = threading.Thread(target=self._accept, daemon=True)
+        if listening:
+            self.listen()
+
+    def listen(self):
+        """Accept connections; until then they are refused."""
+        self._listener.listen(512)
         self._thread.start()
 
     def answer(self, reply):
@@ -112,7 +120,8 @@ class Gateway:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        if self._thread.ident:
+            self._thread.join(5)
         self.drop()
 
     def drop(self):

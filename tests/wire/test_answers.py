@@ -1,0 +1,144 @@
+"""Answers as servers, gateways and proxies really send them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+
+import pytest
+from wire.gateway import proof, reply, signed
+
+from wechatpay import IncompleteHeadersError, SignatureError, VerificationError
+
+SIGNING = ("Wechatpay-Nonce", "Wechatpay-Serial", "Wechatpay-Signature", "Wechatpay-Timestamp")
+
+BODY = json.dumps({"name": "张三", "data": [1, 2.5, None]}, ensure_ascii=False).encode()
+
+
+def chunked(body):
+    """Lay a body out in chunks of seven bytes."""
+    pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def encoded(encoding, body):
+    """Lay out a signed answer whose body is encoded, though nobody asked for it."""
+    return reply(body, "200 OK", ("Content-Encoding", encoding), *proof(BODY))
+
+
+ANSWERS = {
+    "plain": lambda: signed(BODY),
+    "gzip": lambda: encoded("gzip", gzip.compress(BODY)),
+    "deflate": lambda: encoded("deflate", zlib.compress(BODY)),
+    "raw deflate": lambda: encoded("deflate", zlib.compress(BODY, wbits=-15)),
+    "chunked": lambda: reply(chunked(BODY), "200 OK", ("Transfer-Encoding", "chunked"), *proof(BODY)),
+    "chunked gzip": lambda: reply(
+        chunked(gzip.compress(BODY)),
+        "200 OK",
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Encoding", "gzip"),
+        *proof(BODY),
+    ),
+    "201": lambda: signed(BODY, "201 Created"),
+    "no reason": lambda: signed(BODY, "200 "),
+    "interim": lambda: b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + signed(BODY),
+    "until the end": lambda: signed(BODY, "200 OK", ("Connection", "close")).replace(
+        b"Content-Length: %d\r\n" % len(BODY), b""
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_answer_is_verified_as_decoded(answer, client, instance, gateway):
+    """The signature is over the body that the caller gets, however it travelled."""
+    last = b"Connection: close" in answer()
+    gateway.behaviour = lambda _, peer: (peer.send(answer()), last and peer.close())
+    response = client.call(instance.v3.x, "get")
+
+    assert BODY == response.content
+    assert json.loads(BODY) == response.json()
+    assert "identity" == gateway.seen[0].headers["accept-encoding"]
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "202 Accepted", "200 OK"])
+def test_empty_answer_is_verified(status, client, instance, gateway):
+    """An answer without a body is signed over none."""
+    gateway.answer(reply(b"", status, *proof(b"")))
+    response = client.call(instance.v3.x, "post")
+
+    assert int(status[:3]) == response.status_code
+    assert b"" == response.content
+    assert response.json() is None
+
+    gateway.answer(reply(b"", status, *proof(b"{}")))
+    with pytest.raises(SignatureError):
+        client.call(instance.v3.x, "post")
+
+
+@pytest.mark.parametrize("doubled", SIGNING)
+def test_doubled_signature_header_proves_nothing(doubled, client, instance, gateway):
+    """Of two values nobody can say which was meant; a header of another name may come twice."""
+    fields = proof(BODY)
+    more = [(name, value) for name, value in fields if name == doubled]
+    gateway.answer(reply(BODY, "200 OK", *fields, *more))
+    with pytest.raises(VerificationError) as caught:
+        client.call(instance.v3.x, "get")
+    assert caught.value.response.content == BODY
+
+    gateway.answer(signed(BODY, "200 OK", ("Via", "a"), ("via", "b")))
+
+    assert "a, b" == client.call(instance.v3.x, "get").headers["Via"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Wechatpay-Nonce", "Wechatpay-Serial", "Wechatpay-Signature", "Wechatpay-Timestamp"]
+)
+@pytest.mark.parametrize("value", ["é", "\udc80", "１２３"], ids=["latin-1", "stray byte", "full width"])
+def test_header_beyond_ascii_is_malformed(name, value, client, instance, gateway):
+    """Neither library's idea of such bytes decides."""
+    spoilt = value.encode("utf-8", "surrogateescape").decode("latin-1")
+    fields = [(key, spoilt if key == name else text) for key, text in proof(BODY)]
+    gateway.answer(reply(BODY, "200 OK", *fields))
+    with pytest.raises(IncompleteHeadersError, match="malformed"):
+        client.call(instance.v3.x, "get")
+
+
+@pytest.mark.parametrize("claimed", [b"\xff", b"\xc3\xa9", b"a" * 40], ids=["stray byte", "latin-1", "other"])
+@pytest.mark.parametrize("body", [BODY, gzip.compress(BODY)], ids=["plain", "gzip"])
+def test_statement_with_a_wrong_digest_is_refused(claimed, body, client, instance, gateway):
+    """Whatever bytes the header holds, the error is ours."""
+    header = claimed.decode("latin-1")
+    gateway.answer(
+        reply(body, "200 OK", ("Wechatpay-Statement-Sha1", header), *proof(b'{"sha1":"%b"}' % claimed))
+    )
+    with pytest.raises(SignatureError):
+        client.call(instance.v3.statements, "get")
+
+
+@pytest.mark.parametrize("case", [str.lower, str.upper], ids=["lower", "upper"])
+@pytest.mark.parametrize(
+    "wrap",
+    [bytes, gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])],
+    ids=["plain", "gzip", "members"],
+)
+def test_statement_is_proved_by_its_digest(case, wrap, client, instance, gateway):
+    """The SHA-1 is of the plain text, also when it comes as a gzip file."""
+    digest = case(hashlib.sha1(BODY).hexdigest())
+    text = b'{"sha1":"%b"}' % digest.encode()
+    gateway.answer(reply(wrap(BODY), "200 OK", ("Wechatpay-Statement-Sha1", digest), *proof(text)))
+
+    assert wrap(BODY) == client.call(instance.v3.statements, "get").content
+
+
+@pytest.mark.parametrize("tail", [b"x", b"\x1f\x8b", gzip.compress(b"more")], ids=["junk", "torn", "member"])
+def test_statement_with_something_appended_is_refused(tail, client, instance, gateway):
+    """What follows the gzip file is not covered by its digest."""
+    text = b'{"sha1":"%b"}' % hashlib.sha1(BODY).hexdigest().encode()
+    digest = hashlib.sha1(BODY).hexdigest()
+    gateway.answer(
+        reply(gzip.compress(BODY) + tail, "200 OK", ("Wechatpay-Statement-Sha1", digest), *proof(text))
+    )
+    with pytest.raises(SignatureError):
+        client.call(instance.v3.statements, "get")

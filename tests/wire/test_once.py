@@ -1,0 +1,201 @@
+"""A request is sent once: what may have been received is never repeated, whatever breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+
+import merchants
+import pytest
+from wire.colours import Sync
+from wire.gateway import Gateway, reply, signed
+
+from wechatpay import APIError, ConnectError, NoAnswerError, ReadTimeoutError
+from wechatpay.transports import asynchronous, blocking
+
+
+@pytest.fixture(params=["sync", "looped"])
+def colour(request):
+    """Give the colours that keep connections between calls."""
+    return Sync() if request.param == "sync" else request.getfixturevalue("looped")
+
+
+def at_second(behaviour):
+    """Answer the first request, and treat the others as told."""
+    first = iter([signed()])
+
+    def answer(seen, peer):
+        if reply := next(first, None):
+            peer.send(reply)
+        else:
+            behaviour(seen, peer)
+
+    return answer
+
+
+BREAKS = {
+    "closes": lambda _, peer: peer.close(),
+    "resets": lambda _, peer: peer.reset(),
+    "stops in the headers": lambda _, peer: (peer.send(b"HTTP/1.1 200 OK\r\nContent-Le"), peer.close()),
+    "stops between the headers": lambda _, peer: (peer.send(b"HTTP/1.1 200 OK\r\nA: b\r\n"), peer.close()),
+    "stops in the body": lambda _, peer: (peer.send(signed(b"{}" * 50)[:-9]), peer.close()),
+    "talks nonsense": lambda _, peer: (peer.send(b"what?\r\n\r\n"), peer.close()),
+    "stops in a chunk": lambda _, peer: (
+        peer.send(reply(b"5\r\nab", "200 OK", ("Transfer-Encoding", "chunked"))),
+        peer.close(),
+    ),
+    "breaks its encoding": lambda _, peer: peer.send(
+        reply(b"x" * 20, "200 OK", ("Content-Encoding", "gzip"))
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", ["get", "post", "put", "delete"])
+@pytest.mark.parametrize("behaviour", BREAKS.values(), ids=BREAKS)
+def test_broken_connection_is_no_answer(behaviour, verb, client, instance, gateway):
+    """The outcome is unknown; exactly one request has arrived."""
+    gateway.behaviour = behaviour
+    with pytest.raises(NoAnswerError, match=r"/v3/x.*outcome unknown") as caught:
+        client.call(instance.v3.x, verb, query={"token": "T0KEN"})
+
+    assert 1 == len(gateway.seen)
+    assert f"<Request {verb.upper()} /v3/x>" == repr(caught.value.request)
+    assert "T0KEN" not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", ["get", "post", "put", "delete"])
+@pytest.mark.parametrize("behaviour", [BREAKS["closes"], BREAKS["resets"]], ids=["closes", "resets"])
+def test_kept_connection_that_breaks_is_no_reason_to_send_again(behaviour, verb, colour, instance, gateway):
+    """Both libraries would repeat a GET on a fresh connection, with a nonce that was used."""
+    gateway.behaviour = at_second(behaviour)
+    colour.call(instance.v3.x, verb)
+    with pytest.raises(NoAnswerError):
+        colour.call(instance.v3.x, verb)
+
+    assert 2 == len(gateway.seen)
+    assert 1 == gateway.connections
+    assert 2 == len({merchants.nonce(seen) for seen in gateway.seen})
+
+
+def test_connection_that_was_closed_meanwhile_is_not_used(colour, instance, gateway):
+    """A server that drops an idle connection costs nothing but another one."""
+    colour.call(instance.v3.x, "post")
+    gateway.drop()
+    time.sleep(0.05)
+    colour.call(instance.v3.x, "post")
+
+    assert 2 == len(gateway.seen)
+    assert 2 == gateway.connections
+
+
+def test_connections_are_kept(colour, instance, gateway):
+    """Calls in a row share one connection, also after errors."""
+    for status in ("200 OK", "404 Not Found", "500 Oops", "200 OK"):
+        gateway.answer(signed(b"{}", status))
+        with contextlib.suppress(APIError):
+            colour.call(instance.v3.x, "get")
+
+    assert 4 == len(gateway.seen)
+    assert 1 == gateway.connections
+
+
+@pytest.mark.slow
+def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance, gateway):
+    """WeChat Pay drops what was idle for 8 s: a request may not meet that moment."""
+    assert 7.0 == blocking.IDLE_SECONDS == asynchronous.IDLE_SECONDS
+
+    colour.call(instance.v3.x, "post")
+    time.sleep(6.5)
+    colour.call(instance.v3.x, "post")
+    assert 1 == gateway.connections
+
+    time.sleep(7.1)
+    colour.call(instance.v3.x, "post")
+    assert 2 == gateway.connections
+
+
+def test_age_of_a_connection_counts_from_the_last_answer(monkeypatch, instance, gateway):
+    """The blocking side looks at the clock, and at nothing else."""
+    now = [1000.0]
+    monkeypatch.setattr(blocking.time, "monotonic", lambda: now[0])
+    for later, connections in ((0, 1), (6.9, 1), (6.9, 1), (7.0, 2)):
+        now[0] += later
+        instance.v3.x.get()
+
+        assert connections == gateway.connections
+
+
+def refused_port():
+    """Give a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_refused_connection_is_tried_twice(client, build, caplog):
+    """Nothing left, so once more is safe; then the caller decides."""
+    instance = build(base_uri=f"http://127.0.0.1:{refused_port()}/")
+    caplog.set_level(logging.DEBUG, logger="wechatpay")
+    with pytest.raises(ConnectError, match=r"nothing was sent.*127\.0\.0\.1") as caught:
+        client.call(instance.v3.x, "get")
+
+    assert isinstance(caught.value, ConnectionError)
+    assert 1 == caplog.text.count("trying once more")
+
+
+def test_second_attempt_reaches_a_server_that_has_come_up(client, build, caplog):
+    """What is told of the first attempt is told before the second begins."""
+    late = Gateway(listening=False)
+    instance = build(base_uri=late.url)
+    logger = logging.getLogger("wechatpay")
+    caplog.set_level(logging.DEBUG, logger="wechatpay")
+    come_up = logging.Handler()
+    come_up.emit = lambda record: "trying once more" in record.getMessage() and late.listen()
+    logger.addHandler(come_up)
+    try:
+        response = client.call(instance.v3.x, "post", json={})
+    finally:
+        logger.removeHandler(come_up)
+        late.close()
+
+    assert 200 == response.status_code
+    assert 1 == len(late.seen)
+
+
+def test_silence_is_a_timeout(client, build, gateway):
+    """Whoever waits longer than ``timeout`` gets an error that is a TimeoutError, too."""
+    released = threading.Event()
+    gateway.behaviour = lambda _, __: released.wait(5)
+    with pytest.raises(ReadTimeoutError, match="outcome unknown: no answer in time") as caught:
+        client.call(build().v3.x, "get", timeout=(5, 0.2))
+    released.set()
+
+    assert isinstance(caught.value, TimeoutError)
+    assert 1 == len(gateway.seen)
+
+
+def test_silence_within_the_body_is_a_timeout(client, build, gateway):
+    """Each read has its own ``timeout``."""
+    released = threading.Event()
+    gateway.behaviour = lambda _, peer: (peer.send(signed(b"{}" * 50)[:-9]), released.wait(5))
+    with pytest.raises(ReadTimeoutError):
+        client.call(build(timeout=0.2).v3.x, "post")
+    released.set()
+
+    assert 1 == len(gateway.seen)
+
+
+def test_answer_that_trickles_is_waited_for(client, build, gateway):
+    """``timeout`` is for each read, not for the whole: a long download may take long."""
+    answer = signed(b'{"a": 1}')
+
+    def trickle(_, peer):
+        for at in range(0, len(answer), len(answer) // 6):
+            peer.send(answer[at : at + len(answer) // 6])
+            time.sleep(0.1)
+
+    gateway.behaviour = trickle
+
+    assert {"a": 1} == client.call(build(timeout=0.4).v3.x, "get").json()
