@@ -51,9 +51,9 @@ class Looped:
 
         return self.run(awaited())
 
-    def run(self, coroutine):
-        """Run a coroutine on the loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+    def run(self, coroutine, within=60):
+        """Run a coroutine on the loop and wait for it, so many seconds at most."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(within)
 
     def close(self):
         """End the loop as `asyncio.run` does."""
