@@ -11,6 +11,7 @@ from sandboxes import NOW, PALM
 from wechatpay import APIError, Builder
 from wechatpay.sandbox import Sandbox
 from wechatpay.sandbox.gate import Gate, Nonces, fields
+from wechatpay.sandbox.signers import Signers
 
 GENUINE = sandboxes.authorization()
 
@@ -18,7 +19,8 @@ GENUINE = sandboxes.authorization()
 @pytest.fixture
 def gate():
     """Give a gate whose clock stands still."""
-    return Gate(sandboxes.identity(), lambda: NOW + 0.9)
+    signers = Signers(sandboxes.identity(), "both", lambda: NOW)
+    return Gate(sandboxes.identity(), lambda: NOW + 0.9, signers)
 
 
 def refused(gate, headers=None, **changes):

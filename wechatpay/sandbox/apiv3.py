@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wechatpay.sandbox import agreements, refusals, uploads
+from wechatpay.sandbox import agreements, certificates, refusals, uploads
 from wechatpay.sandbox.catalogue import Breach, operations
-from wechatpay.sandbox.desk import Desk, Sign
+from wechatpay.sandbox.desk import Desk
 from wechatpay.sandbox.gate import Gate
 from wechatpay.sandbox.question import Question
 from wechatpay.sandbox.routes import by_path
+from wechatpay.sandbox.signing import HeaderSign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.answer import Answer, Received
     from wechatpay.sandbox.catalogue import Operation
-    from wechatpay.sandbox.identity import Identity, PlatformSigner
+    from wechatpay.sandbox.desk import Sign
+    from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.signers import Signers
 
-__all__ = ["OPERATIONS", "ApiV3", "HeaderSign"]
+__all__ = ["ApiV3"]
 
-#: What answers each operation of the catalogue.
-OPERATIONS: Mapping[tuple[str, str], Callable[[Question], Answer]] = {
+#: What answers those operations that need nothing but the question.
+_OPERATIONS: Mapping[tuple[str, str], Callable[[Question], Answer]] = {
     **agreements.OPERATIONS,
     **uploads.OPERATIONS,
 }
 
 
 class ApiV3(Desk):
-    """Answers the requests that are signed in their ``Authorization``, and those of ``v3/``."""
+    """Answers the requests that are signed in their ``Authorization``, and those of ``v3/``.
+
+    Attributes:
+        operations: What answers each operation of the catalogue.
+    """
 
     protocol = "v3"
 
-    def __init__(self, identity: Identity, clock: Callable[[], float]) -> None:
+    def __init__(self, identity: Identity, clock: Callable[[], float], signers: Signers) -> None:
         self._identity = identity
         self._clock = clock
-        self._gate = Gate(identity, clock)
+        self._signers = signers
+        self._gate = Gate(identity, clock, signers)
+        self.operations: Mapping[tuple[str, str], Callable[[Question], Answer]] = {
+            **_OPERATIONS,
+            ("GET", "v3/certificates"): self._certificates,
+        }
         self._routes = by_path(operations(self.protocol))
 
     def takes(self, received: Received) -> bool:
@@ -45,8 +56,8 @@ class ApiV3(Desk):
         return received.segments[:1] == ("v3",) or "Authorization" in received.headers
 
     def sign(self, received: Received) -> Sign:
-        """Sign with the key that the request names."""
-        return HeaderSign(self._identity.signer(received.headers.get("Wechatpay-Serial")), self._clock)
+        """Sign with the key that the request names while it is in use, else with the newest."""
+        return HeaderSign(self._signers.signer(received.headers.get("Wechatpay-Serial")), self._clock)
 
     def refusal(self, received: Received) -> Answer | None:
         """Let only pass what the merchant signed just now."""
@@ -63,7 +74,10 @@ class ApiV3(Desk):
         question = self._question(operation, received, variables)
         if isinstance(question, Breach):
             return refusals.bad_parameter(question)
-        return OPERATIONS[operation.verb, operation.uri](question)
+        return self.operations[operation.verb, operation.uri](question)
+
+    def _certificates(self, _: Question) -> Answer:
+        return certificates.offered(self._signers, self._identity.apiv3_key)
 
     def _question(
         self, operation: Operation, received: Received, variables: Mapping[str, str]
@@ -87,31 +101,3 @@ class ApiV3(Desk):
             return str(json.loads(answer.body)["code"])
         except (ValueError, KeyError, TypeError):
             return ""
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderSign(Sign):
-    """Signs with one of WeChat Pay's keys, in headers.
-
-    Attributes:
-        signer: The key.
-        clock: Returns Unix seconds.
-    """
-
-    signer: PlatformSigner
-    clock: Callable[[], float]
-
-    def __call__(self, answer: Answer, *, age: float = 0.0) -> Answer:
-        """Sign as of ``age`` seconds ago."""
-        return self.signer.sign(answer, self.clock() - age)
-
-    def wrongly(self, answer: Answer) -> Answer:
-        """Sign another body."""
-        name = "Wechatpay-Signature"
-        other = self(replace(answer, body=answer.body + b" "))
-        signed = self(answer)
-        return replace(signed, headers=signed.headers.with_({name: other.headers[name]}))
-
-    def error(self, status: int, code: str, message: str) -> Answer:
-        """Make an error answer in JSON."""
-        return refusals.error(status, code, message)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.identity import PlatformSigner
     from wechatpay.sandbox.signers import Signers
 
-__all__ = ["certificates"]
+__all__ = ["offered"]
 
 _CHINA = timezone(timedelta(hours=8))
 
 
-def certificates(signers: Signers, apiv3_key: str) -> Answer:
+def offered(signers: Signers, apiv3_key: str) -> Answer:
     """List the certificates in use; a merchant with a public key alone is told that there are none."""
     if signers.mode == "public-key":
         return refusals.no_resource(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.answer import Answer, Received
     from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.signers import Signers
 
 __all__ = ["Gate", "fields"]
 
@@ -44,8 +45,9 @@ def fields(authorization: str) -> dict[str, str] | None:
 class Gate:
     """Lets only requests pass that the merchant signed just now, each once."""
 
-    def __init__(self, identity: Identity, clock: Callable[[], float]) -> None:
+    def __init__(self, identity: Identity, clock: Callable[[], float], signers: Signers) -> None:
         self._identity = identity
+        self._signers = signers
         self._public_key = identity.private_key.public_key()
         self._clock = clock
         self._nonces = Nonces()
@@ -59,7 +61,7 @@ class Gate:
             if not received.headers.get(name):
                 return refusals.bad_header("Http头缺少Accept或User-Agent", name, None)
         serial = received.headers.get("Wechatpay-Serial")
-        if serial is not None and serial not in self._identity.certs:
+        if serial is not None and not self._signers.had(serial):
             words = "Http头Wechatpay-Serial不是有效的微信支付公钥ID或平台证书序列号"
             return refusals.bad_header(words, "Wechatpay-Serial", serial)
         return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wechatpay.sandbox.apiv3 import ApiV3
 from wechatpay.sandbox.delivery import Delivery
 from wechatpay.sandbox.injections import Injections
+from wechatpay.sandbox.signers import Signers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.answer import Received
     from wechatpay.sandbox.desk import Desk
     from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.signers import Mode
 
 __all__ = ["Gateway"]
 
@@ -26,12 +28,14 @@ class Gateway:
 
     Attributes:
         injections: The faults that wait for their request; any thread may add one.
+        signers: WeChat Pay's keys; any thread may rotate them.
     """
 
-    def __init__(self, identity: Identity, clock: Callable[[], float]) -> None:
+    def __init__(self, identity: Identity, clock: Callable[[], float], mode: Mode = "both") -> None:
         self.injections = Injections()
+        self.signers = Signers(identity, mode, clock)
         # The first that takes a request answers it; the last answers the rest.
-        self._desks: tuple[Desk, ...] = (ApiV3(identity, clock),)
+        self._desks: tuple[Desk, ...] = (ApiV3(identity, clock, self.signers),)
 
     def respond(self, received: Received) -> Delivery:
         """Answer one request."""

@@ -6,6 +6,7 @@ openid (or code)        who it is
 ``oUpF8uMuAJOM2pxb1Q``  a customer: everything is authorised; two contracts, and one ended
 ``oUpF8…_ended``        has cancelled everything
 ``oUpF8…_never``        has never authorised anything
+``oUpF8…_unbound``      pays in an app that is bound to no account of the open platform
 ``nobody``              nobody: what does not look like an openid (``o``, then 15 to 63 letters,
                         digits, ``-`` or ``_``) is unknown
 ======================  =====================================================================
@@ -20,7 +21,10 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 
-__all__ = ["Standing", "moment", "number", "standing"]
+__all__ = ["UNBOUND", "Standing", "moment", "number", "standing"]
+
+#: What the openids end in whose app is bound to no account of the open platform.
+UNBOUND = "_unbound"
 
 _OPENID = re.compile(r"o[0-9A-Za-z_-]{15,63}")
 _CODE = re.compile(r"[0-9A-Za-z_-]{4,64}")

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.answer import Received
     from wechatpay.sandbox.delivery import Delivery, Fault
+    from wechatpay.sandbox.identity import PlatformSigner
     from wechatpay.sandbox.server import Address, Server
+    from wechatpay.sandbox.signers import Mode
     from wechatpay.settings import SettingsDict
 
 __all__ = ["Sandbox"]
@@ -50,6 +52,7 @@ class Sandbox:
         *,
         identity: Identity | None = None,
         clock: Callable[[], float] | None = None,
+        mode: Mode = "both",
         port: int = 0,
         tls_port: int = 0,
     ) -> None:
@@ -59,13 +62,18 @@ class Sandbox:
             identity: Keys from :meth:`Identity.generate`, to share them between sandboxes: making them
                 takes 0.2 s. Fresh ones by default.
             clock: Returns Unix seconds; given, it is among the settings, too.
+            mode: How the merchant verifies: ``"public-key"``, as all do that joined since late 2024,
+                ``"certificates"``, which it downloads, or ``"both"``, on the move from these to that.
             port: The port on 127.0.0.1; chosen by the system by default.
             tls_port: The same for HTTPS.
+
+        Raises:
+            ConfigurationError: There is no such mode.
         """
         self.identity = identity or Identity.generate()
         self._clock = clock
         self._ports = (port, tls_port)
-        self._gateway = Gateway(self.identity, clock or time.time)
+        self._gateway = Gateway(self.identity, clock or time.time, mode)
         self._lock = threading.Lock()
         self._requests: deque[Received] = deque(maxlen=_REMEMBERED)
         self._server: Server | None = None
@@ -108,7 +116,45 @@ class Sandbox:
         where: SettingsDict = {"base_uri": self.address.plain}
         if tls:
             where = {"base_uri": self.address.tls, "verify": str(self.address.bundle)}
-        return {**self.identity.settings(), **where, **clock, **changes}
+        own, signers = self.identity.settings(), self._gateway.signers
+        if signers.mode == "certificates":
+            # Such a merchant downloads what it needs.
+            del own["certs"]
+        else:
+            own["certs"] = signers.certs
+        return {**own, **where, **clock, **changes}
+
+    def rotate(self) -> PlatformSigner:
+        """Have WeChat Pay use one more key: it signs all that names no other, and the others stay.
+
+        It is a certificate, which merchants download; for a merchant in public-key mode it is a public key,
+        which has to be added by hand.
+
+        Returns:
+            The key: its ``serial``, and what is ``published`` of it as PEM.
+        """
+        return self._gateway.signers.rotate()
+
+    def retire(self, serial: str) -> None:
+        """Have WeChat Pay withdraw a key: it is not offered any more, and signs nothing.
+
+        Raises:
+            ConfigurationError: It is not in use, or the last one.
+        """
+        self._gateway.signers.retire(serial)
+
+    def decrypt(self, text: str, serial: str) -> str:
+        """Decrypt what the merchant encrypted, such as a name in one of the `requests`.
+
+        Args:
+            text: Base64.
+            serial: The key that the request's ``Wechatpay-Serial`` named.
+
+        Raises:
+            ConfigurationError: WeChat Pay never had such a key.
+            ValueError: The text was not encrypted with it.
+        """
+        return self._gateway.signers.decrypt(text, serial)
 
     @property
     def requests(self) -> list[Received]:

@@ -59,11 +59,9 @@ class Signers:
         """The certificates in use, newest first."""
         return tuple(signer for signer in self._offered if signer.is_certificate)
 
-    @property
-    def known(self) -> tuple[PlatformSigner, ...]:
-        """All keys that there ever were."""
-        with self._lock:
-            return self._offered + self._retired
+    def had(self, serial: str) -> bool:
+        """Tell whether there ever was such a key: requests under way may name one that was just withdrawn."""
+        return any(signer.serial == serial for signer in self._all())
 
     def signer(self, serial: str | None = None) -> PlatformSigner:
         """Return the key of that serial number while it is in use, else the newest."""
@@ -103,10 +101,14 @@ class Signers:
             ConfigurationError: There never was such a key.
             ValueError: The text was not encrypted with it.
         """
-        for signer in self.known:
+        for signer in self._all():
             if signer.serial == serial:
                 return signer.decrypt(text)
         raise ConfigurationError(f"serial: WeChat Pay never had a key {serial!r:.80}")
+
+    def _all(self) -> tuple[PlatformSigner, ...]:
+        with self._lock:
+            return self._offered + self._retired
 
     def _suits(self, signer: PlatformSigner) -> bool:
         return self.mode == "both" or signer.is_certificate == (self.mode == "certificates")
