@@ -117,7 +117,11 @@ def _found(source: object, *kinds: str) -> Item | None:
         item = pick(source, kinds, kinds[0])
     except CryptoError:
         return None
-    return item if is_sm2(item.data) else None
+    if not is_sm2(item.data):
+        return None
+    # What is missing is to be told as such, not as a damaged key.
+    library()
+    return item
 
 
 def _point(encoded: bytes) -> bytes:
