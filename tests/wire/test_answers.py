@@ -10,7 +10,7 @@ import zlib
 import pytest
 from wire.gateway import proof, reply, signed
 
-from wechatpay import IncompleteHeadersError, SignatureError, VerificationError
+from wechatpay import IncompleteHeadersError, ServerError, SignatureError, VerificationError, retry
 
 SIGNING = ("Wechatpay-Nonce", "Wechatpay-Serial", "Wechatpay-Signature", "Wechatpay-Timestamp")
 
@@ -142,3 +142,22 @@ def test_statement_with_something_appended_is_refused(tail, client, instance, ga
     )
     with pytest.raises(SignatureError):
         client.call(instance.v3.statements, "get")
+
+
+def test_error_after_a_torn_download_is_proved_by_itself(client, instance, gateway, tmp_path):
+    """What an earlier attempt received has no part in the proof of a later answer."""
+    torn = signed(BODY * 9)[:-9]
+    answers = iter([torn, signed(b'{"code":"SYSTEM_ERROR"}', "500 Oops")])
+
+    def answer(_, peer):
+        peer.send(reply := next(answers))
+        if reply is torn:
+            peer.close()
+
+    gateway.behaviour = answer
+    instance.getDriver().select().stack.push(retry(2, delay=0))
+    with pytest.raises(ServerError) as caught:
+        client.call(instance.v3.statements, "get", sink=tmp_path / "statement.csv")
+
+    assert caught.value.verified
+    assert [] == list(tmp_path.iterdir())

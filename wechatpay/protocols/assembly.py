@@ -60,7 +60,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
     headers = defaults.with_(settings.headers) if settings.headers else defaults
     if "headers" in given:
         headers = headers.with_(options.headers(given["headers"]))
-    if content or call.verb in ("POST", "PUT", "PATCH"):
+    if content or call.verb != "GET":
         headers = headers.with_({"Content-Length": str(len(content))})
     timeout = options.timeout(given["timeout"]) if "timeout" in given else settings.timeout
     return Request(

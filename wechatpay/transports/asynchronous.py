@@ -12,7 +12,7 @@ from yarl import URL
 
 from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, TransportError
 from wechatpay.messages import Headers, Response
-from wechatpay.transports.network import IDLE_SECONDS, no_answer
+from wechatpay.transports.network import IDLE_SECONDS, no_answer, receiver
 
 if TYPE_CHECKING:
     import ssl
@@ -63,11 +63,11 @@ class AsyncTransport:
     async def _exchange(self, request: Request, pieces: _Pieces | None) -> Response:
         async with await self._open(request, pieces or request.content or None) as answer:
             headers = Headers(answer.headers.items())
-            if request.sink is None or not answer.ok:
+            if (sink := receiver(request, answer.status)) is None:
                 return Response(answer.status, headers, await answer.read())
-            request.sink.begin(headers)
+            sink.begin(headers)
             async for chunk in answer.content.iter_chunked(_CHUNK):
-                request.sink.write(chunk)
+                sink.write(chunk)
             return Response(answer.status, headers)
 
     async def _open(self, request: Request, body: _Pieces | bytes | None) -> aiohttp.ClientResponse:

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
 from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, TransportError
 from wechatpay.messages import Headers, Response
-from wechatpay.transports.network import IDLE_SECONDS, no_answer
+from wechatpay.transports.network import IDLE_SECONDS, no_answer, receiver
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request
@@ -48,11 +48,11 @@ class BlockingTransport:
         try:
             with self._open(request) as answer:
                 headers = Headers(answer.headers)
-                if request.sink is None or not answer.ok:
+                if (sink := receiver(request, answer.status_code)) is None:
                     return Response(answer.status_code, headers, answer.content)
-                request.sink.begin(headers)
+                sink.begin(headers)
                 for chunk in answer.iter_content(_CHUNK):
-                    request.sink.write(chunk)
+                    sink.write(chunk)
                 return Response(answer.status_code, headers)
         except (requests.RequestException, HTTPError) as error:
             raise _mapped(error, request) from None
@@ -68,7 +68,7 @@ class BlockingTransport:
         prepared.hooks = default_hooks()
         timeout: Any = request.timeout
         if self._session is not None and not request.mutual:
-            return self._session.send(prepared, stream=True, timeout=timeout, allow_redirects=False)
+            return _through(self._session, prepared, timeout)
         proxy = self._network.proxy(request.url)
         proxies = {request.url.partition(":")[0]: proxy} if proxy else None
         adapter = self._mutual if request.mutual else self._adapter
@@ -78,6 +78,23 @@ class BlockingTransport:
         """Close all idle connections."""
         self._adapter.close()
         self._mutual.close()
+
+
+def _through(
+    session: requests.Session, prepared: requests.PreparedRequest, timeout: Any
+) -> requests.Response:
+    """Send through a session that does not look where a redirect leads: it would prepare to follow it."""
+    hidden: list[str] = []
+
+    def hide(answer: requests.Response, **_: Any) -> None:
+        if location := answer.headers.pop("Location", None):
+            hidden.append(location)
+
+    prepared.hooks["response"].append(hide)
+    answer = session.send(prepared, stream=True, timeout=timeout, allow_redirects=False)
+    if hidden:
+        answer.headers["Location"] = hidden[0]
+    return answer
 
 
 class _Lines(io.BufferedReader):

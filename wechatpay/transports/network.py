@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from wechatpay.identity import Identity
     from wechatpay.messages import Request
     from wechatpay.settings import Transport
+    from wechatpay.sink import Sink
 
-__all__ = ["IDLE_SECONDS", "Network", "no_answer"]
+__all__ = ["IDLE_SECONDS", "Network", "no_answer", "receiver"]
 
 #: WeChat Pay's servers drop a connection that was idle for 8 s.
 IDLE_SECONDS = 7.0
@@ -105,6 +106,15 @@ class Network:
         if os.path.isdir(place):  # noqa: PTH112  only asked, never opened
             return ssl.create_default_context(capath=place)
         return ssl.create_default_context(cafile=place)
+
+
+def receiver(request: Request, status: int) -> Sink | None:
+    """Return what takes an answer's body in place of the memory: a sink gets no error and no redirect."""
+    if request.sink is None or 200 <= status < 300:  # noqa: PLR2004  HTTP's successes
+        return request.sink
+    # An earlier attempt may have begun there: this answer has no part in it.
+    request.sink.discard()
+    return None
 
 
 def no_answer(kind: type[TransportError], request: Request, cause: BaseException) -> TransportError:
