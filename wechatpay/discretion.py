@@ -25,7 +25,7 @@ _DISCRETION = _Discretion()
 def hush() -> None:
     """Have urllib3, which logs each URL at DEBUG, leave out the values of tokens and secrets in them.
 
-    This is for every user of urllib3 in the process; nothing else of its log changes. (aiohttp logs no URLs.)
+    This goes for every user of urllib3 in the process; nothing else of its log changes.
     """
     # Once: a logger takes the same filter no second time.
     logging.getLogger("urllib3.connectionpool").addFilter(_DISCRETION)

@@ -7,6 +7,7 @@ import pickle
 import traceback
 
 import pytest
+import requests
 from mp.accounts import APP, SESSION
 from mp.conftest import respond
 from wire.gateway import reply
@@ -96,8 +97,11 @@ def test_wrong_secret_is_not_shown(build, platform, client):
     assert "wr0ng_s3cret" not in shown(caught.value)
 
 
-def test_no_story_and_no_log_shows_a_token_or_the_secret(instance, platform, client, caplog, capfd):
+@pytest.mark.parametrize("own", [False, True], ids=["ours", "session"])
+def test_no_story_and_no_log_shows_a_token_or_the_secret(build, platform, client, caplog, capfd, own):
     """Logs at DEBUG, of this library and of those under it, and ``debug=True``, tell the story without."""
+    session = requests.Session() if own else None
+    instance = build(app=APP, session=session)
     caplog.set_level(logging.DEBUG)
     send(client, instance, debug=True)
     platform.retire(APPID)
@@ -144,8 +148,8 @@ def test_no_request_shows_its_token(instance, platform, client):
     ids=["token", "secret", "harmless", "plain", "mapping"],
 )
 def test_urllib3_tells_urls_without_their_secrets(caplog, message, args, expected):
-    """What another library logs is as it was, but for the values of tokens and secrets in URLs."""
-    Builder()
+    """What the pools of a caller's own session log is as it was, but for tokens and secrets in URLs."""
+    Builder(session=requests.Session())
     caplog.set_level(logging.DEBUG)
     logging.getLogger("urllib3.connectionpool").debug(message, *args)
 
