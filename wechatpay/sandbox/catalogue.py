@@ -108,6 +108,7 @@ class Operation:
             does.
         one_of: Names of the body's parameters of which one must be there; ``()`` for none.
         security: Whether it wants the merchant certificate.
+        is_download: Whether it answers a file.
         response: The fields of its answer, as the catalogue has them.
     """
 
@@ -117,6 +118,7 @@ class Operation:
     parameters: Mapping[str, tuple[Parameter, ...]]
     one_of: tuple[str, ...]
     security: bool
+    is_download: bool
     response: tuple[Mapping[str, Any], ...]
 
     @classmethod
@@ -130,6 +132,7 @@ class Operation:
             parameters={place: tuple(map(Parameter.read, line[key])) for place, key in places.items()},
             one_of=tuple(line.get("one_of", ())),
             security="security" in line.get("options_required", ()),
+            is_download=line.get("response_kind") == "csv",
             response=tuple(line["response"]),
         )
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from wechatpay.sandbox.apiv2.desk import ApiV2
 from wechatpay.sandbox.apiv3 import ApiV3
 from wechatpay.sandbox.delivery import Delivery
 from wechatpay.sandbox.injections import Injections
+from wechatpay.sandbox.ledger import Ledger
 from wechatpay.sandbox.signers import Signers
 
 if TYPE_CHECKING:
@@ -29,17 +31,22 @@ class Gateway:
     Attributes:
         injections: The faults that wait for their request; any thread may add one.
         signers: WeChat Pay's keys; any thread may rotate them.
+        ledger: The merchant's orders; any thread may pay them.
     """
 
     def __init__(self, identity: Identity, clock: Callable[[], float], mode: Mode = "both") -> None:
         self.injections = Injections()
         self.signers = Signers(identity, mode, clock)
-        # The first that takes a request answers it; the last answers the rest.
-        self._desks: tuple[Desk, ...] = (ApiV3(identity, clock, self.signers),)
+        self.ledger = Ledger(clock)
+        # The first that takes a request answers it; the last takes them all.
+        self._desks: tuple[Desk, ...] = (
+            ApiV3(identity, clock, self.signers),
+            ApiV2(identity, clock, self.ledger),
+        )
 
     def respond(self, received: Received) -> Delivery:
         """Answer one request."""
-        desk = next((desk for desk in self._desks if desk.takes(received)), self._desks[-1])
+        desk = next(desk for desk in self._desks if desk.takes(received))
         sign = desk.sign(received)
         if refusal := desk.refusal(received):
             delivery = Delivery(sign(refusal))

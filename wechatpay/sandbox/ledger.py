@@ -6,7 +6,7 @@ All amounts are in fen.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -103,7 +103,7 @@ class Order:
     openid: str = ""
     currency: str = "CNY"
     notify_url: str = ""
-    terms: Hashable = None
+    terms: Hashable = field(default=None, repr=False)
     created: float = 0.0
     payment: Payment | None = None
     refunds: tuple[Refund, ...] = ()

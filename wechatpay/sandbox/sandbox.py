@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.gateway import Gateway
 from wechatpay.sandbox.identity import Identity
+from wechatpay.sandbox.ledger import Order, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,6 +162,30 @@ class Sandbox:
         """What was received, oldest first, refused requests included; the last 1000."""
         with self._lock:
             return list(self._requests)
+
+    @property
+    def orders(self) -> dict[str, Order]:
+        """The merchant's orders as they are now, by ``out_trade_no``, oldest first."""
+        return self._gateway.ledger.orders
+
+    def pay(self, out_trade_no: str, *, openid: str = "") -> Order:
+        """Pay an order, as people do with their phones.
+
+        Args:
+            out_trade_no: The merchant's number for it.
+            openid: Who pays; by default whom the order names, else ``oUpF8uMuAJOM2pxb1Q``.
+
+        Returns:
+            The order, with its ``payment``.
+
+        Raises:
+            ConfigurationError: There is no such order, or it is paid already.
+        """
+        paid = self._gateway.ledger.pay(out_trade_no, openid)
+        if isinstance(paid, Order):
+            return paid
+        why = "is paid already" if paid is Trouble.PAID else "was never placed; order first, then pay"
+        raise ConfigurationError(f"out_trade_no: {out_trade_no!r:.80} {why}")
 
     def inject(self, fault: Fault, *, times: int | None = 1, path: str | None = None) -> None:
         """Let something go wrong with the next requests; see :mod:`wechatpay.sandbox.faults`.
