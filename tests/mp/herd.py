@@ -7,6 +7,7 @@ and has all of them call once; it answers with a line of how many calls went wel
 from __future__ import annotations
 
 import asyncio
+import importlib
 import multiprocessing
 import sys
 import time
@@ -48,6 +49,9 @@ def live(base_uri, store, orders):
 
 def main(base_uri, store, processes):
     """Fork the herd, pass orders on and sum reports up."""
+    # Loaded once, before there are twenty to load them.
+    for heavy in ("redis", "wechatpay.transports.asynchronous", "wechatpay.transports.blocking"):
+        importlib.import_module(heavy)
     forking, herd = multiprocessing.get_context("fork"), []
     for _ in range(int(processes)):
         here, there = forking.Pipe()
