@@ -228,15 +228,16 @@ def test_sandbox_command_names_a_taken_port(run, capsys):
     assert re.fullmatch(r"wechatpay: port \d+: .*\n", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("moment", [0.05, 0.3, 0.6])
-def test_interrupted_demo_shows_no_traceback(moment):
+@pytest.mark.parametrize("lines", [1, 20])
+def test_interrupted_demo_shows_no_traceback(lines):
     """Ctrl-C ends a command at once, without a traceback of ours."""
     process = start("demo")
-    time.sleep(moment)
+    for _ in range(lines):
+        process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
 
-    assert "wechatpay/" not in err
+    assert "Traceback" not in err
 
 
 def free_port():
