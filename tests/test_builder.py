@@ -9,7 +9,6 @@ import pickle
 import re
 import subprocess
 import sys
-from pathlib import Path
 from unittest import mock
 
 import keys
@@ -19,7 +18,6 @@ from wire.gateway import SERIAL
 
 from wechatpay import Builder, ConfigurationError, RequestError
 
-ROOT = Path(__file__).parents[1]
 VERBS = ("get", "post", "put", "patch", "delete")
 RESERVED = sorted([*VERBS, *(f"{verb}Async" for verb in VERBS), "chain", "getDriver"])
 SECRET = "token-of-a-bill"
@@ -153,6 +151,8 @@ def test_node_is_no_container(node):
     for ask in (iter, len, list, reversed, lambda n: "a" in n):
         with pytest.raises(TypeError):
             ask(node)
+    with pytest.raises(RequestError, match="a path is text, not int: values belong in variables"):
+        node[0]
     assert node
 
 

@@ -58,7 +58,7 @@ def test_error_tells_what_weixin_pay_said(gateway, instance, client):
     ids=["empty", "html", "null", "list", "no text", "deep", "no UTF-8"],
 )
 @pytest.mark.parametrize(("status", "kind"), [("403 Forbidden", APIError), ("502 Bad Gateway", ServerError)])
-def test_any_body_reaches_the_caller(gateway, instance, client, body, status, kind):  # noqa: PLR0913, PLR0917  fixtures
+def test_any_body_reaches_the_caller(gateway, instance, client, body, status, kind):
     """A page of a machine in between is an answer, too; what it is not is guessed at."""
     gateway.answer(reply(body, status, ("Content-Type", "text/html")))
     error = caught(client, instance)
@@ -90,7 +90,7 @@ def test_error_can_be_printed_whatever_came(gateway, instance, client):
         ("404 Not Found", "ORDER_NOT_EXIST", False),
     ],
 )
-def test_error_tells_whether_to_repeat(gateway, instance, client, status, code, retryable):  # noqa: PLR0913, PLR0917  fixtures
+def test_error_tells_whether_to_repeat(gateway, instance, client, status, code, retryable):
     """Only what WeChat Pay says to repeat with the same business number is retryable."""
     gateway.answer(signed(json.dumps({"code": code}).encode(), status, JSON))
 
@@ -109,7 +109,7 @@ def test_error_tells_whether_to_repeat(gateway, instance, client, status, code, 
     ids=["signed", "unsigned", "by a stranger", "unknown key", "stale"],
 )
 @pytest.mark.parametrize("status", ["400 Bad Request", "503 Service Unavailable"])
-def test_error_tells_whether_it_is_proved(gateway, instance, client, answer, status, verified):  # noqa: PLR0913, PLR0917  fixtures
+def test_error_tells_whether_it_is_proved(gateway, instance, client, answer, status, verified):
     """A proof that fails never hides what came: the caller reads `.verified`."""
     gateway.answer(answer(status))
     error = caught(client, instance)

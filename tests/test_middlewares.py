@@ -138,7 +138,7 @@ def test_body_changed_outside_the_signer_is_signed_and_sent_whole(gateway, insta
     ids=["method", "body", "path", "query", "host", "scheme"],
 )
 @pytest.mark.parametrize("place", ["signer", "verifier"])
-def test_nothing_is_sent_but_what_was_signed(gateway, instance, stack, client, changes, place):  # noqa: PLR0913, PLR0917  fixtures
+def test_nothing_is_sent_but_what_was_signed(gateway, instance, stack, client, changes, place):
     """Inside the signer a request is final; and `Authorization` goes to no other host."""
     if changes.get("url", "").startswith("/"):
         changes = {"url": gateway.url[:-1] + changes["url"]}
