@@ -265,12 +265,10 @@ def _outside(layers: list[tuple[str, Middleware]]) -> int:
     return next(places, len(layers))
 
 
-def _index(layers: list[tuple[str, Middleware]], name: str, default: int | None = None) -> int:
+def _index(layers: list[tuple[str, Middleware]], name: str) -> int:
     for index, (known, _) in enumerate(layers):
         if known == name:
             return index
-    if default is not None:
-        return default
     known_names = ", ".join(known for known, _ in layers) or "nothing"
     raise ConfigurationError(f"the stack has no middleware called {name!r}; it has {known_names}")
 
