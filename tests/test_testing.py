@@ -184,6 +184,7 @@ def test_documented_examples_run():
     for example in sandboxes.examples(testing):
         exec(example, names)
     names["test_palm"]()
+    names["test_order_is_settled"]()
     asyncio.run(names["test_palm_async"]())
 
 

@@ -31,6 +31,24 @@ On the asynchronous side, with the test server of ``aiohttp``::
                 answer = await node.getAsync(openid="o-1")
         assert answer.json()["state"] == "AUTHORIZATION_STATE_ON"
 
+Callbacks, for the test client of your framework::
+
+    from flask import Flask
+    from wechatpay.notification import views
+
+    def test_order_is_settled():
+        settled = []
+        app, handler = Flask("shop"), Builder(**platform.settings()).getDriver().notifications()
+
+        @app.post("/wechatpay/notify")
+        @views.flask(handler)
+        def paid(notification):
+            settled.append(notification.resource["out_trade_no"])
+
+        callback = platform.notification("TRANSACTION.SUCCESS", {"out_trade_no": "N1"})
+        reply = app.test_client().post("/wechatpay/notify", headers=callback.headers, data=callback.body)
+        assert (reply.status_code, settled) == (200, ["N1"])
+
 An answer is believed for 300 s after it was signed: ``callback`` and ``handler`` sign anew at each call.
 Where the requests themselves shall be checked, or things shall go wrong, use
 :class:`wechatpay.sandbox.Sandbox`.
@@ -43,7 +61,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.answer import Answer
+from wechatpay.sandbox.callbacks.notifier import Notifier
 from wechatpay.sandbox.identity import Identity
+from wechatpay.sandbox.signers import Signers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -51,6 +71,8 @@ if TYPE_CHECKING:
     from aiohttp import web
     from requests import PreparedRequest
 
+    from wechatpay.sandbox.callbacks import Callback
+    from wechatpay.sandbox.callbacks.notifier import Details, Resource
     from wechatpay.settings import SettingsDict
 
 __all__ = ["Content", "Platform"]
@@ -89,6 +111,8 @@ class Platform:
         """
         self.identity = identity or Identity.generate()
         self._clock = clock
+        now = clock or time.time
+        self._notifier = Notifier(self.identity, Signers(self.identity, "both", now), now)
 
     def settings(self, **changes: Unpack[SettingsDict]) -> SettingsDict:
         """Return the settings of a Builder that believes these answers.
@@ -142,6 +166,30 @@ class Platform:
             return answer.status, dict(answer.headers), answer.body
 
         return call
+
+    def notification(
+        self,
+        event: str = "TRANSACTION.SUCCESS",
+        resource: Resource = None,
+        **details: Unpack[Details],
+    ) -> Callback:
+        """Make a callback, signed as of now: its ``headers`` and ``body``, for any test client.
+
+        `Callback` shows how to post it in each framework.
+
+        Args:
+            event: An ``event_type``, or ``v2/payment``, ``v2/refund``, ``v2/contract-signed`` or
+                ``v2/contract-ended``.
+            resource: What differs from a realistic example, as :meth:`wechatpay.sandbox.Sandbox.notify` has
+                it.
+            details: What else it says, and what is wrong with it, the same.
+
+        Raises:
+            ConfigurationError: There is no example of that event, and no ``resource``; or the fault is none
+                of callbacks; or ``serial`` is no key of ours.
+            RequestError: ``resource`` cannot be written.
+        """
+        return self._notifier.callback(event, resource, details)
 
     def web_response(self, **content: Unpack[Content]) -> web.Response:
         """Make an answer for a handler of ``aiohttp.web``, signed as of now.

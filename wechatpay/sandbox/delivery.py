@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.answer import Answer
     from wechatpay.sandbox.desk import Sign
 
-__all__ = ["Delivery", "Fault", "HeaderFault"]
+__all__ = ["Delivery", "Fault", "HeaderFault", "SignatureFault"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,13 @@ class Fault(ABC):
     """One thing that goes wrong with one request; requests that are refused use none up.
 
     Attributes:
-        protocols: The protocols whose requests it can befall.
+        protocols: The protocols whose requests it can befall, ``v3``, ``v2`` or ``mp``, the open platform's;
+            and the ``v3 callback`` or ``v2 callback`` that it can befall.
     """
 
     __slots__ = ()
 
-    protocols: ClassVar[frozenset[str]] = frozenset({"v3", "v2"})
+    protocols: ClassVar[frozenset[str]] = frozenset({"v3", "v2", "mp"})
 
     @abstractmethod
     def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
@@ -52,9 +53,17 @@ class Fault(ABC):
         """
 
 
+class SignatureFault(Fault):
+    """What goes wrong with signatures, which the open platform has not got."""
+
+    __slots__ = ()
+
+    protocols = frozenset({"v3", "v2", "v3 callback", "v2 callback"})
+
+
 class HeaderFault(Fault):
     """What goes wrong with APIv3's signature headers, which no other protocol has."""
 
     __slots__ = ()
 
-    protocols = frozenset({"v3"})
+    protocols = frozenset({"v3", "v3 callback"})

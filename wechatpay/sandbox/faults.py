@@ -1,12 +1,18 @@
-"""What can go wrong between WeChat Pay and a merchant, for :meth:`Sandbox.inject`.
+"""What can go wrong between WeChat Pay and a merchant.
 
-::
+For answers, :meth:`Sandbox.inject`::
 
     sandbox.inject(faults.WrongSignature())                                  # the next request
     sandbox.inject(faults.ErrorAnswer(429, "RATELIMIT_EXCEEDED"), times=3)   # the next three
     sandbox.inject(faults.Reset(), path="v2/secapi/pay/refund")              # the next one there
 
-Faults befall both protocols, but for those of signature headers, which wait for a request of APIv3.
+Faults befall all protocols, but for those of signatures, which the open platform has not got, and those of
+signature headers, which wait for a request of APIv3.
+
+For callbacks, give one to :meth:`Sandbox.notify` or :meth:`wechatpay.testing.Platform.notification`, such as
+``fault=faults.OldTimestamp(365 * 86400)`` for one that is a year old. Faults of signatures befall callbacks,
+too; those of connections and error answers do not; `NoResource`, `NotUtf8`, `OtherCipher` and `Reencoded`
+befall nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +23,8 @@ from typing import TYPE_CHECKING
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Headers
 from wechatpay.sandbox.answer import Answer
-from wechatpay.sandbox.delivery import Delivery, Fault, HeaderFault
+from wechatpay.sandbox.callbacks.flaws import NoResource, NotUtf8, OtherCipher, Reencoded
+from wechatpay.sandbox.delivery import Delivery, Fault, HeaderFault, SignatureFault
 from wechatpay.sandbox.desk import Sign
 
 if TYPE_CHECKING:
@@ -30,9 +37,13 @@ __all__ = [
     "Fault",
     "HtmlPage",
     "MissingHeader",
+    "NoResource",
+    "NotUtf8",
     "OldTimestamp",
+    "OtherCipher",
     "Probe",
     "Redirect",
+    "Reencoded",
     "Reset",
     "Sign",
     "TamperedBody",
@@ -46,7 +57,7 @@ _SIGNATURE = "Wechatpay-Signature"
 
 
 @dataclass(frozen=True, slots=True)
-class WrongSignature(Fault):
+class WrongSignature(SignatureFault):
     """A genuine signature, of another answer: :class:`~wechatpay.SignatureError`."""
 
     def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
@@ -55,7 +66,7 @@ class WrongSignature(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class Unsigned(Fault):
+class Unsigned(SignatureFault):
     """An answer without a signature: :class:`~wechatpay.VerificationError`.
 
     In APIv3 an :class:`~wechatpay.IncompleteHeadersError`, in APIv2 a :class:`~wechatpay.SignatureError`.
@@ -125,7 +136,7 @@ class Probe(HeaderFault):
 
 
 @dataclass(frozen=True, slots=True)
-class TamperedBody(Fault):
+class TamperedBody(SignatureFault):
     """A body that was changed after it was signed: :class:`~wechatpay.SignatureError`.
 
     In APIv2, where the body is XML, what comes of the default is no answer at all:

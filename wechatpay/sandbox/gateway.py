@@ -10,6 +10,7 @@ from wechatpay.sandbox.apiv3 import ApiV3
 from wechatpay.sandbox.delivery import Delivery
 from wechatpay.sandbox.injections import Injections
 from wechatpay.sandbox.ledger import Ledger
+from wechatpay.sandbox.openplatform import OpenPlatform
 from wechatpay.sandbox.signers import Signers
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Gateway:
         self.ledger = Ledger(clock)
         # The first that takes a request answers it; the last takes them all.
         self._desks: tuple[Desk, ...] = (
+            OpenPlatform(identity, clock, self.ledger),
             ApiV3(identity, clock, self.signers),
             ApiV2(identity, clock, self.ledger),
         )

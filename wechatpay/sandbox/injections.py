@@ -43,11 +43,13 @@ class Injections:
             path: Template of the paths concerned, as the chain spells them; ``None`` for all.
 
         Raises:
-            ConfigurationError: ``times`` is no positive number.
+            ConfigurationError: ``times`` is no positive number, or the fault befalls callbacks alone.
         """
         if times is not None and times < 1:
             raise ConfigurationError("times: 1 or more, or None for ever")
         # The chain's `v2/` is not sent.
+        if all(protocol.endswith(" callback") for protocol in fault.protocols):
+            raise ConfigurationError(f"fault: {type(fault).__name__} befalls callbacks; give it to notify()")
         template = None if path is None else Template.read(path.removeprefix("/").removeprefix("v2/"))
         with self._lock:
             self._waiting.append(_Waiting(fault, times, template))

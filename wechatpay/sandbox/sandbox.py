@@ -6,23 +6,23 @@ import asyncio
 import threading
 import time
 from collections import deque
-from concurrent.futures import wait
-from contextlib import suppress
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.callbacks.notifier import Notifier
 from wechatpay.sandbox.gateway import Gateway
 from wechatpay.sandbox.identity import Identity
 from wechatpay.sandbox.ledger import Order, Trouble
+from wechatpay.sandbox.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from wechatpay.sandbox.answer import Received
+    from wechatpay.sandbox.callbacks import Delivered
+    from wechatpay.sandbox.callbacks.notifier import Details, Resource
     from wechatpay.sandbox.delivery import Delivery, Fault
     from wechatpay.sandbox.identity import PlatformSigner
-    from wechatpay.sandbox.server import Address, Server
     from wechatpay.sandbox.signers import Mode
     from wechatpay.settings import SettingsDict
 
@@ -32,7 +32,7 @@ __all__ = ["Sandbox"]
 _REMEMBERED = 1000
 
 
-class Sandbox:
+class Sandbox(Running):
     """WeChat Pay on loopback: checks real requests as WeChat Pay does, and needs no merchant account.
 
     ::
@@ -71,34 +71,12 @@ class Sandbox:
         Raises:
             ConfigurationError: There is no such mode.
         """
-        self.identity = identity or Identity.generate()
+        super().__init__(identity or Identity.generate(), (port, tls_port))
         self._clock = clock
-        self._ports = (port, tls_port)
         self._gateway = Gateway(self.identity, clock or time.time, mode)
+        self._notifier = Notifier(self.identity, self._gateway.signers, clock or time.time)
         self._lock = threading.Lock()
         self._requests: deque[Received] = deque(maxlen=_REMEMBERED)
-        self._server: Server | None = None
-        self._address: Address | None = None
-
-    @property
-    def base_uri(self) -> str:
-        """Where the sandbox listens: ``http://127.0.0.1:…/``.
-
-        Raises:
-            ConfigurationError: It does not run.
-        """
-        return self.address.plain
-
-    @property
-    def address(self) -> Address:
-        """Where the sandbox listens, with and without TLS.
-
-        Raises:
-            ConfigurationError: It does not run.
-        """
-        if self._address is None:
-            raise ConfigurationError("the sandbox does not run: use it in `with Sandbox() as sandbox:`")
-        return self._address
 
     def settings(self, *, tls: bool = False, **changes: Unpack[SettingsDict]) -> SettingsDict:
         """Return the settings of a Builder that talks to this sandbox.
@@ -187,6 +165,66 @@ class Sandbox:
         why = "is paid already" if paid is Trouble.PAID else "was never placed; order first, then pay"
         raise ConfigurationError(f"out_trade_no: {out_trade_no!r:.80} {why}")
 
+    def notify(
+        self,
+        url: str,
+        event: str = "TRANSACTION.SUCCESS",
+        resource: Resource = None,
+        *,
+        times: int = 1,
+        **details: Unpack[Details],
+    ) -> Delivered:
+        """Send a callback to your server on this machine, and wait for its reply as long as WeChat Pay does.
+
+        ::
+
+            reply = sandbox.notify(url, "TRANSACTION.SUCCESS", {"out_trade_no": "N1", "amount": {"total": 1}})
+            assert reply.status == 200
+
+        Encrypted and signed as WeChat Pay does, with the newest key. There are realistic examples of the most
+        used events, in ``callbacks/events.jsonl``, of which you change what matters to you.
+
+        Args:
+            url: ``http://127.0.0.1:<port>/<path>``; the sandbox calls nobody else.
+            event: An ``event_type``; or APIv2's ``v2/payment``, ``v2/refund``, ``v2/contract-signed`` or
+                ``v2/contract-ended``, in XML.
+            resource: Fields that differ from the example's, also within objects, with ``None`` for those to
+                leave out; or, as bytes, what to encrypt in its place.
+            times: How often to deliver the event, whatever the replies: WeChat Pay repeats what was not
+                acknowledged, and now and then what was. Each delivery is signed anew.
+            details: What else the callback says, or what is wrong with it; see
+                :class:`~wechatpay.sandbox.callbacks.notifier.Details`.
+
+        Returns:
+            The replies; ``status``, ``headers`` and ``body`` are the last one's.
+
+        Raises:
+            ConfigurationError: ``url`` does not lead to this machine; or there is no example of that event,
+                and no ``resource``; or the fault is none of callbacks; or ``serial`` is no key in use.
+            RequestError: ``resource`` cannot be written.
+            ConnectError: Nobody listens there.
+            ReadTimeoutError: No reply came within 5 s. In an event loop that serves your own server, await
+                `anotify`.
+            NoAnswerError: The connection broke.
+        """
+        return self._notifier.deliver(url, event, resource, times, details)
+
+    async def anotify(
+        self,
+        url: str,
+        event: str = "TRANSACTION.SUCCESS",
+        resource: Resource = None,
+        *,
+        times: int = 1,
+        **details: Unpack[Details],
+    ) -> Delivered:
+        """Do as `notify` does, without blocking the event loop, which may be your server's.
+
+        Raises:
+            WeChatPayError: As `notify` does.
+        """
+        return await asyncio.to_thread(self._notifier.deliver, url, event, resource, times, details)
+
     def inject(self, fault: Fault, *, times: int | None = 1, path: str | None = None) -> None:
         """Let something go wrong with the next requests; see :mod:`wechatpay.sandbox.faults`.
 
@@ -206,69 +244,6 @@ class Sandbox:
     def clear_faults(self) -> None:
         """Forget the faults that wait."""
         self._gateway.injections.clear()
-
-    def start(self) -> Self:
-        """Start to listen, as ``with`` does.
-
-        Raises:
-            ConfigurationError: It runs already, or the port is taken.
-        """
-        server = self._launch()
-        wait([server.started])
-        return self._opened(server)
-
-    def stop(self) -> None:
-        """Close all connections and end the thread, as ``with`` does at its end; harmless when stopped."""
-        if server := self._leave():
-            server.stop().result()
-            server.join()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        server = self._launch()
-        try:
-            with suppress(ConfigurationError):
-                await asyncio.wrap_future(server.started)
-        except asyncio.CancelledError:
-            self.stop()
-            raise
-        return self._opened(server)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if server := self._leave():
-            await asyncio.wrap_future(server.stop())
-            server.join()
-
-    def _launch(self) -> Server:
-        if self._server is not None:
-            raise ConfigurationError("the sandbox runs already: one `with` at a time")
-        from wechatpay.sandbox.server import Server  # noqa: PLC0415  `aiohttp` is heavy
-
-        self._server = Server(self._respond, self.identity.authority, self._ports)
-        self._server.start()
-        return self._server
-
-    def _opened(self, server: Server) -> Self:
-        try:
-            self._address = server.started.result()
-        except ConfigurationError:
-            self._leave()
-            server.join()
-            raise
-        return self
-
-    def _leave(self) -> Server | None:
-        server, self._server, self._address = self._server, None, None
-        return server
 
     def _respond(self, received: Received) -> Delivery:
         with self._lock:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wechatpay.messages import Headers
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from wechatpay.messages import Headers
 
 __all__ = ["Callback", "Delivered", "Reply"]
 

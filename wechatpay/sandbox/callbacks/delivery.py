@@ -69,7 +69,9 @@ def post(url: str, callback: Callback) -> Reply:
             answer = connection.getresponse()
             status, headers, body = answer.status, Headers(answer.getheaders()), answer.read()
         except TimeoutError:
-            raise ReadTimeoutError(f"{url} did not reply within {_PATIENCE:g} s, as WeChat Pay wants") from None
+            raise ReadTimeoutError(
+                f"{url} did not reply within {_PATIENCE:g} s, as WeChat Pay wants"
+            ) from None
         except (OSError, HTTPException) as error:
             raise NoAnswerError(f"{url} broke the connection: {error or type(error).__name__}") from None
     is_xml = callback.body.lstrip().startswith(b"<")
@@ -84,7 +86,9 @@ def _connect(connection: HTTPConnection, url: str) -> None:
         raise ConnectError(f"{url}: nobody listens there ({error.strerror or error})") from None
     # A name is what the system says it is, even this one.
     if not _is_loopback(connection.sock.getpeername()[0]):
-        raise ConfigurationError("url: localhost is another machine here; give http://127.0.0.1:<port>/<path>")
+        raise ConfigurationError(
+            "url: localhost is another machine here; give http://127.0.0.1:<port>/<path>"
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+
+from wechatpay.sandbox.ledger import CHINA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["Event", "changed", "known", "places"]
-
-_CHINA = timezone(timedelta(hours=8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,21 @@ def known() -> Mapping[str, Event]:
     """Read the events, by their names."""
     text = resources.files(__package__).joinpath("events.jsonl").read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines()]
-    named = ("summary", "original_type", "associated_data")
     return {
-        line["event"]: Event(line["event"], *(line.get(name, "") for name in named), line["resource"])
+        line["event"]: Event(
+            name=line["event"],
+            summary=line.get("summary", ""),
+            original_type=line.get("original_type", ""),
+            associated_data=line.get("associated_data", ""),
+            resource=line["resource"],
+        )
         for line in lines
     }
 
 
 def places(mchid: str, appid: str, now: float) -> Mapping[str, str]:
     """Return what goes where: the merchant, its app, and the moment as each kind of event writes it."""
-    moment = datetime.fromtimestamp(int(now), _CHINA)
+    moment = datetime.fromtimestamp(int(now), CHINA)
     return {
         "{mchid}": mchid,
         "{appid}": appid,
