@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.callbacks.notifier import Notifier
+from wechatpay.sandbox.callbacks.payments import tell
 from wechatpay.sandbox.gateway import Gateway
 from wechatpay.sandbox.identity import Identity
 from wechatpay.sandbox.ledger import Order, Trouble
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sandbox"]
 
-#: Requests remembered.
+#: Requests remembered, and callbacks.
 _REMEMBERED = 1000
 
 
@@ -77,6 +78,7 @@ class Sandbox(Running):
         self._notifier = Notifier(self.identity, self._gateway.signers, clock or time.time)
         self._lock = threading.Lock()
         self._requests: deque[Received] = deque(maxlen=_REMEMBERED)
+        self._delivered: deque[Delivered] = deque(maxlen=_REMEMBERED)
 
     def settings(self, *, tls: bool = False, **changes: Unpack[SettingsDict]) -> SettingsDict:
         """Return the settings of a Builder that talks to this sandbox.
@@ -149,6 +151,8 @@ class Sandbox(Running):
     def pay(self, out_trade_no: str, *, openid: str = "") -> Order:
         """Pay an order, as people do with their phones.
 
+        Its ``notify_url`` is called, once, if it leads to this machine; see `delivered` for the reply.
+
         Args:
             out_trade_no: The merchant's number for it.
             openid: Who pays; by default whom the order names, else ``oUpF8uMuAJOM2pxb1Q``.
@@ -161,9 +165,24 @@ class Sandbox(Running):
         """
         paid = self._gateway.ledger.pay(out_trade_no, openid)
         if isinstance(paid, Order):
+            if told := tell(self._notifier, paid):
+                self._delivered.append(told)
             return paid
         why = "is paid already" if paid is Trouble.PAID else "was never placed; order first, then pay"
         raise ConfigurationError(f"out_trade_no: {out_trade_no!r:.80} {why}")
+
+    async def apay(self, out_trade_no: str, *, openid: str = "") -> Order:
+        """Do as `pay` does, without blocking the event loop, which may be your server's.
+
+        Raises:
+            ConfigurationError: As `pay` does.
+        """
+        return await asyncio.to_thread(self.pay, out_trade_no, openid=openid)
+
+    @property
+    def delivered(self) -> list[Delivered]:
+        """What became of the callbacks that were sent, oldest first; the last 1000."""
+        return list(self._delivered)
 
     def notify(
         self,
@@ -207,7 +226,9 @@ class Sandbox(Running):
                 `anotify`.
             NoAnswerError: The connection broke.
         """
-        return self._notifier.deliver(url, event, resource, times, details)
+        delivered = self._notifier.deliver(url, event, resource, times, details)
+        self._delivered.append(delivered)
+        return delivered
 
     async def anotify(
         self,
@@ -223,7 +244,7 @@ class Sandbox(Running):
         Raises:
             WeChatPayError: As `notify` does.
         """
-        return await asyncio.to_thread(self._notifier.deliver, url, event, resource, times, details)
+        return await asyncio.to_thread(self.notify, url, event, resource, times=times, **details)
 
     def inject(self, fault: Fault, *, times: int | None = 1, path: str | None = None) -> None:
         """Let something go wrong with the next requests; see :mod:`wechatpay.sandbox.faults`.

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wechatpay.sandbox.answer import Answer
-    from wechatpay.sandbox.ledger import Ledger, Payment
+    from wechatpay.sandbox.ledger import Ledger
 
-__all__ = ["query", "refund", "unified_order"]
+__all__ = ["paid", "query", "refund", "unified_order"]
 
 _TROUBLES = {
     Trouble.PAID: ("ORDERPAID", "该订单已支付"),
@@ -82,13 +82,15 @@ def query(asked: Mapping[str, str], ledger: Ledger) -> Answer:
     order = _found(asked, ledger)
     if order is None:
         return failure(asked, *_TROUBLES[Trouble.NO_ORDER])
-    paid = _paid(order, order.payment) if order.payment else {}
     attach = {"attach": order.attach} if order.attach else {}
     told = {"trade_state": order.state, "trade_state_desc": _STATES[order.state]}
-    return success(asked, {**paid, "out_trade_no": order.out_trade_no, **attach, **told})
+    return success(asked, {**paid(order), "out_trade_no": order.out_trade_no, **attach, **told})
 
 
-def _paid(order: Order, payment: Payment) -> dict[str, str | int]:
+def paid(order: Order) -> dict[str, str | int]:
+    """Tell how an order was paid; ``{}`` while it is not."""
+    if (payment := order.payment) is None:
+        return {}
     return {
         "openid": payment.openid,
         "is_subscribe": "N",
