@@ -13,7 +13,7 @@ class Proxy:
 
     Attributes:
         heads: What clients sent to the proxy itself, in order.
-        refusal: Sent in the place of a tunnel, when set.
+        refusal: Sent in the place of a tunnel, when set; ``b""`` hangs up.
     """
 
     def __init__(self):
@@ -47,7 +47,7 @@ class Proxy:
                     return
                 head += byte
             self.heads.append(head.decode("latin-1"))
-            if self.refusal:
+            if self.refusal is not None:
                 client.sendall(self.refusal)
                 return
             host, port = re.match(rb"CONNECT ([^: ]+):(\d+) ", head).groups()

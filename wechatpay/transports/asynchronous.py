@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
@@ -17,7 +17,6 @@ from wechatpay.transports.network import IDLE_SECONDS, no_answer, receiver
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from typing import Any
 
     from wechatpay.messages import Request
     from wechatpay.multipart import Upload
@@ -80,7 +79,7 @@ class AsyncTransport:
             data=body,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
-            proxy=self._network.proxy(request.url),
+            proxy=self._network.proxies.towards(request.url),
             ssl=self._tls(request),
         )
 
@@ -144,6 +143,21 @@ class _Pieces:
         return piece
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections, and gives whatever keeps it from that one name: nothing was sent."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a connection from the pool, or make one.
+
+        Raises:
+            _UnconnectedError: There is none; a proxy that refuses, or breaks off, counts, too.
+        """
+        try:
+            return await super().connect(*args, **kwargs)
+        except aiohttp.ClientError as error:
+            raise _UnconnectedError from error
+
+
 class _Lease:
     """A session that ends with its loop.
 
@@ -153,7 +167,7 @@ class _Lease:
 
     def __init__(self, network: Network, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._connector = aiohttp.TCPConnector(limit=network.pool_size, keepalive_timeout=IDLE_SECONDS)
+        self._connector = _Connector(limit=network.pool_size, keepalive_timeout=IDLE_SECONDS)
         self.session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -201,10 +215,12 @@ async def _send_once(
     """Keep aiohttp from sending a request again, of its own accord, when the connection breaks."""
     try:
         return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _BrokenError(error) from error
+
+
+class _UnconnectedError(aiohttp.ClientError):
+    """A connection that was never made."""
 
 
 class _BrokenError(aiohttp.ClientError):
@@ -213,9 +229,7 @@ class _BrokenError(aiohttp.ClientError):
 
 def _mapped(error: Exception, request: Request) -> TransportError:
     """Turn the library's error into ours, and leave its text behind: it may quote the query."""
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
-        return no_answer(ConnectError, request, error)
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
+    if isinstance(error, _UnconnectedError | aiohttp.ConnectionTimeoutError):
         return no_answer(ConnectError, request, error)
     if isinstance(error, TimeoutError):
         return no_answer(ReadTimeoutError, request, error)

@@ -16,7 +16,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
-from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, TransportError
+from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, WeChatPayError
 from wechatpay.messages import Headers, Response
 from wechatpay.transports.network import IDLE_SECONDS, no_answer, receiver
 
@@ -69,7 +69,7 @@ class BlockingTransport:
         timeout: Any = request.timeout
         if self._session is not None and not request.mutual:
             return _through(self._session, prepared, timeout)
-        proxy = self._network.proxy(request.url)
+        proxy = self._network.proxies.towards(request.url)
         proxies = {request.url.partition(":")[0]: proxy} if proxy else None
         adapter = self._mutual if request.mutual else self._adapter
         return adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
@@ -228,8 +228,11 @@ class Adapter(HTTPAdapter):
         """Leave the connection's TLS alone: the context is complete."""
 
 
-def _mapped(error: Exception, request: Request) -> TransportError:
+def _mapped(error: Exception, request: Request) -> WeChatPayError:
     inner = error.args[0] if error.args else None
+    if isinstance(inner, WeChatPayError):
+        # What is wrong with the TLS settings comes up within requests, which takes it for its own.
+        return inner
     reason = inner.reason if isinstance(inner, MaxRetryError) else inner
     cause = reason if isinstance(reason, Exception) else error
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import ssl
-import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import certifi
 
 from wechatpay.errors import ConfigurationError, ConnectError, NoAnswerError, ReadTimeoutError, TransportError
+from wechatpay.transports.proxies import Proxies
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wechatpay.identity import Identity
     from wechatpay.messages import Request
     from wechatpay.settings import Transport
@@ -35,21 +33,20 @@ class Network:
         pool_size: Connections at most, per host.
         verify: Whether to verify TLS certificates, or the path of a CA bundle.
         identity: The merchant's certificate, or ``None``.
+        proxies: The proxies on the way.
     """
 
     pool_size: int
     verify: bool | str
     identity: Identity | None
-    _proxies: Mapping[str, str] = field(repr=False)
-    _from_environment: bool
-    _routes: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
+    proxies: Proxies
 
     @classmethod
     def read(cls, transport: Transport, identity: Identity | None = None) -> Network:
         """Read the settings, and the environment for those left out.
 
         Raises:
-            ConfigurationError: ``verify`` names no file or directory.
+            ConfigurationError: ``verify`` names no file or directory, or ``proxies`` no HTTP proxy.
         """
         verify = transport.verify
         if verify is None:
@@ -57,27 +54,7 @@ class Network:
             verify = bundle or True
         if isinstance(verify, str) and not os.path.exists(verify):  # noqa: PTH110  only asked, never opened
             raise ConfigurationError(f"verify: there is no CA bundle at {verify!r}")
-        if transport.proxies is not None:
-            proxies = dict(transport.proxies)
-        else:
-            proxies = urllib.request.getproxies_environment()
-        size, is_environment = transport.pool_size, transport.proxies is None
-        return cls(size, verify, identity, proxies, _from_environment=is_environment)
-
-    def proxy(self, url: str) -> str | None:
-        """Return the URL of the proxy on the way to ``url``, or ``None``."""
-        scheme, _, host = url.split("/", 3)[:3]
-        if (scheme, host) not in self._routes:
-            self._routes[scheme, host] = self._route(scheme[:-1], host)
-        return self._routes[scheme, host]
-
-    def _route(self, scheme: str, host: str) -> str | None:
-        if self._from_environment and _bypass(host, dict(self._proxies)):
-            return None
-        for key in (f"{scheme}://{host}", scheme, f"all://{host}", "all"):
-            if proxy := self._proxies.get(key):
-                return proxy if "://" in proxy else f"http://{proxy}"
-        return None
+        return cls(transport.pool_size, verify, identity, Proxies.read(transport.proxies))
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
@@ -103,9 +80,15 @@ class Network:
             context.verify_mode = ssl.CERT_NONE
             return context
         place = certifi.where() if self.verify is True else self.verify
-        if os.path.isdir(place):  # noqa: PTH112  only asked, never opened
-            return ssl.create_default_context(capath=place)
-        return ssl.create_default_context(cafile=place)
+        try:
+            if os.path.isdir(place):  # noqa: PTH112  only asked, never opened
+                return ssl.create_default_context(capath=place)
+            return ssl.create_default_context(cafile=place)
+        except OSError as error:
+            raise ConfigurationError(
+                f"verify: {place!r} is no CA bundle that can be read ({error.strerror or 'unreadable'}): "
+                "give a file of certificates in PEM"
+            ) from None
 
 
 def receiver(request: Request, status: int) -> Sink | None:
@@ -131,9 +114,6 @@ def _wrapped(error: BaseException) -> BaseException | None:
     """Return what ``error`` was made of; urllib3 passes TLS errors on as arguments."""
     return next((argument for argument in error.args if isinstance(argument, BaseException)), None)
 
-
-# typeshed leaves it out; the documented proxy_bypass() would read the environment at every call.
-_bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
 
 _WORDS = {
     ConnectError: "nothing was sent: no connection to",

@@ -1,0 +1,218 @@
+"""Proxies: from the settings, from the environment, and around them."""
+
+from __future__ import annotations
+
+import base64
+
+import merchants
+import pytest
+import requests
+from wire import certificates
+from wire.gateway import Gateway
+from wire.proxy import Proxy
+
+from wechatpay import ConfigurationError, ConnectError, WeChatPayError
+
+PASSWORD = "pr0xy-Passw0rd"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """Give the bundle that the TLS gateway is believed by."""
+    return certificates.authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def secure(bundle):
+    """Give a gateway that speaks TLS, which proxies are asked to CONNECT to."""
+    gateway = Gateway(certificates.server(bundle.parent))
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def proxy():
+    """Give a proxy for tunnels."""
+    proxy = Proxy()
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def tunnelled(build, bundle, secure):
+    """Give a function that makes Builders which call the TLS gateway."""
+    return lambda **changes: build(**{"base_uri": secure.url, "verify": str(bundle)} | changes)
+
+
+def through(gateway):
+    """Give the URL of a proxy that asks for a password."""
+    return f"http://user:{PASSWORD}@127.0.0.1:{gateway.port}"
+
+
+def basic():
+    """Give what the proxy is to be told of it."""
+    return "Basic " + base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+
+
+@pytest.mark.parametrize("key", ["http", "all", "http://127.0.0.2:9", "all://127.0.0.2:9"])
+def test_plain_request_goes_through_the_configured_proxy(key, client, build, gateway):
+    """The proxy gets the absolute form, and its own credentials; the signature is over the target."""
+    instance = build(base_uri="http://127.0.0.2:9/", proxies={key: through(gateway)})
+    client.call(instance.v3.x, "post", json={"a": 1}, query={"b": "c d"})
+    [seen] = gateway.seen
+
+    assert "POST http://127.0.0.2:9/v3/x?b=c%20d HTTP/1.1" == seen.line
+    assert "127.0.0.2:9" == seen.headers["host"]
+    assert basic() == seen.headers["proxy-authorization"]
+    assert merchants.signed_text(seen)
+
+
+@pytest.mark.parametrize("key", ["https", "all"])
+def test_tls_goes_through_a_tunnel(key, client, tunnelled, secure, proxy):
+    """The proxy learns the host and its own credentials, and nothing that is meant for WeChat Pay."""
+    client.call(tunnelled(proxies={key: through(proxy)}).v3.x, "post", json={"a": 1})
+    [head], [seen] = proxy.heads, secure.seen
+
+    assert head.startswith(f"CONNECT 127.0.0.1:{secure.port} HTTP/1.")
+    assert f"proxy-authorization: {basic()}".lower() in head.lower()
+    assert "wechatpay" not in head.lower().replace("wechatpay-chainable", "")
+    assert "proxy-authorization" not in seen.headers
+    assert merchants.signed_text(seen)
+
+
+def test_tunnel_is_kept(tunnelled, secure, proxy, looped):
+    """Calls in a row share one tunnel."""
+    instance = tunnelled(proxies={"https": proxy.url})
+    for _ in range(3):
+        instance.v3.x.get()
+    for _ in range(3):
+        looped.call(instance.v3.x, "get")
+
+    assert 6 == len(secure.seen)
+    assert 2 == len(proxy.heads)
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "all_proxy"])
+def test_environment_is_read_once(name, client, tunnelled, secure, proxy, monkeypatch):
+    """At construction, for both colours alike."""
+    monkeypatch.setenv(name, proxy.url)
+    instance = tunnelled()
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    client.call(instance.v3.x, "get")
+
+    assert 1 == len(proxy.heads) == len(secure.seen)
+
+
+@pytest.mark.parametrize("bypass", ["127.0.0.1", "*", "example.com, 127.0.0.1"])
+def test_no_proxy_goes_around_it(bypass, client, tunnelled, secure, proxy, monkeypatch):
+    """Hosts in ``no_proxy`` are called directly."""
+    monkeypatch.setenv("https_proxy", proxy.url)
+    monkeypatch.setenv("no_proxy", bypass)
+    client.call(tunnelled().v3.x, "get")
+
+    assert 1 == len(secure.seen)
+    assert [] == proxy.heads
+
+
+@pytest.mark.parametrize("proxies", [{}, {"http": "http://127.0.0.1:1"}, {"https": None}])
+def test_settings_replace_the_environment(proxies, client, tunnelled, secure, proxy, monkeypatch):
+    """``{}`` is no proxy, and what a setting leaves out is not filled in."""
+    monkeypatch.setenv("https_proxy", proxy.url)
+    client.call(tunnelled(proxies=proxies).v3.x, "get")
+
+    assert 1 == len(secure.seen)
+    assert [] == proxy.heads
+
+
+def test_settings_know_no_exceptions(client, tunnelled, secure, proxy, monkeypatch):
+    """``no_proxy`` belongs to the environment's proxies."""
+    monkeypatch.setenv("no_proxy", "*")
+    client.call(tunnelled(proxies={"https": proxy.url}).v3.x, "get")
+
+    assert 1 == len(proxy.heads) == len(secure.seen)
+
+
+@pytest.mark.parametrize("refusal", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
+def test_refused_tunnel_is_no_connection(refusal, client, tunnelled, secure, proxy):
+    """Nothing left for WeChat Pay; the password stays out of the error."""
+    proxy.refusal = f"HTTP/1.1 {refusal}\r\nContent-Length: 0\r\n\r\n".encode()
+    with pytest.raises(ConnectError, match="nothing was sent") as caught:
+        client.call(tunnelled(proxies={"https": through(proxy)}).v3.x, "post", json={})
+
+    assert [] == secure.seen
+    assert 2 == len(proxy.heads)
+    assert PASSWORD not in f"{caught.value!r} {caught.value}"
+
+
+def test_tunnel_that_breaks_is_no_connection(client, tunnelled, secure, proxy):
+    """A proxy that hangs up at CONNECT has sent nothing on."""
+    proxy.refusal = b""
+    with pytest.raises(ConnectError):
+        client.call(tunnelled(proxies={"https": proxy.url}).v3.x, "get")
+
+    assert [] == secure.seen
+
+
+def test_proxy_that_is_not_there_is_no_connection(client, tunnelled, build, secure):
+    """For both kinds of request."""
+    for instance in (
+        tunnelled(proxies={"https": "http://127.0.0.1:1"}),
+        build(base_uri="http://127.0.0.2:9/", proxies={"http": "http://127.0.0.1:1"}),
+    ):
+        with pytest.raises(ConnectError):
+            client.call(instance.v3.x, "get")
+
+    assert [] == secure.seen
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        f"socks5://user:{PASSWORD}@127.0.0.1:1080",
+        f"socks5h://user:{PASSWORD}@127.0.0.1:1080",
+        f"ftp://user:{PASSWORD}@127.0.0.1",
+        f"http://user:{PASSWORD}@",
+        f"http://user:{PASSWORD}@host:port",
+        f"http://user:{PASSWORD}@host:99999",
+        f"http://user:{PASSWORD}@[::1",
+        "http://",
+        "",
+    ],
+)
+def test_proxy_that_cannot_be_used_is_told_without_its_password(
+    proxy, client, tunnelled, secure, monkeypatch
+):
+    """In the settings at construction; in the environment, which others may have set, when it is met."""
+    if proxy:
+        with pytest.raises(ConfigurationError, match="proxies") as caught:
+            tunnelled(proxies={"https": proxy})
+        assert PASSWORD not in str(caught.value)
+
+    monkeypatch.setenv("https_proxy", proxy)
+    instance = tunnelled()
+    if not proxy:
+        assert 200 == client.call(instance.v3.x, "get").status_code
+        return
+    with pytest.raises(WeChatPayError, match="proxies") as caught:
+        client.call(instance.v3.x, "get")
+
+    assert isinstance(caught.value, ConfigurationError)
+    assert PASSWORD not in str(caught.value)
+    assert [] == secure.seen
+
+
+@pytest.mark.parametrize("proxies", [{"https": 5}, {"https": b"http://x"}, {5: "http://x"}, "http://x", []])
+def test_proxies_of_another_type_are_refused(proxies, build):
+    """A mapping of scheme to URL, or nothing."""
+    with pytest.raises(ConfigurationError, match="proxies"):
+        build(proxies=proxies)
+
+
+def test_session_brings_its_own_proxies(tunnelled, bundle, secure, proxy):
+    """Who brings a session has settled that there, too."""
+    with requests.Session() as session:
+        session.proxies = {"https": proxy.url}
+        session.verify = str(bundle)
+        tunnelled(session=session).v3.x.get()
+
+    assert 1 == len(proxy.heads) == len(secure.seen)

@@ -1,0 +1,122 @@
+"""TLS: whose certificates are believed, and what a failed handshake is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+import requests
+from wire import certificates
+from wire.gateway import Gateway
+
+from wechatpay import ConfigurationError, ConnectError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Give a folder with the authority's bundle, and the same as OpenSSL's hashed directory."""
+    folder = tmp_path_factory.mktemp("tls")
+    bundle = certificates.authority(folder)
+    (folder / "hashed").mkdir()
+    command = ["openssl", "x509", "-hash", "-noout", "-in", bundle]
+    digest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    (folder / "hashed" / f"{digest}.0").write_bytes(bundle.read_bytes())
+    return folder
+
+
+@pytest.fixture
+def gateway(folder):
+    """Give a gateway that speaks TLS."""
+    gateway = Gateway(certificates.server(folder))
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_bundle(monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("name", ["authority.pem", "hashed"], ids=["bundle", "directory"])
+def test_configured_authority_is_believed(name, client, build, gateway, folder):
+    """``verify`` names a bundle, or a directory as OpenSSL hashes it."""
+    instance = build(verify=str(folder / name))
+
+    assert 200 == client.call(instance.v3.x, "get").status_code
+    assert 1 == len(gateway.seen)
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_bundle_of_the_environment_is_read_once(name, client, build, gateway, folder, monkeypatch):
+    """As requests does, but for both colours, and at construction."""
+    monkeypatch.setenv(name, str(folder / "authority.pem"))
+    instance = build()
+    monkeypatch.delenv(name)
+
+    assert 200 == client.call(instance.v3.x, "get").status_code
+
+
+def test_unknown_authority_is_refused_before_anything_is_sent(client, build, gateway):
+    """A handshake that fails is no connection: nothing left, so it is safe to send again."""
+    instance = build(verify=True)
+    with pytest.raises(ConnectError, match=r"nothing was sent.*SSLCertVerificationError"):
+        client.call(instance.v3.x, "post", json={"secret": "S3CRET"})
+
+    assert [] == gateway.seen
+
+
+def test_certificate_of_another_host_is_refused(client, build, folder):
+    """The name on the certificate counts, and not only who signed it."""
+    gateway = Gateway(certificates.server(folder, "127.0.0.2"))
+    try:
+        instance = build(base_uri=gateway.url, verify=str(folder / "authority.pem"))
+        with pytest.raises(ConnectError):
+            client.call(instance.v3.x, "get")
+    finally:
+        gateway.close()
+
+    assert [] == gateway.seen
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_no_verification_when_told_so(client, build, gateway):
+    """``verify=False`` is for the caller who knows why."""
+    assert 200 == client.call(build(verify=False).v3.x, "get").status_code
+
+
+def test_plain_server_behind_https_is_no_connection(client, build):
+    """Neither is a server that does not speak TLS at all."""
+    plain = Gateway()
+    plain.behaviour = lambda _, peer: peer.close()
+    try:
+        instance = build(base_uri=plain.url.replace("http:", "https:"), timeout=(0.5, 0.5))
+        with pytest.raises(ConnectError):
+            client.call(instance.v3.x, "get")
+    finally:
+        plain.close()
+
+    assert [] == plain.seen
+
+
+@pytest.mark.parametrize("verify", ["/no/such/bundle.pem", ""])
+def test_bundle_that_is_not_there_is_refused_at_construction(verify, build):
+    """Not at the first payment."""
+    with pytest.raises(ConfigurationError, match="verify"):
+        build(verify=verify)
+
+
+def test_bundle_that_is_none_is_refused(client, build, tmp_path):
+    """A file without certificates is named."""
+    (tmp_path / "bundle.pem").write_text("nothing")
+    with pytest.raises(ConfigurationError, match="verify"):
+        client.call(build(verify=str(tmp_path / "bundle.pem")).v3.x, "get")
+
+
+def test_session_brings_its_own_tls(build, gateway, folder):
+    """Who brings a session has settled that there."""
+    with requests.Session() as session:
+        session.verify = os.fspath(folder / "authority.pem")
+
+        assert 200 == build(session=session).v3.x.get().status_code
