@@ -134,6 +134,28 @@ def test_body_that_is_not_json_is_not_quoted(gateway, instance, client, ears, an
     assert "secret-answer" not in "".join([*told(outcome), ears()])
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"secret-answer",
+        b"<xml><return_code>FAIL</return_code><note>secret-answer</note></xml>",
+        b"<xml><return_code>SUCCESS</return_code><note>secret-answer</note></xml>",
+    ],
+    ids=["no XML", "failed", "unsigned"],
+)
+def test_digested_call_is_told_without_its_secrets(gateway, build, client, ears, answer):
+    """APIv2's key signs every field: neither the key, nor the fields, nor their digest are told."""
+    gateway.answer(reply(answer))
+    instance = build(secret="secret-apiv2")
+    fields = {"mch_id": "1900000109", "note": "secret-body"}
+    outcome = attempt(client, instance.v2.pay.orderquery, "post", xml=fields, debug=True)
+    sign = re.search(rb"<sign>(?:<!\[CDATA\[)?(\w+)", gateway.seen[0].body)[1].decode()
+
+    said = "".join([*told(outcome), ears(), repr(instance.getDriver())])
+    assert isinstance(outcome, WeChatPayError)
+    assert [] == [secret for secret in [*SENT, *ANSWERED, sign] if secret in said]
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_proxy_password_is_not_told(client, ears, scheme):
     """A proxy that cannot be reached is named by what failed, not by its URL."""

@@ -50,11 +50,10 @@ def fields(request: Request, response: Response) -> dict[str, Any] | None:
     is_markup = _body(request, response, _SNIFFED).lstrip(_BLANK).startswith(b"<")
     if not is_markup and rules.answers_with_a_file(request.route):
         return None
-    body = _body(request, response)
     try:
         if not is_markup and rules.answers_in_json(request.route):
-            return _from_json(replace(response, content=body))
-        return _from_xml(body)
+            return _from_json(replace(response, content=_body(request, response)))
+        return _from_xml(_body(request, response))
     except DecodeError as error:
         raise VerificationError(
             f"{request.method} {request.path}: an answer that cannot be read, outcome unknown: {error}",
