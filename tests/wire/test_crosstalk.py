@@ -1,0 +1,128 @@
+"""No answer is ever taken for the answer to another request."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from wire.colours import Sync
+from wire.gateway import reply, signed
+
+from wechatpay import NoAnswerError
+
+
+@pytest.fixture(params=["sync", "looped"])
+def colour(request):
+    """Give the colours that keep connections between calls."""
+    return Sync() if request.param == "sync" else request.getfixturevalue("looped")
+
+
+def echo(seen, peer):
+    """Answer with the target."""
+    peer.send(signed(seen.target.encode()))
+
+
+def late(gateway):
+    """Have requests for ``/v3/slow`` answered only when told so, and the others at once."""
+    told = threading.Event()
+
+    def behaviour(seen, peer):
+        if seen.target == "/v3/slow":
+            told.wait(5)
+        echo(seen, peer)
+
+    gateway.behaviour = behaviour
+    return told
+
+
+def test_answer_that_comes_after_its_timeout_is_nobodys(colour, instance, gateway):
+    """The connection is given up with the call."""
+    told = late(gateway)
+    with pytest.raises(NoAnswerError):
+        colour.call(instance.v3.slow, "get", timeout=0.1)
+    told.set()
+
+    assert ["/v3/a", "/v3/b"] == [colour.call(instance.v3[name], "get").text for name in "ab"]
+    assert 2 == gateway.connections
+
+
+def test_answer_that_comes_after_a_cancel_is_nobodys(looped, instance, gateway):
+    """A task that is cancelled takes its connection with it."""
+    told = late(gateway)
+
+    async def cancelled():
+        task = asyncio.ensure_future(instance.v3.slow.getAsync())
+        while not gateway.seen:  # noqa: ASYNC110  the gateway is on threads
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    looped.run(cancelled())
+    told.set()
+
+    assert ["/v3/a", "/v3/b"] == [looped.call(instance.v3[name], "get").text for name in "ab"]
+    assert 2 == gateway.connections
+
+
+class GiveUpError(Exception):
+    """What the caller's own code raises."""
+
+
+def test_rest_of_a_download_that_was_given_up_is_nobodys(colour, instance, gateway):
+    """A sink that fails ends the transfer; its own error comes out as it is."""
+
+    def behaviour(seen, peer):
+        if seen.target == "/v3/billdownload/file":
+            peer.send(reply(b"x" * 500_000))
+        else:
+            echo(seen, peer)
+
+    def full(_):
+        raise GiveUpError
+
+    gateway.behaviour = behaviour
+    with pytest.raises(GiveUpError):
+        colour.call(instance.v3.billdownload.file, "get", sink=full)
+
+    assert ["/v3/a", "/v3/b"] == [colour.call(instance.v3[name], "get").text for name in "ab"]
+
+
+def test_bytes_behind_an_answer_are_nobodys(colour, instance, gateway):
+    """What a server says unasked is not taken for the answer to the next request."""
+    gateway.behaviour = lambda seen, peer: peer.send(signed(seen.target.encode()) + signed(b"unasked"))
+    answers = []
+    for name in "abc":
+        try:
+            answers.append(colour.call(instance.v3[name], "get").text)
+        except NoAnswerError:
+            answers.append(None)
+
+    assert "unasked" not in answers
+    assert "/v3/a" == answers[0]
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_interim_answer_is_not_the_last(verb, colour, instance, gateway):
+    """Whatever precedes the answer belongs to the same request."""
+
+    def behaviour(seen, peer):
+        peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+        peer.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        echo(seen, peer)
+
+    gateway.behaviour = behaviour
+
+    assert ["/v3/a", "/v3/b"] == [colour.call(instance.v3[name], verb).text for name in "ab"]
+
+
+def test_answers_of_calls_at_once_stay_apart(instance, gateway):
+    """On one loop, with connections that are kept and shared."""
+    gateway.behaviour = echo
+
+    async def main():
+        calls = [instance.v3._n_.getAsync(n=str(n)) for n in range(60)]
+        return [(await call).text for call in calls]
+
+    assert [f"/v3/{n}" for n in range(60)] == asyncio.run(main())
