@@ -10,7 +10,13 @@ from functools import cache
 import keys
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
 from cryptography.x509.oid import NameOID
 
 LOOPBACK = x509.SubjectAlternativeName(
@@ -77,3 +83,23 @@ def bundle(folder):
     file = folder / "authority.pem"
     file.write_text(root())
     return str(file)
+
+
+CERT, KEY = pem("merchant"), key_pem("merchant")
+MIDDLE = pem("middle", is_authority=True)
+LEAF = pem("merchant", "middle")
+
+
+def p12(passphrase, name="merchant"):
+    """Give a PKCS#12 file as WeChat Pay's console does."""
+    lock = BestAvailableEncryption(passphrase.encode())
+    return pkcs12.serialize_key_and_certificates(
+        b"Tenpay Certificate", keys.private_key(name), certificate(name), None, lock
+    )
+
+
+LOCKED = (
+    keys.private_key()
+    .private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"pass"))
+    .decode()
+)

@@ -36,6 +36,11 @@ def answer(algorithm="MD5", secret=SECRET, **fields):
     return document(fields | {"sign": digest(fields, algorithm, secret)})
 
 
+def unsigned(**fields):
+    """Give an answer without ``sign``."""
+    return document({"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": MCHID} | fields)
+
+
 def received(seen):
     """Read the fields of a request, from its body or its query."""
     if not seen.body:

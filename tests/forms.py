@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import merchants
+
+CONTENT = bytes(range(256)) * 1500
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,19 @@ def arrived(seen):
     meta, file = parts(seen.headers["content-type"], seen.body)
     assert ['Content-Disposition: form-data; name="meta"', "Content-Type: application/json"] == meta.lines
     return json.loads(meta.content), meta.content, file
+
+
+def stack(instance):
+    """Give the stack that uploads run through."""
+    return instance.getDriver().select().stack
+
+
+def check(seen, content=CONTENT):
+    """Check that an upload arrived whole, and that its signature is over ``meta``."""
+    meta, signed_json, file = arrived(seen)
+    assert {"filename": "门头.jpg", "sha256": hashlib.sha256(content).hexdigest()} == meta
+    assert {"name": "file", "filename": "门头.jpg"} == file.disposition
+    assert content == file.content
+    assert str(len(seen.body)) == seen.headers["content-length"]
+    assert "/v3/merchant/media/video_upload" == seen.target
+    assert merchants.signed_text(replace(seen, body=signed_json)).endswith(b"\n" + signed_json + b"\n")

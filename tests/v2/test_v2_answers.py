@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from digests import NONCE, SECRET, answer, document
+from digests import NONCE, answer, unsigned
 from merchants import MCHID
-from wire.gateway import reply
 
 from wechatpay import (
     APIError,
@@ -21,7 +20,7 @@ from wechatpay import (
 FIELDS = {"mch_id": MCHID, "nonce_str": NONCE}
 UNITS = {
     vector["name"]: vector
-    for vector in json.loads((Path(__file__).parent / "vectors" / "units.json").read_bytes())["vectors"][
+    for vector in json.loads((Path(__file__).parents[1] / "vectors" / "units.json").read_bytes())["vectors"][
         "V2Response"
     ]
 }
@@ -46,28 +45,6 @@ UNSIGNED = [
     }.items()
     for name in names.split()
 ]
-
-
-@pytest.fixture
-def instance(build):
-    """Give a Builder with APIv2's settings alone."""
-    return build(serial=None, private_key=None, certs=None, secret=SECRET)
-
-
-@pytest.fixture
-def ask(client, instance, gateway):
-    """Give a function that makes a call which is answered with a body."""
-
-    def ask(body, path="pay/orderquery", status="200 OK", headers=(), xml=FIELDS, **options):
-        gateway.answer(reply(body, status, *headers))
-        return client.call(instance.chain(f"v2/{path}"), "post", xml=xml, **options)
-
-    return ask
-
-
-def unsigned(**fields):
-    """Give an answer without ``sign``."""
-    return document({"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": MCHID} | fields)
 
 
 #: Where ours differs from the PHP SDK on purpose: PHP hands these failures out as if they were answers.

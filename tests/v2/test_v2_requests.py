@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from digests import NONCE, SECRET, answer, digest, received
+from digests import NONCE, SECRET, digest, received
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from merchants import MCHID
@@ -14,24 +14,6 @@ from wechatpay.crypto import hashing
 from wechatpay.formatter import ksort, query_string_like
 
 FIELDS = {"mch_id": MCHID, "out_trade_no": "1217752501201407033233368018"}
-
-
-@pytest.fixture
-def instance(build, gateway):
-    """Give a Builder with APIv2's settings alone, calling a gateway that answers a success."""
-    gateway.answer(reply(answer()))
-    return build(serial=None, private_key=None, certs=None, secret=SECRET)
-
-
-@pytest.fixture
-def sent(instance):
-    """Give a function that begins a call and gives the request that would leave, without sending it."""
-
-    def begin(verb, uri, options, root=instance):
-        _, flow = root.getDriver()._begin(verb.upper(), uri, options, {})
-        return next(flow)
-
-    return begin
 
 
 @pytest.mark.parametrize("mch_id", [int(MCHID), MCHID], ids=["number", "text"])

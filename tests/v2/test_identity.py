@@ -8,15 +8,13 @@ import tempfile
 from pathlib import Path
 
 import authority
-import keys
 import pytest
+from authority import CERT, KEY, LEAF, LOCKED, MIDDLE, p12
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
-    pkcs12,
 )
 from digests import SECRET
 from merchants import MCHID
@@ -25,26 +23,6 @@ from wechatpay import Builder, ConfigurationError
 from wechatpay.identity import Identity
 
 FIELDS = {"mch_id": MCHID, "out_refund_no": "1"}
-CERT, KEY = authority.pem("merchant"), authority.key_pem("merchant")
-MIDDLE = authority.pem("middle", is_authority=True)
-LEAF = authority.pem("merchant", "middle")
-
-
-def p12(passphrase, name="merchant"):
-    """Give a PKCS#12 file as WeChat Pay's console does."""
-    lock = BestAvailableEncryption(passphrase.encode())
-    return pkcs12.serialize_key_and_certificates(
-        b"Tenpay Certificate", keys.private_key(name), authority.certificate(name), None, lock
-    )
-
-
-LOCKED = (
-    keys.private_key()
-    .private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"pass"))
-    .decode()
-)
-
-
 EC_KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(
     Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
 )

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from digests import SECRET, answer, digest, received
+from digests import SECRET, digest, received
 from merchants import MCHID
-from wire.gateway import reply
 
 from wechatpay import Builder, ConfigurationError, RequestError
 
 FIELDS = {"mch_id": MCHID, "out_trade_no": "1217752501201407033233368018"}
-
-
-@pytest.fixture
-def instance(build, gateway):
-    """Give a Builder with APIv2's settings alone, calling a gateway that answers a success."""
-    gateway.answer(reply(answer()))
-    return build(serial=None, private_key=None, certs=None, secret=SECRET)
-
-
-@pytest.fixture
-def sent(instance):
-    """Give a function that begins a call and gives the request that would leave, without sending it."""
-
-    def begin(verb, uri, options, root=instance):
-        _, flow = root.getDriver()._begin(verb.upper(), uri, options, {})
-        return next(flow)
-
-    return begin
 
 
 def test_retried_call_has_a_nonce_of_its_own(client, instance, gateway):

@@ -5,57 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import hashlib
 import io
 import socket
 import threading
 import time
 import tracemalloc
-from dataclasses import replace
 
-import merchants
 import pytest
-from forms import arrived
+from forms import CONTENT, check, stack
 from wire.gateway import signed
 
 from wechatpay import RequestError
 from wechatpay.media import Media
-
-CONTENT = bytes(range(256)) * 1500
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-@pytest.fixture
-def path(tmp_path):
-    """Give the path of a file of six pieces."""
-    path = tmp_path / "门头.jpg"
-    path.write_bytes(CONTENT)
-    return path
-
-
-@pytest.fixture
-def upload(client, instance):
-    """Give a function that uploads a ``Media``."""
-    return lambda media, **options: client.call(
-        instance.v3.merchant.media.video_upload, "post", media=media, **options
-    )
-
-
-def stack(instance):
-    """Give the stack that uploads run through."""
-    return instance.getDriver().select().stack
-
-
-def check(seen, content=CONTENT):
-    """Check that an upload arrived whole, and that its signature is over ``meta``."""
-    meta, signed_json, file = arrived(seen)
-    assert {"filename": "门头.jpg", "sha256": hashlib.sha256(content).hexdigest()} == meta
-    assert {"name": "file", "filename": "门头.jpg"} == file.disposition
-    assert content == file.content
-    assert str(len(seen.body)) == seen.headers["content-length"]
-    assert "/v3/merchant/media/video_upload" == seen.target
-    assert merchants.signed_text(replace(seen, body=signed_json)).endswith(b"\n" + signed_json + b"\n")
-
 
 CHANGES = {
     "other-bytes": lambda path: path.write_bytes(CONTENT[:-1] + b"!"),

@@ -8,37 +8,19 @@ import re
 from pathlib import Path
 
 import pytest
-from digests import SECRET, answer
+from digests import answer
 from merchants import MCHID
 from wire.gateway import reply
 
 from wechatpay import RequestError
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = Path(__file__).parents[1] / "vectors"
 ROWS = [
     row
     for line in (VECTORS / "wire.jsonl").read_text().splitlines()
     if (row := json.loads(line))["uri"].startswith("v2/")
 ]
 FIELDS = {"mch_id": MCHID, "out_trade_no": "1217752501201407033233368018"}
-
-
-@pytest.fixture
-def instance(build, gateway):
-    """Give a Builder with APIv2's settings alone, calling a gateway that answers a success."""
-    gateway.answer(reply(answer()))
-    return build(serial=None, private_key=None, certs=None, secret=SECRET)
-
-
-@pytest.fixture
-def sent(instance):
-    """Give a function that begins a call and gives the request that would leave, without sending it."""
-
-    def begin(verb, uri, options, root=instance):
-        _, flow = root.getDriver()._begin(verb.upper(), uri, options, {})
-        return next(flow)
-
-    return begin
 
 
 SPELLINGS = {

@@ -11,12 +11,11 @@ import pytest
 import requests
 import responses
 import urllib3
+from authority import CERT, KEY, LEAF, LOCKED, MIDDLE, p12
 from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
-    pkcs12,
 )
 from digests import SECRET, answer, digest, received
 from merchants import MCHID
@@ -26,24 +25,6 @@ from wechatpay import Builder, ConfigurationError, NoAnswerError, Request, Trans
 from wechatpay.transports.network import no_answer
 
 FIELDS = {"mch_id": MCHID, "out_refund_no": "1"}
-CERT, KEY = authority.pem("merchant"), authority.key_pem("merchant")
-MIDDLE = authority.pem("middle", is_authority=True)
-LEAF = authority.pem("merchant", "middle")
-
-
-def p12(passphrase, name="merchant"):
-    """Give a PKCS#12 file as WeChat Pay's console does."""
-    lock = BestAvailableEncryption(passphrase.encode())
-    return pkcs12.serialize_key_and_certificates(
-        b"Tenpay Certificate", keys.private_key(name), authority.certificate(name), None, lock
-    )
-
-
-LOCKED = (
-    keys.private_key()
-    .private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"pass"))
-    .decode()
-)
 
 
 @pytest.fixture(scope="module")

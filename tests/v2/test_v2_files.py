@@ -24,12 +24,6 @@ DOWNLOADS = ["pay/downloadbill", "pay/downloadfundflow"]
 
 
 @pytest.fixture
-def instance(build):
-    """Give a Builder with APIv2's settings alone."""
-    return build(serial=None, private_key=None, certs=None, secret=SECRET)
-
-
-@pytest.fixture
 def download(client, instance, gateway):
     """Give a function that downloads what is answered."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from digests import NONCE, SECRET, answer, digest, document
+from digests import NONCE, answer, digest, document, unsigned
 from merchants import MCHID
 from wire.gateway import reply
 
@@ -17,28 +17,6 @@ from wechatpay import (
 )
 
 FIELDS = {"mch_id": MCHID, "nonce_str": NONCE}
-
-
-@pytest.fixture
-def instance(build):
-    """Give a Builder with APIv2's settings alone."""
-    return build(serial=None, private_key=None, certs=None, secret=SECRET)
-
-
-@pytest.fixture
-def ask(client, instance, gateway):
-    """Give a function that makes a call which is answered with a body."""
-
-    def ask(body, path="pay/orderquery", status="200 OK", headers=(), xml=FIELDS, **options):
-        gateway.answer(reply(body, status, *headers))
-        return client.call(instance.chain(f"v2/{path}"), "post", xml=xml, **options)
-
-    return ask
-
-
-def unsigned(**fields):
-    """Give an answer without ``sign``."""
-    return document({"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": MCHID} | fields)
 
 
 def test_answers_without_result_code_pass(ask):

@@ -1,0 +1,39 @@
+"""What the tests of APIv2 ask for."""
+
+from __future__ import annotations
+
+import pytest
+from digests import NONCE, SECRET, answer
+from merchants import MCHID
+from wire.gateway import reply
+
+FIELDS = {"mch_id": MCHID, "nonce_str": NONCE}
+
+
+@pytest.fixture
+def instance(build, gateway):
+    """Give a Builder with APIv2's settings alone, calling a gateway that answers a success."""
+    gateway.answer(reply(answer()))
+    return build(serial=None, private_key=None, certs=None, secret=SECRET)
+
+
+@pytest.fixture
+def sent(instance):
+    """Give a function that begins a call and gives the request that would leave, without sending it."""
+
+    def begin(verb, uri, options, root=instance):
+        _, flow = root.getDriver()._begin(verb.upper(), uri, options, {})
+        return next(flow)
+
+    return begin
+
+
+@pytest.fixture
+def ask(client, instance, gateway):
+    """Give a function that makes a call which is answered with a body."""
+
+    def ask(body, path="pay/orderquery", status="200 OK", headers=(), xml=FIELDS, **options):
+        gateway.answer(reply(body, status, *headers))
+        return client.call(instance.chain(f"v2/{path}"), "post", xml=xml, **options)
+
+    return ask
