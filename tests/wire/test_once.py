@@ -14,7 +14,7 @@ from wire.colours import Sync
 from wire.gateway import Gateway, reply, signed
 
 from wechatpay import APIError, ConnectError, NoAnswerError, ReadTimeoutError
-from wechatpay.transports import asynchronous, blocking
+from wechatpay.transports import asynchronous, pools
 
 
 @pytest.fixture(params=["sync", "looped"])
@@ -105,7 +105,7 @@ def test_connections_are_kept(colour, instance, gateway):
 @pytest.mark.slow
 def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance, gateway):
     """WeChat Pay drops what was idle for 8 s: a request may not meet that moment."""
-    assert 7.0 == blocking.IDLE_SECONDS == asynchronous.IDLE_SECONDS
+    assert 7.0 == pools.IDLE_SECONDS == asynchronous.IDLE_SECONDS
 
     colour.call(instance.v3.x, "post")
     time.sleep(6.5)
@@ -120,7 +120,7 @@ def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance,
 def test_age_of_a_connection_counts_from_the_last_answer(monkeypatch, instance, gateway):
     """The blocking side looks at the clock, and at nothing else."""
     now = [1000.0]
-    monkeypatch.setattr(blocking.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pools.time, "monotonic", lambda: now[0])
     for later, connections in ((0, 1), (6.9, 1), (6.9, 1), (7.0, 2)):
         now[0] += later
         instance.v3.x.get()
