@@ -19,15 +19,20 @@ __all__ = ["SettingsDict"]
 class SettingsDict(TypedDict, total=False):
     """What a Builder takes; any group may stand alone, a group that is begun must be complete.
 
-    * v3: ``mchid serial private_key``, and ``certs`` or ``apiv3_key``
+    * v3: ``mchid`` (or ``brand_id``), ``serial private_key``, and ``certs`` or ``apiv3_key``
     * v2: ``mchid secret merchant``
     * open platform: ``app tokens cloud``
     * transport: the rest
 
     Attributes:
         mchid: Merchant id, as text.
-        serial: Serial number of the merchant's API certificate.
-        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key.
+        brand_id: Brand id, as text, to sign APIv3 requests as a brand; in place of ``mchid``, which only
+            APIv2 needs beside it.
+        serial: Serial number of the merchant's, or the brand's, API certificate.
+        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key. RSA,
+            or SM2 with the extra ``[sm]``; what signs WeChat Pay's answers is then of the same kind. Or a
+            function that signs a text and returns base64, for a key that stays elsewhere; async calls run it
+            on a thread.
         certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
         apiv3_key: The APIv3 key, 32 bytes. With it platform certificates are downloaded when they are needed:
             all of them without ``certs``, else those that are signed with and that ``certs`` lacks.
@@ -55,6 +60,7 @@ class SettingsDict(TypedDict, total=False):
     """
 
     mchid: str
+    brand_id: str
     serial: str
     private_key: Any
     certs: Mapping[str, Any]

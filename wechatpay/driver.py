@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wechatpay.exchange import Flow, Handler
+    from wechatpay.merchant import Merchant
     from wechatpay.messages import Request, Response
     from wechatpay.notification import Notification, NotificationHandler, ReplayStore
     from wechatpay.notification.headers import Given
-    from wechatpay.settings import Merchant, Settings
+    from wechatpay.settings import Settings
     from wechatpay.sink import Sink
 
 __all__ = ["Driver"]
@@ -89,12 +90,12 @@ class Driver:
             text: The field as it came, in base64.
 
         Raises:
-            ConfigurationError: The settings of APIv3 were left out.
+            ConfigurationError: The settings of APIv3 were left out, or ``private_key`` is a function.
             CryptoError: The text was not encrypted for this merchant, or is no cipher text.
         """
         from wechatpay.crypto import rsa  # noqa: PLC0415  few answers hold anything sensitive
 
-        return rsa.decrypt(text, self._merchant().private_key)
+        return rsa.decrypt(text, self._merchant().decryption_key)
 
     def decrypt_marked(self, response: Response) -> Any:
         """Parse an answer, with those fields decrypted that WeChat Pay documents as encrypted.
@@ -102,14 +103,14 @@ class Driver:
         ``response.json()`` stays as it came.
 
         Raises:
-            ConfigurationError: The settings of APIv3 were left out.
+            ConfigurationError: The settings of APIv3 were left out, or ``private_key`` is a function.
             CryptoError: Such a field was not encrypted for this merchant; the message gives its place.
             DecodeError: The body is not JSON.
             RequestError: No encrypted field is known of the operation that was asked: use `decrypt`.
         """
         from wechatpay.sensitive.opened import opened_answer  # noqa: PLC0415  the same
 
-        return opened_answer(response, self._merchant().private_key)
+        return opened_answer(response, self._merchant().decryption_key)
 
     def notifications(self, *, store: ReplayStore | None = None, lease: float = 60.0) -> NotificationHandler:
         """Make a handler for callbacks, which looks for keys that it does not know within the budget.

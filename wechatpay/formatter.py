@@ -59,20 +59,31 @@ def timestamp() -> int:
     return int(time.time())
 
 
-def authorization(mchid: str, nonce: str, signature: str, timestamp: str | int, serial: str) -> str:
+def authorization(  # noqa: PLR0913  PHP's arguments, and what it has no suites for
+    mchid: str,
+    nonce: str,
+    signature: str,
+    timestamp: str | int,
+    serial: str,
+    *,
+    scheme: str = "WECHATPAY2-SHA256-RSA2048",
+    party: str = "mchid",
+) -> str:
     """Lay out the ``Authorization`` header of an APIv3 request.
 
     See https://pay.weixin.qq.com/doc/v3/merchant/4012365342.
 
     Args:
-        mchid: Merchant id.
+        mchid: Merchant id, or brand id.
         nonce: The nonce that was signed.
         signature: Base64 signature of the request.
         timestamp: The Unix seconds that were signed.
         serial: Serial number of the merchant's certificate, 40 upper-case hexadecimal digits.
+        scheme: How it was signed.
+        party: Whose id it is: ``mchid`` or ``brand_id``.
     """
     return (
-        f'WECHATPAY2-SHA256-RSA2048 mchid="{mchid}",serial_no="{serial}",'
+        f'{scheme} {party}="{mchid}",serial_no="{serial}",'
         f'timestamp="{timestamp}",nonce_str="{nonce}",signature="{signature}"'
     )
 

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import formatter, hosts, options
 from wechatpay.arguments import SettingsDict
-from wechatpay.errors import ConfigurationError, CryptoError, RequestError
+from wechatpay.errors import ConfigurationError, RequestError
 from wechatpay.identity import Identity
-from wechatpay.messages import Headers, Timeout
+from wechatpay.merchant import Merchant, word
+from wechatpay.messages import Timeout
 from wechatpay.openplatform import OpenPlatform
-from wechatpay.platform import Platform
-from wechatpay.platform.loading import load_apiv3_key, open_cache
 
 if TYPE_CHECKING:
     import requests
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     from wechatpay.exchange import Middleware
 
@@ -34,17 +32,6 @@ _ELSEWHERE = {
     "http_errors": "an error answer is always raised: catch APIError",
     "proxy": "give `proxies`: {'https': 'http://…'}",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Merchant:
-    """The v3 group: who signs, and whose answers are believed."""
-
-    mchid: str
-    serial: str
-    private_key: RSAPrivateKey = field(repr=False)
-    platform: Platform
-    apiv3_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +64,7 @@ class Settings:
         base_uri: Where requests go.
         trust: The hosts that requests may go to.
         timeout: ``(connect, read)`` in seconds.
-        headers: Headers of every request.
+        headers: Headers of every request; ``None`` removes a default one.
         transport: Settings of the transports.
         middlewares: Name (or ``None``) and middleware.
         clock: Returns Unix seconds.
@@ -90,7 +77,7 @@ class Settings:
     base_uri: str
     trust: hosts.Trust
     timeout: Timeout
-    headers: Mapping[str, str]
+    headers: Mapping[str, str | None]
     transport: Transport
     middlewares: tuple[tuple[str | None, Middleware], ...]
     clock: Callable[[], float]
@@ -108,9 +95,10 @@ class Settings:
         if not isinstance(base_uri, str):
             raise ConfigurationError("base_uri: give an https URL as text")
         trust = hosts.Trust.configured(base_uri)
-        mchid = None if values.get("mchid") is None else _word(values, "mchid")
+        mchid = None if values.get("mchid") is None else word(values, "mchid")
+        clock = _callable(values, "clock", time.time)
         return cls(
-            merchant=_merchant(values, base_uri),
+            merchant=Merchant.load(values, base_uri, clock),
             account=_account(values),
             open_platform=OpenPlatform.load(values, base_uri, mchid),
             base_uri=base_uri,
@@ -119,7 +107,7 @@ class Settings:
             headers=_headers(values),
             transport=_transport(values),
             middlewares=_middlewares(values.get("middlewares", ())),
-            clock=_callable(values, "clock", time.time),
+            clock=clock,
             nonce=_callable(values, "nonce", formatter.nonce),
         )
 
@@ -144,62 +132,13 @@ def _unknown(name: object) -> str:
     return f"unknown setting {name!r}" + (f"; did you mean {close[0]}?" if close else "")
 
 
-def _merchant(values: Mapping[str, Any], base_uri: str) -> Merchant | None:
-    group = ("mchid", "serial", "private_key", "certs", "apiv3_key", "certs_cache")
-    present = {name for name in group if values.get(name) is not None}
-    if not present - {"mchid"}:
-        return None
-    missing = [name for name in group[:3] if name not in present]
-    if present.isdisjoint({"certs", "apiv3_key"}):
-        missing.append("certs (or apiv3_key, to download them)")
-    if missing:
-        raise ConfigurationError(
-            f"{', '.join(missing)}: missing; APIv3 needs mchid, serial, private_key, and certs or apiv3_key "
-            "together (leave all but mchid out if you do not call it)"
-        )
-    mchid, serial, apiv3_key = _word(values, "mchid"), _word(values, "serial"), values.get("apiv3_key")
-    # First, for ported APIv2 code has a dummy here, and its error says to leave it out.
-    private_key = _private_key(values["private_key"])
-    apiv3_key = None if apiv3_key is None else load_apiv3_key(apiv3_key)
-    platform = Platform.load(
-        values.get("certs"),
-        serial,
-        apiv3_key=apiv3_key,
-        cache=open_cache(values.get("certs_cache"), f"{mchid} {base_uri}", downloads=apiv3_key is not None),
-        clock=_callable(values, "clock", time.time),
-    )
-    return Merchant(mchid, serial, private_key, platform, apiv3_key)
-
-
 def _account(values: Mapping[str, Any]) -> Account | None:
     if values.get("secret") is None:
         return None
     if values.get("mchid") is None:
         raise ConfigurationError("mchid: missing; APIv2 needs mchid and secret together")
-    mchid = _word(values, "mchid")
-    return Account(mchid, _word(values, "secret"), Identity.load(values.get("merchant"), mchid))
-
-
-def _word(values: Mapping[str, Any], name: str) -> str:
-    value = values[name]
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name}: give it as text, not {type(value).__name__}")
-    if not value or not value.isascii() or not value.isprintable() or not set(value).isdisjoint('" ,\\'):
-        raise ConfigurationError(
-            f"{name}: one word of ASCII letters and digits, such as WeChat Pay's console shows it"
-        )
-    return value
-
-
-def _private_key(source: Any) -> RSAPrivateKey:
-    from wechatpay.crypto import rsa  # noqa: PLC0415  `cryptography` is heavy
-
-    try:
-        return rsa.load_private_key(source)
-    except CryptoError as error:
-        raise ConfigurationError(
-            f"private_key: {error} (for APIv2 alone leave serial, private_key and certs out)"
-        ) from None
+    mchid = word(values, "mchid")
+    return Account(mchid, word(values, "secret"), Identity.load(values.get("merchant"), mchid))
 
 
 def _checked(check: Callable[[Any], Any], value: Any) -> Any:
@@ -209,12 +148,12 @@ def _checked(check: Callable[[Any], Any], value: Any) -> Any:
         raise ConfigurationError(str(error)) from None
 
 
-def _headers(values: Mapping[str, Any]) -> Mapping[str, str]:
-    given = _checked(options.headers, values.get("headers", {}))
-    agent = values.get("user_agent")
-    if agent is not None:
-        given = {**given, **_checked(options.headers, {"User-Agent": agent})}
-    return Headers({name: text for name, text in given.items() if text is not None})
+def _headers(values: Mapping[str, Any]) -> Mapping[str, str | None]:
+    given = dict(_checked(options.headers, values.get("headers", {})))
+    if (agent := values.get("user_agent")) is not None:
+        # Last, it goes over a User-Agent in any spelling.
+        given |= _checked(options.headers, {"User-Agent": agent})
+    return given
 
 
 def _transport(values: Mapping[str, Any]) -> Transport:

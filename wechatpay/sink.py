@@ -78,6 +78,14 @@ class Sink:
         self._file.seek(0, os.SEEK_END)
         return head
 
+    def recount(self, tally: Tally) -> None:
+        """Hash what was received once more, by another tally."""
+        self.tally = tally
+        if self._file is not None:
+            self._file.seek(0)
+            while chunk := self._file.read(_CHUNK):
+                tally.update(chunk)
+
     def deliver(self) -> None:
         """Hand a verified body over: rename the file into place, or feed the file or callable."""
         if self._file is None:

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
     from wechatpay.crypto.sm2_keys import SM2PrivateKey, SM2PublicKey
 
-__all__ = ["RSA", "Digest", "Suite", "load_private_key", "load_public_key", "suite_of"]
+__all__ = [
+    "RSA",
+    "Digest",
+    "PrivateKey",
+    "PublicKey",
+    "RSAPrivateKey",
+    "RSAPublicKey",
+    "Suite",
+    "load_private_key",
+    "load_public_key",
+    "suite_of",
+]
 
 PrivateKey: TypeAlias = "RSAPrivateKey | SM2PrivateKey"
 PublicKey: TypeAlias = "RSAPublicKey | SM2PublicKey"
@@ -49,7 +60,8 @@ class Suite:
         cipher: What callbacks and certificates have to call their cipher.
         sign: Takes a text and a private key; returns base64.
         verify: Tells whether text, signature and public key belong together.
-        digest: Begins the digest of a text that a public key is to verify.
+        prefix: What is digested before each text that a public key is to verify.
+        digest: Begins a digest with some bytes.
         verify_digest: Tells whether digest, signature and public key belong together.
         decrypt: Takes cipher text in base64, APIv3 key, nonce and associated data; raises ``CryptoError``.
     """
@@ -59,7 +71,8 @@ class Suite:
     cipher: str
     sign: Callable[[bytes, Any], str]
     verify: Callable[[bytes, str, Any], bool]
-    digest: Callable[[Any], Digest]
+    prefix: Callable[[Any], bytes]
+    digest: Callable[[bytes], Digest]
     verify_digest: Callable[[bytes, str, Any], bool]
     decrypt: Callable[[str, bytes, str, str | None], bytes]
 
@@ -73,7 +86,8 @@ RSA: Final = Suite(
     cipher="AEAD_AES_256_GCM",
     sign=rsa.sign,
     verify=rsa.verify,
-    digest=lambda _: hashlib.sha256(),
+    prefix=lambda _: b"",
+    digest=hashlib.sha256,
     verify_digest=rsa.verify_digest,
     decrypt=aes_gcm.decrypt_bytes,
 )
@@ -90,7 +104,8 @@ def _sm() -> Suite:
         cipher="AEAD_SM4_GCM",
         sign=sm2.sign,
         verify=sm2.verify,
-        digest=lambda key: sm3.Sm3(key.prefix),
+        prefix=lambda key: key.prefix,
+        digest=sm3.Sm3,
         verify_digest=sm2.verify_digest,
         decrypt=sm4_gcm.decrypt_bytes,
     )

@@ -6,10 +6,9 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from wechatpay.crypto import aes_gcm, rsa
+from wechatpay.crypto.suites import RSA
 from wechatpay.errors import CryptoError
 from wechatpay.notification.message import Notification, moment
 from wechatpay.notification.reencoding import original
@@ -26,11 +25,10 @@ from wechatpay.notification.refusals import (
 from wechatpay.protocols.proof import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from wechatpay.crypto.suites import Suite
     from wechatpay.protocols.proof import Proof
 
-__all__ = ["CALLBACK", "RSA", "Suite", "decrypted", "opened", "verify"]
+__all__ = ["CALLBACK", "decrypted", "opened", "verify"]
 
 CALLBACK: Final = Subject(
     "the callback",
@@ -42,24 +40,6 @@ CALLBACK: Final = Subject(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """What belongs together: who signs in one way encrypts in one way, whatever a body says.
-
-    Attributes:
-        cipher: What a callback has to call its cipher.
-        is_signed: Tells whether text, signature and public key belong together.
-        decrypt: Takes cipher text in base64, APIv3 key, nonce and associated data; raises ``CryptoError``.
-    """
-
-    cipher: str
-    is_signed: Callable[[bytes, str, Any], bool]
-    decrypt: Callable[[str, bytes, str, str], bytes]
-
-
-RSA: Final = Suite("AEAD_AES_256_GCM", rsa.verify, aes_gcm.decrypt_bytes)
-
-
 def verify(proof: Proof, body: bytes, public_key: Any, suite: Suite = RSA) -> None:
     """Prove that ``body`` is what was signed.
 
@@ -69,7 +49,7 @@ def verify(proof: Proof, body: bytes, public_key: Any, suite: Suite = RSA) -> No
     """
 
     def is_signed(candidate: bytes) -> bool:
-        return suite.is_signed(proof.text(candidate), proof.signature, public_key)
+        return suite.verify(proof.text(candidate), proof.signature, public_key)
 
     if is_signed(body):
         return

@@ -105,8 +105,9 @@ class Reader:
             raise UnconfiguredNotificationError("an APIv3 callback (JSON): give certs and apiv3_key")
         proof = Proof.read(headers.read(given), self._clock(), envelope.CALLBACK)
         key = yield from self._key(self._platform, proof)
-        envelope.verify(proof, body, key.public_key)
-        return envelope.opened(body, self._apiv3_key)
+        # By what the key is, never by what headers or body say that it is.
+        envelope.verify(proof, body, key.public_key, key.suite)
+        return envelope.opened(body, self._apiv3_key, key.suite)
 
     def _key(self, platform: Platform, proof: Proof) -> Steps[PlatformKey]:
         serial, signed = proof.serial, int(proof.timestamp)

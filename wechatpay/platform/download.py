@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.crypto import aes_gcm, pem, rsa
+from wechatpay.crypto import pem
+from wechatpay.crypto.suites import RSA
 from wechatpay.errors import ConfigurationError, CryptoError, DecodeError, VerificationError
 from wechatpay.platform.key import PlatformKey
 from wechatpay.protocols.proof import ANSWER, Proof
@@ -17,12 +18,11 @@ from wechatpay.protocols.proof import ANSWER, Proof
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wechatpay.crypto.suites import Suite
     from wechatpay.messages import Request, Response
     from wechatpay.platform.keyring import Keyring
 
 __all__ = ["Download"]
-
-_CIPHER = "AEAD_AES_256_GCM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Download:
         known: Keyring,
         signed_about: float,
         now: float,
+        suite: Suite | None = None,
         request: Request | None = None,
     ) -> Download:
         """Decrypt and check the certificates, then verify the answer with a known key or one it carried.
@@ -61,6 +62,7 @@ class Download:
             known: The keys believed so far.
             signed_about: When the answer was signed, in Unix seconds, 300 s more or less.
             now: Unix seconds.
+            suite: The algorithms that the merchant signs by; RSA's by default.
             request: What was asked, for the errors.
 
         Raises:
@@ -71,11 +73,11 @@ class Download:
         try:
             proof = Proof.read(response.headers, signed_about, ANSWER)
             at = int(proof.timestamp)
-            carried = _certificates(response.json(), apiv3_key)
+            carried = _certificates(response.json(), apiv3_key, suite or RSA)
             key = known.get(proof.serial, at) or carried.get(proof.serial)
             if key is None or not key.is_valid(at) or proof.serial in known.retired:
                 raise proof.unknown((*known.serials, *carried))
-            if not rsa.verify(proof.text(response.content), proof.signature, key.public_key):
+            if not key.suite.verify(proof.text(response.content), proof.signature, key.public_key):
                 raise proof.forged()
         except (VerificationError, DecodeError, ConfigurationError) as error:
             error.request, error.response = request, response
@@ -84,7 +86,7 @@ class Download:
         return cls(offered, at, response)
 
 
-def _certificates(body: Any, apiv3_key: bytes) -> dict[str, PlatformKey]:
+def _certificates(body: Any, apiv3_key: bytes, suite: Suite) -> dict[str, PlatformKey]:
     """Read the list, every member of which must be right: half a list is none."""
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, list):
@@ -92,7 +94,7 @@ def _certificates(body: Any, apiv3_key: bytes) -> dict[str, PlatformKey]:
     found: dict[str, PlatformKey] = {}
     for place, item in enumerate(data):
         try:
-            key = _certificate(item, apiv3_key)
+            key = _certificate(item, apiv3_key, suite)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, ConfigurationError):
                 raise
@@ -101,25 +103,25 @@ def _certificates(body: Any, apiv3_key: bytes) -> dict[str, PlatformKey]:
         if key is not None and found.setdefault(key.serial, key) != key:
             raise DecodeError(f"the download of certificates has two of the serial number {key.serial}")
     if not found:
-        raise DecodeError(f"the download of certificates has none under {_CIPHER}")
+        raise DecodeError(f"the download of certificates has none under {suite.cipher}")
     return found
 
 
-def _certificate(item: dict[str, Any], apiv3_key: bytes) -> PlatformKey | None:
+def _certificate(item: dict[str, Any], apiv3_key: bytes, suite: Suite) -> PlatformKey | None:
     """Read one certificate; ``None`` for one of another suite."""
     sealed, serial = item["encrypt_certificate"], item["serial_no"]
-    if sealed["algorithm"] != _CIPHER:
+    if sealed["algorithm"] != suite.cipher:
         return None
     try:
-        text = aes_gcm.decrypt(
-            sealed["ciphertext"], apiv3_key, sealed["nonce"], sealed.get("associated_data")
-        )
+        text = suite.decrypt(sealed["ciphertext"], apiv3_key, sealed["nonce"], sealed.get("associated_data"))
     except CryptoError as error:
         raise ConfigurationError(
             f"apiv3_key: does not decrypt WeChat Pay's certificates ({error}); "
             "is it the APIv3 key that the merchant console shows as set?"
         ) from None
     key = PlatformKey.certified(serial, pem.load_certificate(text))
+    if key.suite is not suite:
+        raise CryptoError(f"an {key.suite.name} certificate under {suite.cipher}")
     return key.within(_moment(item["effective_time"]), _moment(item["expire_time"]))
 
 

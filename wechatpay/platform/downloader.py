@@ -10,6 +10,7 @@ from wechatpay.platform.schedule import INTERVAL
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from wechatpay.crypto.suites import Suite
     from wechatpay.exchange import Flow
     from wechatpay.messages import Request, Response
     from wechatpay.platform.download import Download
@@ -32,7 +33,11 @@ class Downloader:
     """
 
     def __init__(
-        self, apiv3_key: bytes | None, clock: Callable[[], float], known: Callable[[], Keyring]
+        self,
+        apiv3_key: bytes | None,
+        clock: Callable[[], float],
+        known: Callable[[], Keyring],
+        suite: Callable[[], Suite] | None = None,
     ) -> None:
         """Begin.
 
@@ -40,10 +45,12 @@ class Downloader:
             apiv3_key: Decrypts the certificates; ``None`` if there is nothing to download.
             clock: Returns Unix seconds.
             known: Returns the keys believed so far.
+            suite: Returns the algorithms that the merchant signs by; RSA's by default.
         """
         self._apiv3_key = apiv3_key
         self._clock = clock
         self._known = known
+        self._suite = suite
         self.source: Source | None = None
 
     @property
@@ -83,5 +90,6 @@ class Downloader:
             known=self._known(),
             signed_about=signed_about,
             now=self._clock(),
+            suite=self._suite() if self._suite else None,
             request=request,
         )

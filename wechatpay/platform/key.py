@@ -10,8 +10,9 @@ from wechatpay.errors import ConfigurationError, CryptoError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.x509 import Certificate
+
+    from wechatpay.crypto.suites import PublicKey, Suite
 
 __all__ = ["PlatformKey", "same_serial"]
 
@@ -22,7 +23,7 @@ class PlatformKey:
 
     Attributes:
         serial: The certificate's serial number, or the id of the public key (``PUB_KEY_ID_…``).
-        public_key: The RSA key.
+        public_key: The RSA or SM2 key.
         not_before: Start of the certificate's validity; ``None`` for a bare public key.
         not_after: End of the certificate's validity; ``None`` for a bare public key.
         certificate: The certificate; ``None`` for a bare public key.
@@ -30,7 +31,7 @@ class PlatformKey:
     """
 
     serial: str
-    public_key: RSAPublicKey = field(repr=False)
+    public_key: PublicKey = field(repr=False)
     not_before: datetime | None = None
     not_after: datetime | None = None
     certificate: Certificate | None = field(default=None, repr=False, compare=False)
@@ -38,7 +39,7 @@ class PlatformKey:
 
     @classmethod
     def load(cls, serial: str, source: Any, name: str) -> Self:
-        """Load a certificate or public key in any form that :mod:`wechatpay.crypto.rsa` takes.
+        """Load a certificate or public key in any form that :mod:`wechatpay.crypto` takes.
 
         Args:
             serial: What it is known by.
@@ -48,7 +49,7 @@ class PlatformKey:
         Raises:
             ConfigurationError: It does not load, or is a certificate with another serial number.
         """
-        from wechatpay.crypto import pem, rsa  # noqa: PLC0415  `cryptography` is heavy
+        from wechatpay.crypto import pem, suites  # noqa: PLC0415  `cryptography` is heavy
 
         try:
             certificate = pem.load_certificate(source)
@@ -57,7 +58,7 @@ class PlatformKey:
         try:
             if certificate is not None:
                 return cls.certified(serial, certificate)
-            return cls(serial, rsa.load_public_key(source))
+            return cls(serial, suites.load_public_key(source))
         except CryptoError as error:
             raise ConfigurationError(f"{name}: {error}") from None
 
@@ -68,14 +69,21 @@ class PlatformKey:
         Raises:
             CryptoError: Its key cannot be used, or its serial number is not ``serial``.
         """
-        from wechatpay.crypto import pem, rsa  # noqa: PLC0415  `cryptography` is heavy
+        from wechatpay.crypto import pem, suites  # noqa: PLC0415  `cryptography` is heavy
 
-        key, own = rsa.load_public_key(certificate), pem.parse_certificate_serial_no(certificate)
+        key, own = suites.load_public_key(certificate), pem.parse_certificate_serial_no(certificate)
         if not same_serial(own, serial):
             raise CryptoError(f"the certificate's own serial number is {own}: use it as the key")
         return cls(
             serial, key, certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate
         )
+
+    @property
+    def suite(self) -> Suite:
+        """The algorithms that belong to its kind: what it signed is verified by these, whatever it says."""
+        from wechatpay.crypto.suites import suite_of  # noqa: PLC0415  `cryptography` is heavy
+
+        return suite_of(self.public_key)
 
     def is_valid(self, at: float) -> bool:
         """Tell whether ``at``, in Unix seconds, lies within the certificate's dates; a bare key has none."""

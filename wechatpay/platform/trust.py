@@ -21,6 +21,7 @@ from wechatpay.platform.schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wechatpay.crypto.suites import Suite
     from wechatpay.platform.cache import DirectoryCache
     from wechatpay.platform.download import Download
     from wechatpay.platform.downloader import Source
@@ -48,6 +49,7 @@ class Platform:
         merchant_serial: str = "",
         apiv3_key: bytes | None = None,
         cache: DirectoryCache | None = None,
+        suite: Suite | None = None,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -58,14 +60,16 @@ class Platform:
             merchant_serial: The merchant's own serial number, which is never WeChat Pay's.
             apiv3_key: Decrypts downloaded certificates; ``None`` if there is nothing to download.
             cache: Where workers share downloads.
+            suite: The algorithms that the merchant signs by; ``None`` if the first key is to decide.
             clock: Returns Unix seconds.
             chance: Returns a random number from 0 to 1, which spreads refreshes.
         """
         self._keyring = Keyring(dict(keys or {}))
         self._merchant_serial = merchant_serial
         self._clock = clock
+        self._suite = suite
         self._schedule = Schedule(clock, chance)
-        self._downloader = Downloader(apiv3_key, clock, lambda: self._keyring)
+        self._downloader = Downloader(apiv3_key, clock, lambda: self._keyring, lambda: self.suite)
         self._refresher = Refresher(self._downloader, self._adopt, self._schedule.failed, cache)
         # One for each process: a lock that another thread held at the fork stays locked in the child.
         self._locks: dict[int, threading.Lock] = {}
@@ -92,6 +96,15 @@ class Platform:
         for serial, source in (certs or {}).items():
             platform.add(serial, source, name="certs")
         return platform
+
+    @property
+    def suite(self) -> Suite:
+        """The algorithms of its keys; RSA's before there is one."""
+        if self._suite is None:
+            from wechatpay.crypto.suites import RSA  # noqa: PLC0415  `cryptography` is heavy
+
+            return RSA
+        return self._suite
 
     @property
     def keyring(self) -> Keyring:
@@ -130,8 +143,8 @@ class Platform:
             name: What an error calls the place.
 
         Raises:
-            ConfigurationError: It does not load, is a certificate with another serial number, or the
-                merchant's own.
+            ConfigurationError: It does not load, is a certificate with another serial number, the merchant's
+                own, or of another suite than the merchant's key.
         """
         if not isinstance(serial, str) or not serial:
             raise ConfigurationError(f"{name}: each key has a serial number, or a public key id, as text")
@@ -141,6 +154,12 @@ class Platform:
                 "give WeChat Pay's public key or platform certificate"
             )
         loaded = PlatformKey.load(serial, key, f"{name}[{serial!r}]")
+        if self._suite not in (None, loaded.suite):
+            raise ConfigurationError(
+                f"{name}[{serial!r}]: an {loaded.suite.name} key, where {self.suite.name} keys are: the "
+                "merchant's own and all of WeChat Pay's are of one suite, RSA or SM2"
+            )
+        self._suite = loaded.suite
         self._change(lambda keyring: keyring.with_(loaded))
         return loaded
 

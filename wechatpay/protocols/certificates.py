@@ -41,16 +41,24 @@ def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
     return middleware(request, proceed)
 
 
-def download(settings: Settings, headers: Headers, stack: SigningStack) -> tuple[Request, Flow]:
+def download(
+    settings: Settings, headers: Headers, stack: SigningStack, suite: str = "RSA"
+) -> tuple[Request, Flow]:
     """Begin to ask for the certificates.
 
     No key is named: those that we know may all be retired, and WeChat Pay then signs with one it sends along.
+
+    Args:
+        settings: The Builder's.
+        headers: Those of every request.
+        stack: What signs it.
+        suite: Whose certificates: ``RSA`` or ``SM2``.
     """
     route = _route(settings.base_uri)
     connect, read = settings.timeout
     request = Request(
         method="GET",
-        url=uri.resolve(settings.base_uri, route),
+        url=uri.resolve(settings.base_uri, route) + (f"?algorithm_type={suite}" if suite != "RSA" else ""),
         headers=headers.with_({**settings.headers, "Wechatpay-Serial": None}),
         timeout=(min(connect or _PATIENCE, _PATIENCE), min(read or _PATIENCE, _PATIENCE)),
         route=route,

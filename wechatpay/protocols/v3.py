@@ -1,4 +1,4 @@
-"""APIv3: JSON, signed with RSA.
+"""APIv3: JSON, signed.
 
 https://pay.weixin.qq.com/doc/v3/merchant/4012081606
 """
@@ -17,7 +17,8 @@ from wechatpay.protocols.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.protocols.certificates import SigningStack, download
 from wechatpay.protocols.failure import failure
 from wechatpay.protocols.keying import SERIAL, Keying, lasting
-from wechatpay.protocols.signing import Signer, StreamTally, Verifier
+from wechatpay.protocols.signing import Signer, Verifier
+from wechatpay.protocols.tally import StreamTally
 from wechatpay.sink import Sink
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class V3:
             signer=Signer(settings.merchant, settings.clock, settings.nonce),
             verifier=Verifier(self._platform, settings.clock),
         )
-        self._platform.download_by(lambda: download(settings, self._defaults, self.stack))
+        suite = self._platform.suite.name
+        self._platform.download_by(lambda: download(settings, self._defaults, self.stack, suite))
 
     def request(self, call: Call, path: str) -> Request:
         """Build the request for ``call``, whose template expanded to ``path``.
@@ -77,8 +79,11 @@ class V3:
         request = self._assembled(call, path, self._keying.envelope(call, path))
         if (destination := call.options.get("sink")) is None:
             return request
-        sink = Sink(destination, direct=rules.is_unsigned(request.route), tally=StreamTally)
+        sink = Sink(destination, direct=rules.is_unsigned(request.route), tally=self._tally)
         return replace(request, sink=sink)
+
+    def _tally(self, headers: Headers) -> StreamTally:
+        return StreamTally(headers, self._platform.get(headers.get(SERIAL, "")))
 
     def flow(self, call: Call, path: str, request: Request, handler: Handler) -> Flow:
         """Send a request that was just built, once there is a key of WeChat Pay's.

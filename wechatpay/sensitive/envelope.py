@@ -100,6 +100,7 @@ class Envelope:
 
     def _encrypted(self, value: Sensitive, place: str) -> str:
         from wechatpay.crypto import rsa  # noqa: PLC0415  `cryptography` is heavy
+        from wechatpay.crypto.suites import RSAPublicKey  # noqa: PLC0415  the same
 
         self.is_used = True
         if self.key is None:
@@ -109,9 +110,14 @@ class Envelope:
                 f"{place}: WeChat Pay no longer offers the certificate {self.key.serial}, so nothing is "
                 "encrypted with it: leave Wechatpay-Serial out"
             )
+        if not isinstance(public_key := self.key.public_key, RSAPublicKey):
+            raise RequestError(
+                f"{place}: sensitive fields are encrypted with RSA keys, and {self.key.serial} is another: "
+                "encrypt it yourself, and leave Sensitive and encrypt_sensitive out"
+            )
         try:
             # Not kept in a variable: trackers show those of every frame that an error passes.
-            return rsa.encrypt(value.reveal(), self.key.public_key)
+            return rsa.encrypt(value.reveal(), public_key)
         except CryptoError as error:
             raise RequestError(f"{place}: {error}; is it encrypted already?") from None
 

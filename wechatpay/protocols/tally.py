@@ -1,0 +1,106 @@
+"""What an answer is verified by when it goes to a file: digests, taken on its way there."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import zlib
+from typing import TYPE_CHECKING
+
+from wechatpay.crypto.suites import RSA
+from wechatpay.protocols.proof import HEADERS
+
+if TYPE_CHECKING:
+    from wechatpay.crypto.suites import Suite
+    from wechatpay.messages import Headers, Response
+    from wechatpay.platform import PlatformKey
+
+__all__ = ["StreamTally", "is_sha1_of"]
+
+#: Bytes unpacked at a time, so that a small file cannot fill the memory.
+_PIECE = 1 << 20
+
+#: What zlib calls a gzip file.
+_GZIP = zlib.MAX_WBITS | 16
+
+
+def is_sha1_of(claimed: str, tally: object) -> bool:
+    """Tell whether a statement's claim is true of what came, packed or unpacked."""
+    # A header may hold any bytes, and aiohttp hands some of them on as what no codec takes.
+    return (
+        claimed.isascii()
+        and isinstance(tally, StreamTally)
+        and any(hmac.compare_digest(claimed.lower(), digest) for digest in tally.sha1())
+    )
+
+
+class StreamTally:
+    """Hashes an answer on its way to a sink: the signed text, and a statement's own SHA-1."""
+
+    def __init__(self, headers: Headers, key: PlatformKey | None = None) -> None:
+        """Begin.
+
+        Args:
+            headers: The answer's.
+            key: What will verify it, if that is known; RSA needs none.
+        """
+        self._suite, self._prefix = _beginning(key)
+        head = "".join(f"{headers.get(name, '')}\n" for name in HEADERS[:2])
+        self._signed = self._suite.digest(self._prefix + head.encode("utf-8", "replace"))
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._plain = GunzipSha1()
+
+    @classmethod
+    def of(cls, response: Response) -> StreamTally:
+        """Hash an answer that is in memory."""
+        tally = cls(response.headers)
+        tally.update(response.content)
+        return tally
+
+    def update(self, chunk: bytes, /) -> None:
+        """Take the next piece of the body."""
+        self._signed.update(chunk)
+        self._sha1.update(chunk)
+        self._plain.update(chunk)
+
+    def signed(self) -> bytes:
+        """Return the digest of the signed text."""
+        signed = self._signed.copy()
+        signed.update(b"\n")
+        return signed.digest()
+
+    def suits(self, key: PlatformKey) -> bool:
+        """Tell whether it is a digest that ``key`` can verify."""
+        return (self._suite, self._prefix) == _beginning(key)
+
+    def sha1(self) -> tuple[str, ...]:
+        """Return the SHA-1, in hex, of the body, and of what it holds when it is a gzip file."""
+        return self._sha1.hexdigest(), self._plain.hexdigest()
+
+
+def _beginning(key: PlatformKey | None) -> tuple[Suite, bytes]:
+    return (key.suite, key.suite.prefix(key.public_key)) if key else (RSA, b"")
+
+
+class GunzipSha1:
+    """The SHA-1 of what a gzip file holds: statements are hashed before they are compressed."""
+
+    def __init__(self) -> None:
+        self._gunzip = zlib.decompressobj(wbits=_GZIP)
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._broken = False
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next piece of the file, which may have several members."""
+        while chunk and not self._broken:
+            if self._gunzip.eof:
+                self._gunzip = zlib.decompressobj(wbits=_GZIP)
+            try:
+                self._sha1.update(self._gunzip.decompress(chunk, _PIECE))
+            except zlib.error:
+                self._broken = True
+            chunk = self._gunzip.unconsumed_tail or self._gunzip.unused_data
+
+    def hexdigest(self) -> str:
+        """Return the digest in hex, or ``""`` when it was no whole gzip file, or more than that."""
+        return self._sha1.hexdigest() if self._gunzip.eof and not self._broken else ""
