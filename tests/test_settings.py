@@ -132,3 +132,12 @@ def test_private_key_in_each_form(form, tmp_path, gateway, build):
     build(private_key=forms[form]).v3.certificates.get()
 
     assert merchants.signed_text(gateway.seen[0])
+
+
+def test_builders_headers_are_merged_by_name(gateway, build, client):
+    """One header has one value, however it is spelt, and ``None`` removes a default one."""
+    instance = build(headers={"user-agent": "shop/1", "Accept": None}, user_agent="shop/2")
+    client.call(instance.v3.x, "get")
+
+    assert "shop/2" == gateway.seen[0].headers["user-agent"]
+    assert "accept" not in gateway.seen[0].headers

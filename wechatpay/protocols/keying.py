@@ -27,7 +27,7 @@ _CHANGEABLE = ("json", "query", "headers")
 class Keying:
     """Chooses one key for each request, from one snapshot of the trust set."""
 
-    def __init__(self, platform: Platform, headers: Mapping[str, str]) -> None:
+    def __init__(self, platform: Platform, headers: Mapping[str, str | None]) -> None:
         self._platform = platform
         self._headers = headers
 
