@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,18 @@ def test_faults_come_over_tls(client, sandbox, instance):
     sandbox.inject(faults.Reset())
     with pytest.raises(TransportError, match="outcome unknown"):
         palm(client, instance)
+
+
+def test_idle_connection_is_closed_with_the_sandbox():
+    """A client that never says good-bye leaves no socket open, and does not delay the end."""
+    sandbox = Sandbox(identity=sandboxes.identity()).start()
+    with Builder(**sandbox.settings(tls=True)) as instance:
+        instance.v3.palmservice.authorization.openid["oUpF8uMuAJOM2pxb1Q"].get(query={"organization_id": "1"})
+        begun = time.monotonic()
+        sandbox.stop()
+        gc.collect()
+
+        assert time.monotonic() - begun < 1
 
 
 def test_nothing_is_left_on_the_disk():

@@ -121,7 +121,9 @@ class Server:
             )
             await self._end.wait()
         finally:
+            transports = [connection.transport for connection in server.connections]
             await runner.cleanup()
+            await _abort(transports)
             tls.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -141,6 +143,14 @@ class Server:
         return web.Response(
             status=delivery.answer.status, headers=dict(delivery.answer.headers), body=delivery.answer.body
         )
+
+
+async def _abort(transports: list[asyncio.Transport | None]) -> None:
+    """Close connections at once: TLS would wait for a good-bye, longer than the loop lives."""
+    for transport in transports:
+        if transport is not None:
+            transport.abort()
+    await asyncio.sleep(0)
 
 
 async def _listen(runner: web.ServerRunner, port: int, context: ssl.SSLContext | None) -> None:
