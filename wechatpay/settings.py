@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import formatter, hosts, options
 from wechatpay.arguments import SettingsDict
-from wechatpay.errors import ConfigurationError, CryptoError, RequestError
+from wechatpay.errors import ConfigurationError, RequestError
 from wechatpay.identity import Identity
-from wechatpay.messages import Timeout
+from wechatpay.merchant import Merchant, word
 from wechatpay.openplatform import OpenPlatform
-from wechatpay.platform import Platform
-from wechatpay.platform.loading import load_apiv3_key, open_cache
 
 if TYPE_CHECKING:
     import requests
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     from wechatpay.exchange import Middleware
+    from wechatpay.messages import Timeout
 
 __all__ = ["Account", "Merchant", "Settings", "SettingsDict", "Transport"]
 
@@ -34,17 +32,6 @@ _ELSEWHERE = {
     "http_errors": "an error answer is always raised: catch APIError",
     "proxy": "give `proxies`: {'https': 'http://…'}",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Merchant:
-    """The v3 group: who signs, and whose answers are believed."""
-
-    mchid: str
-    serial: str
-    private_key: RSAPrivateKey = field(repr=False)
-    platform: Platform
-    apiv3_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +95,10 @@ class Settings:
         if not isinstance(base_uri, str):
             raise ConfigurationError("base_uri: give an https URL as text")
         trust = hosts.Trust.configured(base_uri)
-        mchid = None if values.get("mchid") is None else _word(values, "mchid")
+        mchid = None if values.get("mchid") is None else word(values, "mchid")
+        clock = _callable(values, "clock", time.time)
         return cls(
-            merchant=_merchant(values, base_uri),
+            merchant=Merchant.load(values, base_uri, clock),
             account=_account(values),
             open_platform=OpenPlatform.load(values, base_uri, mchid),
             base_uri=base_uri,
@@ -119,7 +107,7 @@ class Settings:
             headers=_headers(values),
             transport=_transport(values),
             middlewares=_middlewares(values.get("middlewares", ())),
-            clock=_callable(values, "clock", time.time),
+            clock=clock,
             nonce=_callable(values, "nonce", formatter.nonce),
         )
 
@@ -144,62 +132,13 @@ def _unknown(name: object) -> str:
     return f"unknown setting {name!r}" + (f"; did you mean {close[0]}?" if close else "")
 
 
-def _merchant(values: Mapping[str, Any], base_uri: str) -> Merchant | None:
-    group = ("mchid", "serial", "private_key", "certs", "apiv3_key", "certs_cache")
-    present = {name for name in group if values.get(name) is not None}
-    if not present - {"mchid"}:
-        return None
-    missing = [name for name in group[:3] if name not in present]
-    if present.isdisjoint({"certs", "apiv3_key"}):
-        missing.append("certs (or apiv3_key, to download them)")
-    if missing:
-        raise ConfigurationError(
-            f"{', '.join(missing)}: missing; APIv3 needs mchid, serial, private_key, and certs or apiv3_key "
-            "together (leave all but mchid out if you do not call it)"
-        )
-    mchid, serial, apiv3_key = _word(values, "mchid"), _word(values, "serial"), values.get("apiv3_key")
-    # First, for ported APIv2 code has a dummy here, and its error says to leave it out.
-    private_key = _private_key(values["private_key"])
-    apiv3_key = None if apiv3_key is None else load_apiv3_key(apiv3_key)
-    platform = Platform.load(
-        values.get("certs"),
-        serial,
-        apiv3_key=apiv3_key,
-        cache=open_cache(values.get("certs_cache"), f"{mchid} {base_uri}", downloads=apiv3_key is not None),
-        clock=_callable(values, "clock", time.time),
-    )
-    return Merchant(mchid, serial, private_key, platform, apiv3_key)
-
-
 def _account(values: Mapping[str, Any]) -> Account | None:
     if values.get("secret") is None:
         return None
     if values.get("mchid") is None:
         raise ConfigurationError("mchid: missing; APIv2 needs mchid and secret together")
-    mchid = _word(values, "mchid")
-    return Account(mchid, _word(values, "secret"), Identity.load(values.get("merchant"), mchid))
-
-
-def _word(values: Mapping[str, Any], name: str) -> str:
-    value = values[name]
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name}: give it as text, not {type(value).__name__}")
-    if not value or not value.isascii() or not value.isprintable() or not set(value).isdisjoint('" ,\\'):
-        raise ConfigurationError(
-            f"{name}: one word of ASCII letters and digits, such as WeChat Pay's console shows it"
-        )
-    return value
-
-
-def _private_key(source: Any) -> RSAPrivateKey:
-    from wechatpay.crypto import rsa  # noqa: PLC0415  `cryptography` is heavy
-
-    try:
-        return rsa.load_private_key(source)
-    except CryptoError as error:
-        raise ConfigurationError(
-            f"private_key: {error} (for APIv2 alone leave serial, private_key and certs out)"
-        ) from None
+    mchid = word(values, "mchid")
+    return Account(mchid, word(values, "secret"), Identity.load(values.get("merchant"), mchid))
 
 
 def _checked(check: Callable[[Any], Any], value: Any) -> Any:
