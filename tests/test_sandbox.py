@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import re
 import threading
 import time
 
@@ -14,7 +15,7 @@ from sandboxes import CALLS
 
 from wechatpay import APIError, Builder, ConfigurationError, ReadTimeoutError
 from wechatpay import sandbox as package
-from wechatpay.sandbox import Sandbox, faults
+from wechatpay.sandbox import Sandbox, apiv2, faults
 from wechatpay.sandbox.handout import handout
 
 QUERY = {"organization_id": "1"}
@@ -84,7 +85,9 @@ def test_proxies_of_the_environment_do_not_matter(sandbox, monkeypatch):
     assert 200 == answer.status_code
 
 
-@pytest.mark.parametrize("thing", [package, Sandbox, faults], ids=["package", "class", "faults"])
+@pytest.mark.parametrize(
+    "thing", [package, Sandbox, faults, apiv2], ids=["package", "class", "faults", "apiv2"]
+)
 def test_documented_examples_run(sandbox, thing):
     """What the docstrings show works as written."""
     (example,) = sandboxes.examples(thing)
@@ -233,8 +236,19 @@ def test_settings_can_be_pasted(sandbox, tmp_path):
         answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
 
     assert 200 == answer.status_code
-    assert {"apiclient_key.pem", "pub_key.pem", "wechatpay.pem"} == {path.name for path in tmp_path.iterdir()}
+    assert {"apiclient_cert.pem", "apiclient_key.pem", "pub_key.pem", "wechatpay.pem"} == {
+        path.name for path in tmp_path.iterdir()
+    }
     assert all(0o600 == path.stat().st_mode & 0o777 for path in tmp_path.iterdir())
+
+
+def test_settings_for_tls_can_be_pasted(sandbox, tmp_path):
+    """What the handout's comment says is all that APIv2's ``security`` takes."""
+    text, _, comment = handout(sandbox, tmp_path).partition("# APIv2 with security=True wants TLS: ")
+    names = {}
+    exec(re.sub(r"base_uri=.*,\n", f"{comment.strip()},\n", text), names)
+    with names["instance"] as instance, pytest.raises(APIError, match="LACK_PARAMS"):
+        instance.v2.secapi.pay.refund.post(xml={"mch_id": sandbox.identity.mchid}, security=True)
 
 
 @pytest.mark.parametrize("thing", [sandboxes.identity(), sandboxes.received()], ids=["keys", "request"])

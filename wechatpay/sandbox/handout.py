@@ -22,9 +22,13 @@ instance = Builder(
     certs={{
 {certs}
     }},
+    apiv3_key="{apiv3_key}",
+    secret="{secret}",
+    merchant={{"cert": f"{{keys}}/{certificate}", "key": f"{{keys}}/{private_key}"}},
     base_uri="{base_uri}",
     proxies={{}},
 )
+# APIv2 with security=True wants TLS: base_uri="{tls_uri}", verify="{bundle}"
 """
 
 
@@ -33,7 +37,7 @@ def handout(sandbox: Sandbox, folder: Path) -> str:
 
     Args:
         sandbox: A running one.
-        folder: A directory of the user's own; gets three files that only the user can read.
+        folder: A directory of the user's own; gets four files that only the user can read.
     """
     identity = sandbox.identity
     certs = [
@@ -46,7 +50,12 @@ def handout(sandbox: Sandbox, folder: Path) -> str:
         serial=identity.serial,
         private_key=_written(folder, "apiclient_key.pem", identity.private_key_pem),
         certs="\n".join(certs),
+        apiv3_key=identity.apiv3_key,
+        secret=identity.secret,
+        certificate=_written(folder, "apiclient_cert.pem", identity.certificate),
         base_uri=sandbox.base_uri,
+        tls_uri=sandbox.address.tls,
+        bundle=sandbox.address.bundle,
     )
 
 
