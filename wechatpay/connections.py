@@ -6,8 +6,7 @@ import contextvars
 import time
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import hosts
-from wechatpay.errors import RequestError
+from wechatpay import checkpoint
 from wechatpay.exchange import Blocking
 from wechatpay.platform.flight import Flight
 from wechatpay.process import PerProcess
@@ -41,10 +40,11 @@ class Connections:
         """Send ``request``.
 
         Raises:
-            RequestError: It is not what was signed, or goes to a host that is not trusted.
+            RequestError: It is not what was signed, would not arrive as it is, or goes to a host that is not
+                trusted.
             TransportError: No answer came.
         """
-        _check(request, self._settings)
+        checkpoint.check(request, self._settings)
         return self._transport.get().send(request)
 
     def pause(self, seconds: float) -> None:
@@ -79,10 +79,11 @@ class AsyncConnections:
         """Send ``request``.
 
         Raises:
-            RequestError: It is not what was signed, or goes to a host that is not trusted.
+            RequestError: It is not what was signed, would not arrive as it is, or goes to a host that is not
+                trusted.
             TransportError: No answer came.
         """
-        _check(request, self._settings)
+        checkpoint.check(request, self._settings)
         return await self._transport.get().send(request)
 
     async def pause(self, seconds: float) -> None:
@@ -113,18 +114,3 @@ class AsyncConnections:
             transport.close()
         if executor := self._executor.take():
             executor.shutdown(wait=False)
-
-
-def _check(request: Request, settings: Settings) -> None:
-    """Hold back what was changed after it was signed, or would go astray."""
-    if request.seal is not None and not request.seal.matches(request):
-        raise RequestError(
-            "a middleware inside the signer changed the method, the target or the body: "
-            "what is signed is what is sent; move it outside with stack.before('signer', …)",
-            request=request,
-        )
-    if hosts.is_open_platform(request.url):
-        hosts.refuse_credentials(request)
-        settings.open_platform.trust.check(request.url)
-    else:
-        settings.trust.check(request.url)

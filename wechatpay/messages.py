@@ -80,6 +80,14 @@ class Headers(Mapping[str, str]):
                 fields[name.lower()] = (name, value)
         return merged
 
+    def is_sendable(self) -> bool:
+        """Tell whether all is printable ASCII text, which both libraries send as it is."""
+        try:
+            text = "".join([part for pair in self._fields.values() for part in pair])
+        except TypeError:
+            return False
+        return text.isascii() and text.replace("\t", "").isprintable()
+
     def _plain(self) -> dict[str, str]:
         return {key: value for key, (_, value) in self._fields.items()}
 
