@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from wechatpay.sandbox.apiv2 import answers, document
+from wechatpay.sandbox.apiv2 import document
 from wechatpay.sandbox.desk import Sign
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class RefundSign(Sign):
         """Encrypt with another key."""
         return self._with(answer, self.secret[::-1] + "0")
 
-    def error(self, status: int, code: str, message: str) -> Answer:  # noqa: ARG002  errors come with 200
-        """Make an error answer in XML."""
-        return answers.failure({}, code, message)
+    def error(self, status: int, code: str, message: str) -> Answer:
+        """Make an error answer, which no callback is."""
+        raise NotImplementedError  # pragma: no cover  error answers befall no callback
 
     def _with(self, answer: Answer, secret: str) -> Answer:
         told = document.element("req_info", _closed(self.hidden, secret))
