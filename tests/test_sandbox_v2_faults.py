@@ -27,11 +27,11 @@ def sandbox():
         yield sandbox
 
 
-@pytest.fixture(params=[False, True], ids=["http", "https"])
-def ask(request, client, sandbox):
+@pytest.fixture
+def ask(client, sandbox):
     """Give a function that asks for an order which is there, and is soon out of patience."""
     number = "20150806125346"
-    with Builder(**sandbox.settings(tls=request.param, timeout=(5.0, 0.5))) as instance:
+    with Builder(**sandbox.settings(timeout=(5.0, 0.5))) as instance:
         instance.v2.pay.unifiedorder.post(xml=sandboxes.fields())
         given = {"appid": "wx8888888888888888", "mch_id": sandbox.identity.mchid, "out_trade_no": number}
         yield lambda **more: client.call(instance.v2.pay.orderquery, "post", xml={**given, **more})
