@@ -20,8 +20,7 @@ A number stands for one order: the same request again gets the same ``prepay_id`
 it is with refunds: the same again moves nothing, another amount or total is ``REFUND_FEE_MISMATCH``, more
 than is left ``INVALID_REQUEST``, an order given back whole ``ERROR``, an unpaid or unknown one
 ``ORDERNOTEXIST``, an unknown ``transaction_id`` ``INVALID_TRANSACTIONID``, an order paid more than a year ago
-``TRADE_OVERDUE``. Missing fields are ``LACK_PARAMS``,
-wrong ones ``PARAM_ERROR``.
+``TRADE_OVERDUE``. Missing fields are ``LACK_PARAMS``, wrong ones ``PARAM_ERROR``.
 
 Wrong signatures, unknown merchants and bad XML have a ``return_code`` of ``FAIL`` and no signature; so have
 failing downloads. A path that wants the merchant certificate answers a connection without one with a page and
