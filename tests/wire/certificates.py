@@ -24,6 +24,8 @@ def _certificate(name, issuer, *extensions):
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        # Python 3.13 and later believe no certificate without it.
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(keys.public_key(issuer)), False)  # noqa: FBT003  critical
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
