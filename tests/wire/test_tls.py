@@ -69,7 +69,7 @@ def test_unknown_authority_is_refused_before_anything_is_sent(client, build, gat
 
 def test_certificate_of_another_host_is_refused(client, build, folder):
     """The name on the certificate counts, and not only who signed it."""
-    gateway = Gateway(certificates.server(folder, "127.0.0.2"))
+    gateway = Gateway(certificates.elsewhere(folder))
     try:
         instance = build(base_uri=gateway.url, verify=str(folder / "authority.pem"))
         with pytest.raises(ConnectError):
