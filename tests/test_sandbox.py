@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import json
 import re
 import threading
 import time
@@ -234,12 +235,25 @@ def test_settings_can_be_pasted(sandbox, tmp_path):
     exec(handout(sandbox, tmp_path), names)
     with names["instance"] as instance:
         answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+        token = instance.cgiBin.token.get(query={"grant_type": "client_credential"}).json()
+        assert instance.getDriver().notifications()
 
-    assert 200 == answer.status_code
+    assert (200, 7200) == (answer.status_code, token["expires_in"])
     assert {"apiclient_cert.pem", "apiclient_key.pem", "pub_key.pem", "wechatpay.pem"} == {
         path.name for path in tmp_path.iterdir()
     }
     assert all(0o600 == path.stat().st_mode & 0o777 for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["both", "public-key", "certificates"])
+def test_settings_can_be_handed_over_as_json(mode):
+    """Another process, such as a server that is to get callbacks, takes them as they are."""
+    with Sandbox(identity=sandboxes.identity(), mode=mode) as sandbox:
+        text = json.dumps(sandbox.settings())
+        with Builder(**json.loads(text)) as instance:
+            answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+
+    assert 200 == answer.status_code
 
 
 def test_settings_for_tls_can_be_pasted(sandbox, tmp_path):
@@ -253,5 +267,10 @@ def test_settings_for_tls_can_be_pasted(sandbox, tmp_path):
 
 @pytest.mark.parametrize("thing", [sandboxes.identity(), sandboxes.received()], ids=["keys", "request"])
 def test_secrets_are_not_shown(thing):
-    """No repr shows a key, a query or a signature."""
-    assert not any(secret in repr(thing) for secret in ("BEGIN", "object", "organization", "WECHATPAY2"))
+    """No repr shows a key, a secret, a query or a signature."""
+    identity = sandboxes.identity()
+    secrets = (identity.apiv3_key, identity.secret, identity.app["secret"])
+
+    assert not any(
+        word in repr(thing) for word in ("BEGIN", "object", "organization", "WECHATPAY2", *secrets)
+    )

@@ -10,9 +10,13 @@ import pytest
 import responses
 import sandboxes
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestClient, TestServer
+from django.test import Client
+from notification import servers
+from starlette.requests import Request
 
 from wechatpay import APIError, Builder, ClockSkewError, ConfigurationError, SignatureError, testing
+from wechatpay.notification import views
 
 URL = "https://api.mch.weixin.qq.com/v3/certificates"
 
@@ -186,6 +190,60 @@ def test_documented_examples_run():
     names["test_palm"]()
     names["test_order_is_settled"]()
     asyncio.run(names["test_palm_async"]())
+
+
+@pytest.fixture
+def settled():
+    """Give what the application has dealt with."""
+    return []
+
+
+@pytest.fixture
+def process(settled):
+    """Give what deals with an event."""
+    return lambda notification: settled.append(notification.resource["out_trade_no"])
+
+
+@pytest.mark.parametrize("event", ["TRANSACTION.SUCCESS", "v2/payment"])
+def test_callback_fits_djangos_test_client(platform, instance, process, settled, event):
+    """Headers and body go in as they are, and get through the protection against CSRF."""
+    with servers.urls(instance.getDriver().notifications(), process):
+        callback = platform.notification(event, {"out_trade_no": "N1"})
+        reply = Client(enforce_csrf_checks=True, SERVER_NAME="127.0.0.1").post(
+            servers.PATH, callback.body, callback.content_type, headers=callback.headers
+        )
+
+    assert (200, ["N1"]) == (reply.status_code, settled)
+
+
+@pytest.mark.parametrize("event", ["TRANSACTION.SUCCESS", "v2/payment"])
+def test_callback_fits_aiohttps_test_client(platform, instance, process, settled, event):
+    """The same goes for aiohttp's."""
+
+    async def main():
+        app = web.Application()
+        app.router.add_post(servers.PATH, views.aiohttp(instance.getDriver().notifications())(process))
+        async with TestClient(TestServer(app)) as client:
+            callback = platform.notification(event, {"out_trade_no": "N1"})
+            reply = await client.post(servers.PATH, headers=callback.headers, data=callback.body)
+            return reply.status
+
+    assert (200, ["N1"]) == (asyncio.run(main()), settled)
+
+
+@pytest.mark.parametrize("event", ["TRANSACTION.SUCCESS", "v2/payment"])
+def test_callback_fits_any_asgi_application(platform, instance, process, settled, event):
+    """What Starlette's test client, and FastAPI's, makes of headers and body gets through."""
+    endpoint = views.starlette(instance.getDriver().notifications())(process)
+    callback = platform.notification(event, {"out_trade_no": "N1"})
+    headers = [(name.lower().encode(), value.encode()) for name, value in callback.headers.items()]
+
+    async def receive():
+        return {"type": "http.request", "body": callback.body}
+
+    reply = asyncio.run(endpoint(Request({"type": "http", "method": "POST", "headers": headers}, receive)))
+
+    assert (200, ["N1"]) == (reply.status_code, settled)
 
 
 def test_no_http_library_is_loaded_before_it_is_used():

@@ -56,7 +56,7 @@ def flask(handler, process):
 @contextlib.contextmanager
 def django(handler, process):
     """Run Django under the server of ``runserver``, with its protection against CSRF."""
-    with _urls(handler, process):
+    with urls(handler, process):
         server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
         server.daemon_threads = False
         server.set_app(WSGIHandler())
@@ -67,7 +67,7 @@ def django(handler, process):
 @contextlib.contextmanager
 def asynchronous_django(handler, process):
     """Run Django under uvicorn."""
-    with _urls(handler, process), _uvicorn(ASGIHandler()) as port:
+    with urls(handler, process), _uvicorn(ASGIHandler()) as port:
         yield port
 
 
@@ -135,7 +135,8 @@ def _uvicorn(app):
 
 
 @contextlib.contextmanager
-def _urls(handler, process):
+def urls(handler, process):
+    """Have Django take callbacks at `PATH`."""
     if not settings.configured:
         settings.configure(
             ALLOWED_HOSTS=["127.0.0.1"],

@@ -73,6 +73,7 @@ def guide(build, tmp_path, monkeypatch):
         }
         for snippet in snippets():
             exec(snippet, names)
+        names["server"].server_close()
         yield names
 
 
