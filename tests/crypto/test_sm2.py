@@ -327,9 +327,10 @@ def test_missing_library_is_told_with_its_remedy(load, monkeypatch):
 def test_rsa_loads_nothing_of_the_sm_suite():
     """Who has no SM2 keys pays nothing for those who do."""
     script = (
-        "import sys; from wechatpay.crypto import suites; suites.load_private_key(sys.argv[1]);"
+        "import sys; from wechatpay import Builder;"
+        "Builder(mchid='1', serial='2', private_key=sys.argv[1], certs={'PUB_KEY_ID_1': sys.argv[2]});"
         "print([name for name in sys.modules if 'sm2' in name or 'sm4' in name or 'gmssl' in name])"
     )
-    command = [sys.executable, "-c", script, keys.pem()]
+    command = [sys.executable, "-c", script, keys.pem(), keys.public_pem("platform")]
 
     assert "[]\n" == subprocess.run(command, capture_output=True, text=True, check=True).stdout

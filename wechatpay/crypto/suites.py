@@ -92,10 +92,12 @@ RSA: Final = Suite(
     decrypt=aes_gcm.decrypt_bytes,
 )
 
+_RSA_KEYS: Final = (RSAPublicKey, RSAPrivateKey)
+
 
 @functools.cache
 def _sm() -> Suite:
-    """Make the other suite, which few load."""
+    """Make the other suite, once for all of its keys."""
     from wechatpay.crypto import sm2, sm3, sm4_gcm  # noqa: PLC0415  few have SM2 keys
 
     return Suite(
@@ -113,7 +115,7 @@ def _sm() -> Suite:
 
 def suite_of(key: PrivateKey | PublicKey) -> Suite:
     """Return the suite of a loaded key."""
-    return RSA if isinstance(key, RSAPublicKey | RSAPrivateKey) else _sm()
+    return RSA if isinstance(key, _RSA_KEYS) else _sm()
 
 
 def load_private_key(source: Any) -> PrivateKey:

@@ -28,6 +28,7 @@ class PlatformKey:
         not_after: End of the certificate's validity; ``None`` for a bare public key.
         certificate: The certificate; ``None`` for a bare public key.
         is_leaving: Whether WeChat Pay no longer offers it: it verifies what is still on its way.
+        suite: The algorithms of its kind, by which what it signed is verified, whatever that says of itself.
     """
 
     serial: str
@@ -36,6 +37,12 @@ class PlatformKey:
     not_after: datetime | None = None
     certificate: Certificate | None = field(default=None, repr=False, compare=False)
     is_leaving: bool = False
+    suite: Suite = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        from wechatpay.crypto.suites import suite_of  # noqa: PLC0415  `cryptography` is heavy
+
+        object.__setattr__(self, "suite", suite_of(self.public_key))
 
     @classmethod
     def load(cls, serial: str, source: Any, name: str) -> Self:
@@ -77,13 +84,6 @@ class PlatformKey:
         return cls(
             serial, key, certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate
         )
-
-    @property
-    def suite(self) -> Suite:
-        """The algorithms that belong to its kind: what it signed is verified by these, whatever it says."""
-        from wechatpay.crypto.suites import suite_of  # noqa: PLC0415  `cryptography` is heavy
-
-        return suite_of(self.public_key)
 
     def is_valid(self, at: float) -> bool:
         """Tell whether ``at``, in Unix seconds, lies within the certificate's dates; a bare key has none."""
