@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
+import threading
+from pathlib import Path
 
 import pytest
 import requests
 from wire import certificates
-from wire.gateway import Gateway
+from wire.colours import Async
+from wire.gateway import Gateway, signed
 
-from wechatpay import ConfigurationError, ConnectError
+from wechatpay import ConfigurationError, ConnectError, ReadTimeoutError
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +125,34 @@ def test_session_brings_its_own_tls(build, gateway, folder):
         session.verify = os.fspath(folder / "authority.pem")
 
         assert 200 == build(session=session).v3.x.get().status_code
+
+
+@pytest.mark.parametrize("ending", ["timeout", "answer", "last answer"])
+def test_connection_is_closed_with_its_loop(ending, build, gateway, folder):
+    """Also one that was given up in the middle, whose server does not say goodbye."""
+    released = threading.Event()
+    if ending == "timeout":
+        gateway.behaviour = lambda _, __: released.wait(5)
+    if ending == "last answer":
+        answer = signed(b"{}", "200 OK", ("Connection", "close"))
+        gateway.behaviour = lambda _, peer: (peer.send(answer), released.wait(5))
+    instance = build(verify=str(folder / "authority.pem"))
+    before = sockets()
+    with contextlib.suppress(ReadTimeoutError):
+        Async().call(instance.v3.x, "get", timeout=(5, 0.1))
+    left = sockets() - before
+    released.set()
+
+    assert 1 == len(gateway.seen)
+    assert not [peer for peer in left if peer == ("127.0.0.1", gateway.port)]
+
+
+def sockets():
+    """Give the addresses that sockets of this process are connected to."""
+    peers = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if str(entry.readlink()).startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(entry.name))) as copy:
+                    peers.add(copy.getpeername())
+    return peers

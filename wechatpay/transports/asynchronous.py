@@ -157,6 +157,12 @@ class _Connector(aiohttp.TCPConnector):
         except aiohttp.ClientError as error:
             raise _UnconnectedError from error
 
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        # The goodbye that TLS waits for could outlast the loop, and leave a socket behind.
+        if should_close or protocol.should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
+
 
 class _Lease:
     """A session that ends with its loop.
