@@ -19,7 +19,7 @@ import pytest
 
 import wechatpay
 from wechatpay import __main__
-from wechatpay.sandbox import gate
+from wechatpay.sandbox.apiv3 import gate
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,8 +10,8 @@ from sandboxes import NOW, PALM
 
 from wechatpay import APIError, Builder
 from wechatpay.sandbox import Sandbox
-from wechatpay.sandbox.gate import Gate, Nonces, fields
-from wechatpay.sandbox.signers import Signers
+from wechatpay.sandbox.apiv3.gate import Gate, Nonces, fields
+from wechatpay.sandbox.keys.signers import Signers
 
 GENUINE = sandboxes.authorization()
 

@@ -11,10 +11,10 @@ import sandboxes
 from sandboxes import NOW
 
 from wechatpay.sandbox import people
-from wechatpay.sandbox.apiv3 import ApiV3
+from wechatpay.sandbox.apiv3.desk import ApiV3
 from wechatpay.sandbox.catalogue import operations
 from wechatpay.sandbox.gateway import Gateway
-from wechatpay.sandbox.signers import Signers
+from wechatpay.sandbox.keys.signers import Signers
 
 PAYER = "oUpF8uMuAJOM2pxb1Q"
 CONTRACTS = f"/v3/edu-papay/user/{PAYER}/contracts"

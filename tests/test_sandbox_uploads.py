@@ -12,7 +12,7 @@ from sandboxes import NOW
 from wechatpay import APIError, Builder, SignatureError
 from wechatpay.media import Media
 from wechatpay.sandbox import Sandbox, faults
-from wechatpay.sandbox.forms import parts
+from wechatpay.sandbox.apiv3.forms import parts
 from wechatpay.sandbox.gateway import Gateway
 
 IMAGE = bytes(range(256)) * 400

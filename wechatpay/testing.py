@@ -62,8 +62,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.answer import Answer
 from wechatpay.sandbox.callbacks.notifier import Notifier
-from wechatpay.sandbox.identity import Identity
-from wechatpay.sandbox.signers import Signers
+from wechatpay.sandbox.keys.identity import Identity
+from wechatpay.sandbox.keys.signers import Signers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

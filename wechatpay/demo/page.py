@@ -13,7 +13,7 @@ from rich.text import Text
 from wechatpay.demo.examples import EXAMPLES, SPELLINGS
 from wechatpay.demo.run import COLOURS
 from wechatpay.errors import WeChatPayError
-from wechatpay.sandbox.gate import fields
+from wechatpay.sandbox.apiv3.gate import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from wechatpay.sandbox import faults
 from wechatpay.sandbox.answer import Answer, Received
-from wechatpay.sandbox.identity import Identity
+from wechatpay.sandbox.keys.identity import Identity
 from wechatpay.sandbox.ledger import Order
 from wechatpay.sandbox.sandbox import Sandbox
 

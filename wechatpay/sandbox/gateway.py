@@ -6,20 +6,20 @@ import logging
 from typing import TYPE_CHECKING
 
 from wechatpay.sandbox.apiv2.desk import ApiV2
-from wechatpay.sandbox.apiv3 import ApiV3
+from wechatpay.sandbox.apiv3.desk import ApiV3
 from wechatpay.sandbox.delivery import Delivery
 from wechatpay.sandbox.injections import Injections
+from wechatpay.sandbox.keys.signers import Signers
 from wechatpay.sandbox.ledger import Ledger
 from wechatpay.sandbox.openplatform import OpenPlatform
-from wechatpay.sandbox.signers import Signers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.sandbox.answer import Received
     from wechatpay.sandbox.desk import Desk
-    from wechatpay.sandbox.identity import Identity
-    from wechatpay.sandbox.signers import Mode
+    from wechatpay.sandbox.keys.identity import Identity
+    from wechatpay.sandbox.keys.signers import Mode
 
 __all__ = ["Gateway"]
 

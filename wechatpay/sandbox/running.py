@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.answer import Received
     from wechatpay.sandbox.delivery import Delivery
-    from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.keys.identity import Identity
     from wechatpay.sandbox.server import Address, Server
 
 __all__ = ["Running"]

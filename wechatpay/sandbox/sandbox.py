@@ -12,7 +12,7 @@ from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.callbacks.notifier import Notifier
 from wechatpay.sandbox.callbacks.payments import tell
 from wechatpay.sandbox.gateway import Gateway
-from wechatpay.sandbox.identity import Identity
+from wechatpay.sandbox.keys.identity import Identity
 from wechatpay.sandbox.ledger import Order, Trouble
 from wechatpay.sandbox.running import Running
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.callbacks import Delivered
     from wechatpay.sandbox.callbacks.notifier import Details, Resource
     from wechatpay.sandbox.delivery import Delivery, Fault
-    from wechatpay.sandbox.identity import PlatformSigner
-    from wechatpay.sandbox.signers import Mode
+    from wechatpay.sandbox.keys.identity import PlatformSigner
+    from wechatpay.sandbox.keys.signers import Mode
     from wechatpay.settings import SettingsDict
 
 __all__ = ["Sandbox"]

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wechatpay.sandbox.answer import Answer
-    from wechatpay.sandbox.authority import Authority
     from wechatpay.sandbox.delivery import Delivery
+    from wechatpay.sandbox.keys.authority import Authority
 
 __all__ = ["Address", "Server"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from wechatpay.sandbox.authority import Authority
+    from wechatpay.sandbox.keys.authority import Authority
 
 __all__ = ["TLS"]
 

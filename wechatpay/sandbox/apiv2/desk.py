@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.answer import Answer, Received
     from wechatpay.sandbox.catalogue import Operation
     from wechatpay.sandbox.desk import Sign
-    from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.keys.identity import Identity
     from wechatpay.sandbox.ledger import Ledger
 
 __all__ = ["ApiV2"]

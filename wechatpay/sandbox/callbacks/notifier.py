@@ -13,21 +13,21 @@ from wechatpay.messages import Headers
 from wechatpay.sandbox.answer import Answer
 from wechatpay.sandbox.apiv2 import document
 from wechatpay.sandbox.apiv2.signature import FieldSign
+from wechatpay.sandbox.apiv3.signature import HeaderSign
 from wechatpay.sandbox.callbacks import envelope, refund
 from wechatpay.sandbox.callbacks.callback import Callback, Delivered
 from wechatpay.sandbox.callbacks.delivery import check, post
 from wechatpay.sandbox.callbacks.events import Event, changed, known, places
 from wechatpay.sandbox.callbacks.refund import RefundSign
 from wechatpay.sandbox.ledger import CHINA
-from wechatpay.sandbox.signing import HeaderSign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.sandbox.delivery import Fault
     from wechatpay.sandbox.desk import Sign
-    from wechatpay.sandbox.identity import Identity
-    from wechatpay.sandbox.signers import Signers
+    from wechatpay.sandbox.keys.identity import Identity
+    from wechatpay.sandbox.keys.signers import Signers
 
 __all__ = ["Details", "Notifier", "Resource"]
 

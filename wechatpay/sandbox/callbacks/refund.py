@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wechatpay.sandbox.answer import Answer
-    from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.keys.identity import Identity
 
 __all__ = ["RefundSign", "shown"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.answer import Answer, Received
-    from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.keys.identity import Identity
     from wechatpay.sandbox.ledger import Ledger
 
 __all__ = ["OpenPlatform"]

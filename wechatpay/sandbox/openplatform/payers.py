@@ -13,7 +13,7 @@ from wechatpay.sandbox.openplatform.errcode import RefusalError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.keys.identity import Identity
     from wechatpay.sandbox.ledger import Ledger, Order
 
 __all__ = ["Payers"]

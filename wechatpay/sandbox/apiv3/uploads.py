@@ -11,16 +11,16 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.sandbox import forms, refusals
 from wechatpay.sandbox.answer import Answer
+from wechatpay.sandbox.apiv3 import forms, refusals
 from wechatpay.sandbox.catalogue import Breach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.answer import Received
+    from wechatpay.sandbox.apiv3.question import Question
     from wechatpay.sandbox.catalogue import Operation
-    from wechatpay.sandbox.question import Question
 
 __all__ = ["OPERATIONS", "Upload", "read"]
 

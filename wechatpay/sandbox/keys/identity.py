@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from wechatpay.sandbox.answer import Answer
-from wechatpay.sandbox.authority import Authority, certify, serial_number
+from wechatpay.sandbox.keys.authority import Authority, certify, serial_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

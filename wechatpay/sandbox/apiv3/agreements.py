@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.sandbox import people, refusals
+from wechatpay.sandbox import people
 from wechatpay.sandbox.answer import Answer
+from wechatpay.sandbox.apiv3 import refusals
 from wechatpay.sandbox.catalogue import Breach
 from wechatpay.sandbox.people import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wechatpay.sandbox.question import Question
+    from wechatpay.sandbox.apiv3.question import Question
 
 __all__ = ["OPERATIONS"]
 

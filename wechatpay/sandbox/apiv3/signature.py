@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wechatpay.sandbox import refusals
+from wechatpay.sandbox.apiv3 import refusals
 from wechatpay.sandbox.desk import Sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.sandbox.answer import Answer
-    from wechatpay.sandbox.identity import PlatformSigner
+    from wechatpay.sandbox.keys.identity import PlatformSigner
 
 __all__ = ["HeaderSign"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from wechatpay.sandbox import refusals
 from wechatpay.sandbox.answer import Answer
+from wechatpay.sandbox.apiv3 import refusals
 from wechatpay.sandbox.callbacks.envelope import sealed
 
 if TYPE_CHECKING:
-    from wechatpay.sandbox.identity import PlatformSigner
-    from wechatpay.sandbox.signers import Signers
+    from wechatpay.sandbox.keys.identity import PlatformSigner
+    from wechatpay.sandbox.keys.signers import Signers
 
 __all__ = ["offered"]
 

@@ -6,12 +6,12 @@ import threading
 from typing import TYPE_CHECKING, Literal
 
 from wechatpay.errors import ConfigurationError
-from wechatpay.sandbox.identity import PlatformSigner
+from wechatpay.sandbox.keys.identity import PlatformSigner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wechatpay.sandbox.identity import Identity
+    from wechatpay.sandbox.keys.identity import Identity
 
 __all__ = ["Mode", "Signers"]
 

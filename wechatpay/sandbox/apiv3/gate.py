@@ -14,15 +14,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from wechatpay.sandbox import refusals
-from wechatpay.sandbox.forms import signed_body
+from wechatpay.sandbox.apiv3 import refusals
+from wechatpay.sandbox.apiv3.forms import signed_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.sandbox.answer import Answer, Received
-    from wechatpay.sandbox.identity import Identity
-    from wechatpay.sandbox.signers import Signers
+    from wechatpay.sandbox.keys.identity import Identity
+    from wechatpay.sandbox.keys.signers import Signers
 
 __all__ = ["Gate", "fields"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from wechatpay.sandbox import agreements, certificates, refusals, uploads
+from wechatpay.sandbox.apiv3 import agreements, certificates, refusals, uploads
+from wechatpay.sandbox.apiv3.gate import Gate
+from wechatpay.sandbox.apiv3.question import Question
+from wechatpay.sandbox.apiv3.signature import HeaderSign
 from wechatpay.sandbox.catalogue import Breach, operations
 from wechatpay.sandbox.desk import Desk
-from wechatpay.sandbox.gate import Gate
-from wechatpay.sandbox.question import Question
 from wechatpay.sandbox.routes import by_path
-from wechatpay.sandbox.signing import HeaderSign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.answer import Answer, Received
     from wechatpay.sandbox.catalogue import Operation
     from wechatpay.sandbox.desk import Sign
-    from wechatpay.sandbox.identity import Identity
-    from wechatpay.sandbox.signers import Signers
+    from wechatpay.sandbox.keys.identity import Identity
+    from wechatpay.sandbox.keys.signers import Signers
 
 __all__ = ["ApiV3"]
 

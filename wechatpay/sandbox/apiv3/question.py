@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wechatpay.sandbox.uploads import Upload
+    from wechatpay.sandbox.apiv3.uploads import Upload
 
 __all__ = ["Question"]
 
