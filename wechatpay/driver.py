@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay import exchange, options, uri
@@ -10,13 +11,8 @@ from wechatpay.connections import AsyncConnections, Connections
 from wechatpay.errors import ConfigurationError, RequestError, WeChatPayError
 from wechatpay.exchange import Blocking
 from wechatpay.hosts import OPEN_PLATFORM
-from wechatpay.media import Media
-from wechatpay.platform.live import LivePlatform
-from wechatpay.promise import Promise
-from wechatpay.promise.background import Background, running_loop
+from wechatpay.process import PerProcess
 from wechatpay.protocols.assembly import refuse
-from wechatpay.protocols.mp import MP
-from wechatpay.protocols.v2 import V2
 from wechatpay.protocols.v3 import V3
 from wechatpay.story import tell
 from wechatpay.transports.network import Network
@@ -26,10 +22,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wechatpay.exchange import Flow, Handler
+    from wechatpay.media import Media
     from wechatpay.merchant import Merchant
     from wechatpay.messages import Request, Response
     from wechatpay.notification import Notification, NotificationHandler, ReplayStore
     from wechatpay.notification.headers import Given
+    from wechatpay.platform.live import LivePlatform
+    from wechatpay.promise import Promise
+    from wechatpay.promise.background import Background
+    from wechatpay.protocols.mp import MP
+    from wechatpay.protocols.v2 import V2
     from wechatpay.settings import Settings
     from wechatpay.sink import Sink
 
@@ -47,18 +49,24 @@ class Driver:
         self._settings = settings
         self._protocols: dict[str, V2 | V3 | MP] = {}
         if settings.merchant:
-            self._protocols["v3"] = V3(settings)
+            self._open("v3", V3(settings))
         if settings.account:
-            self._protocols["v2"] = V2(settings, settings.account)
-        self._protocols["mp"] = MP(settings)
-        for protocol in self._protocols.values():
-            for name, middleware in settings.middlewares:
-                protocol.stack.push(middleware, name)
+            from wechatpay.protocols.v2 import V2  # noqa: PLC0415  many call APIv3 alone
+
+            self._open("v2", V2(settings, settings.account))
+        if settings.middlewares:
+            # Else it is made when it is asked for: few call the open platform, but names may clash there.
+            self.select("mp")
         identity = settings.account.identity if settings.account else None
         network = Network.read(settings.transport, identity)
         self._blocking = Connections(settings, network)
         self._asynchronous = AsyncConnections(settings, network)
-        self._background = Background()
+        self._background = PerProcess(_background)
+
+    def _open(self, name: str, protocol: V2 | V3 | MP) -> V2 | V3 | MP:
+        for known_as, middleware in self._settings.middlewares:
+            protocol.stack.push(middleware, known_as)
+        return self._protocols.setdefault(name, protocol)
 
     def select(self, protocol: str = "v3") -> V2 | V3 | MP:
         """Return a protocol, ``v3``, ``v2`` or ``mp`` (the open platform), whose ``stack`` can be edited.
@@ -68,6 +76,10 @@ class Driver:
         """
         if protocol in self._protocols:
             return self._protocols[protocol]
+        if protocol == "mp":
+            from wechatpay.protocols.mp import MP  # noqa: PLC0415  few call the open platform
+
+            return self._open(protocol, MP(self._settings))
         if protocol in _NEEDS:
             raise ConfigurationError(
                 f"API{protocol} needs the settings {_NEEDS[protocol]}, which were left out"
@@ -81,6 +93,8 @@ class Driver:
         Raises:
             ConfigurationError: The settings of APIv3 were left out.
         """
+        from wechatpay.platform.live import LivePlatform  # noqa: PLC0415  most never look
+
         return LivePlatform(self._merchant().platform, self._blocking, self._asynchronous)
 
     def decrypt(self, text: str) -> str:
@@ -144,10 +158,12 @@ class Driver:
 
     def notificationAsync(self, headers: Given, body: bytes) -> Promise[Notification]:  # noqa: N802  the verbs' suffix
         """Do as `notification` does, without blocking the event loop; its errors are the promise's."""
+        from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
+
         timeout = self._settings.timeout
         return Promise.start(
             lambda: self._parsed(headers, body),
-            self._background,
+            self._background.get(),
             name="notification",
             timeout=None if None in timeout else sum(map(float, filter(None, timeout))),
         )
@@ -173,7 +189,7 @@ class Driver:
             WeChatPayError: See the tree in :mod:`wechatpay.errors`.
         """
         request, flow = self._begin(verb, template, given, keywords)
-        if running_loop() is not None:
+        if _is_in_loop():
             tell(request, "%s blocks the running event loop; the same verb with Async would not", verb)
         return exchange.run(flow, self._blocking)
 
@@ -181,13 +197,15 @@ class Driver:
         self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
     ) -> Promise[Response]:
         """Begin a call at once; a wrong one is a promise that has failed already."""
+        from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
+
         try:
             request, flow = self._begin(verb, template, given, keywords)
         except WeChatPayError as error:
-            return Promise.rejected(error, self._background)
+            return Promise.rejected(error, self._background.get())
         return Promise.start(
             lambda: exchange.arun(flow, self._asynchronous),
-            self._background,
+            self._background.get(),
             name=f"{request.method} {request.path}",
             timeout=None if None in request.timeout else sum(map(float, filter(None, request.timeout))),
         )
@@ -209,13 +227,15 @@ class Driver:
 
     def close(self) -> None:
         """Close all connections and threads, after the calls in flight. A later call opens new ones."""
-        self._background.close()
+        if background := self._background.peek():
+            background.close()
         self._asynchronous.close()
         self._blocking.close()
 
     async def aclose(self) -> None:
         """Close the running loop's connections, then everything else."""
-        await self._background.aclose()
+        if background := self._background.peek():
+            await background.aclose()
         await self._asynchronous.aclose()
         self.close()
 
@@ -242,6 +262,20 @@ class Driver:
 _NEEDS = {"v3": "mchid, serial, private_key, and certs or apiv3_key", "v2": "mchid and secret"}
 
 
+def _background() -> Background:
+    from wechatpay.promise.background import Background  # noqa: PLC0415  callers that block have none
+
+    return Background()
+
+
+def _is_in_loop() -> bool:
+    if "asyncio" not in sys.modules:
+        return False
+    from wechatpay.promise.background import running_loop  # noqa: PLC0415  without asyncio there is no loop
+
+    return running_loop() is not None
+
+
 def _protocol(path: str) -> str:
     """Tell whose an expanded path is: the host decides first, then the path."""
     origin, route, _ = uri.split(path)
@@ -252,6 +286,8 @@ def _protocol(path: str) -> str:
 
 
 def _checked(media: Any) -> Media:
+    from wechatpay.media import Media  # noqa: PLC0415  few calls upload
+
     if isinstance(media, Media):
         return media
     raise RequestError(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from wechatpay import uri
 from wechatpay.errors import ConfigurationError
 from wechatpay.hosts import OPEN_PLATFORM, PAYMENT_HOSTS, Trust
-from wechatpay.tokens import MemoryTokens
 
 if TYPE_CHECKING:
     from wechatpay.tokens import TokenStore
@@ -52,9 +51,11 @@ class App:
                 f"tokens: a store such as FileTokens or RedisTokens, with {', '.join(_STORE)}, "
                 f"not {type(tokens).__name__}"
             )
-        return cls(
-            _word(given, "appid"), _word(given, "secret"), MemoryTokens() if tokens is None else tokens
-        )
+        if tokens is None:
+            from wechatpay.tokens import MemoryTokens  # noqa: PLC0415  few have an app
+
+            tokens = MemoryTokens()
+        return cls(_word(given, "appid"), _word(given, "secret"), tokens)
 
 
 @dataclass(frozen=True, slots=True)

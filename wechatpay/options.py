@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -100,6 +99,8 @@ def _unknown(name: object, template: str, names: frozenset[str]) -> str:
     if name in _ELSEWHERE:
         return f"{name} is no option here: {_ELSEWHERE[name]}"
     text = f"{name} is neither an option nor a variable of {uri.cite(template)}"
+    import difflib  # noqa: PLC0415  only mistakes need it
+
     if close := difflib.get_close_matches(name, OPTIONS | names, 1):
         return f"{text}; did you mean {close[0]}?"
     return f"{text}; options are {', '.join(sorted(OPTIONS))}"

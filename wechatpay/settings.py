@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,6 +127,8 @@ def _named(given: Mapping[str, Any]) -> dict[str, Any]:
 def _unknown(name: object) -> str:
     if hint := _ELSEWHERE.get(str(name)):
         return f"{name} is no setting here: {hint}"
+    import difflib  # noqa: PLC0415  only mistakes need it
+
     close = difflib.get_close_matches(str(name), SettingsDict.__annotations__, 1)
     return f"unknown setting {name!r}" + (f"; did you mean {close[0]}?" if close else "")
 

@@ -13,17 +13,17 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
     load_pem_private_key,
 )
-from cryptography.x509 import Certificate
 
 from wechatpay.crypto.containers import CERTIFICATE, PKCS12, PRIVATE, PUBLIC, pick
 from wechatpay.crypto.encoding import utf8
-from wechatpay.crypto.pem import certificate_in
+from wechatpay.crypto.pem import certificate_in, is_certificate
 from wechatpay.crypto.pkcs12 import open_pkcs12
 from wechatpay.crypto.soundness import proven, sized
 from wechatpay.errors import CryptoError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from cryptography.x509 import Certificate
 
     from wechatpay.crypto.containers import Item
     from wechatpay.crypto.sources import Source
@@ -74,7 +74,7 @@ def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = No
     """
     if isinstance(source, RSAPublicKey):
         return sized(source, "public key")
-    if isinstance(source, Certificate):
+    if is_certificate(source):
         return _public_half(source)
     item = pick(source, (PUBLIC, CERTIFICATE, PKCS12), PUBLIC)
     return _public_half(None if item.kind == PUBLIC else certificate_in(item, passphrase), item.data)

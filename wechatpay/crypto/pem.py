@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from cryptography import x509
+import sys
+from typing import TYPE_CHECKING, TypeGuard
 
 from wechatpay.crypto.containers import CERTIFICATE, PKCS12, pick
 from wechatpay.crypto.pkcs12 import open_pkcs12
 from wechatpay.errors import CryptoError
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from wechatpay.crypto.containers import Item
     from wechatpay.crypto.sources import Source
 
-__all__ = ["load_certificate", "parse_certificate_serial_no"]
+__all__ = ["is_certificate", "load_certificate", "parse_certificate_serial_no"]
+
+
+def is_certificate(source: object) -> TypeGuard[x509.Certificate]:
+    """Tell whether ``source`` is a certificate of `cryptography`.
+
+    Whoever has one has loaded x509, which takes 10 ms: those with bare public keys go without.
+    """
+    x509 = sys.modules.get("cryptography.x509")
+    return isinstance(source, getattr(x509, "Certificate", ()))
 
 
 def load_certificate(
@@ -31,7 +41,7 @@ def load_certificate(
     Raises:
         CryptoError: ``source`` is anything else, cannot be read or opened, or is damaged.
     """
-    if isinstance(source, x509.Certificate):
+    if is_certificate(source):
         return source
     return certificate_in(pick(source, (CERTIFICATE, PKCS12), CERTIFICATE), passphrase)
 
@@ -43,6 +53,8 @@ def certificate_in(item: Item, passphrase: str | bytes | None) -> x509.Certifica
         if certificate is None:
             raise CryptoError("certificate: the PKCS#12 file holds none")
         return certificate
+    from cryptography import x509  # noqa: PLC0415  see `is_certificate`
+
     try:
         return x509.load_der_x509_certificate(item.data)
     except Exception:  # noqa: BLE001 - the parser's errors are of many kinds, and all mean the same here

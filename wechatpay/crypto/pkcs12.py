@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
-
 from wechatpay.crypto.encoding import utf8
 from wechatpay.errors import CryptoError
 
@@ -34,6 +32,8 @@ def open_pkcs12(
     Raises:
         CryptoError: The passphrase is wrong, the file damaged, or its cipher retired.
     """
+    from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12  # noqa: PLC0415  loads x509
+
     secret = utf8(passphrase, "passphrase") if passphrase else None
     try:
         bundle = load_pkcs12(data, secret)

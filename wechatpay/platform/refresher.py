@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wechatpay.exchange import Blocking, Pause
 from wechatpay.platform.failure import explained
-from wechatpay.platform.flight import Flight
 
 if TYPE_CHECKING:
     from wechatpay.errors import WeChatPayError
     from wechatpay.platform.cache import DirectoryCache
     from wechatpay.platform.download import Download
     from wechatpay.platform.downloader import Downloader
+    from wechatpay.platform.flight import Flight
 
 __all__ = ["Reason", "Refresher", "Steps"]
 
@@ -112,6 +112,8 @@ class Refresher:
                 return (flight, False) if reason.waits else None
             if not (again or reason.may()):
                 return None
+            from wechatpay.platform.flight import Flight  # noqa: PLC0415  public keys are never downloaded
+
             self._flight = Flight()
             return self._flight, True
 

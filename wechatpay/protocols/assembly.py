@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["USER_AGENT", "assemble", "refuse", "send"]
 
-USER_AGENT = (
-    f"wechatpay-chainable/{wechatpay.__version__} "
-    f"Python/{platform.python_version()} ({sys.platform}; {platform.machine()})"
-)
+USER_AGENT = f"wechatpay-chainable/{wechatpay.__version__} Python/{sys.version.split()[0]} ({sys.platform})"
 
 
 def assemble(  # noqa: PLR0913  keywords, each a part of the request

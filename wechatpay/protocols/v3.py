@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from wechatpay import jsontext, uri
 from wechatpay.errors import ConfigurationError, RequestError
 from wechatpay.messages import Headers
-from wechatpay.multipart import Part
 from wechatpay.protocols import rules
 from wechatpay.protocols.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.protocols.certificates import SigningStack, download
@@ -19,7 +18,6 @@ from wechatpay.protocols.failure import failure
 from wechatpay.protocols.keying import SERIAL, Keying, lasting
 from wechatpay.protocols.signing import Signer, Verifier
 from wechatpay.protocols.tally import StreamTally
-from wechatpay.sink import Sink
 
 if TYPE_CHECKING:
     from wechatpay.exchange import Flow, Handler
@@ -79,6 +77,8 @@ class V3:
         request = self._assembled(call, path, self._keying.envelope(call, path))
         if (destination := call.options.get("sink")) is None:
             return request
+        from wechatpay.sink import Sink  # noqa: PLC0415  few calls download
+
         sink = Sink(destination, direct=rules.is_unsigned(request.route), tally=self._tally)
         return replace(request, sink=sink)
 
@@ -133,6 +133,8 @@ class V3:
         Raises:
             RequestError: The description has no JSON, or cannot be encrypted.
         """
+        from wechatpay.multipart import Part  # noqa: PLC0415  few calls upload
+
         meta = media.described(file, request.envelope.meta if request.envelope else None)
         upload = media.upload(file, Part("meta", meta, "application/json"))
         headers = {"Content-Type": upload.content_type, "Content-Length": str(len(upload))}
