@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from wechatpay.sandbox import faults
 from wechatpay.sandbox.answer import Answer, Received
+from wechatpay.sandbox.callbacks import Callback, Delivered
 from wechatpay.sandbox.keys.identity import Identity
 from wechatpay.sandbox.ledger import Order
 from wechatpay.sandbox.sandbox import Sandbox
 
-__all__ = ["Answer", "Identity", "Order", "Received", "Sandbox", "faults"]
+__all__ = ["Answer", "Callback", "Delivered", "Identity", "Order", "Received", "Sandbox", "faults"]

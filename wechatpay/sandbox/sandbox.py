@@ -46,7 +46,8 @@ class Sandbox(Running):
 
     Works with ``async with``, too. Each sandbox has its own keys, ports, thread and event loop; any number
     may run at once. Whom it knows is told in :mod:`wechatpay.sandbox.people`, what can be made to go wrong in
-    :mod:`wechatpay.sandbox.faults`; the ``wechatpay.sandbox`` logger has a line for every answer.
+    :mod:`wechatpay.sandbox.faults`; the ``wechatpay.sandbox`` logger has a line for every answer. It also
+    keeps orders, which you `pay`, sends callbacks to your server (`notify`), and changes its keys (`rotate`).
     """
 
     def __init__(
