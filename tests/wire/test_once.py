@@ -14,7 +14,7 @@ from wire.colours import Sync
 from wire.gateway import Gateway, reply, signed
 
 from wechatpay import APIError, ConnectError, NoAnswerError, ReadTimeoutError
-from wechatpay.transports import asynchronous, pools
+from wechatpay.transports import leases, pools
 
 
 @pytest.fixture(params=["sync", "looped"])
@@ -105,7 +105,7 @@ def test_connections_are_kept(colour, instance, gateway):
 @pytest.mark.slow
 def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance, gateway):
     """WeChat Pay drops what was idle for 8 s: a request may not meet that moment."""
-    assert 7.0 == pools.IDLE_SECONDS == asynchronous.IDLE_SECONDS
+    assert 7.0 == pools.IDLE_SECONDS == leases.IDLE_SECONDS
 
     colour.call(instance.v3.x, "post")
     time.sleep(6.5)

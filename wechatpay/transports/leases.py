@@ -1,0 +1,155 @@
+"""Sessions of aiohttp that end with their event loops, whichever way those end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from wechatpay.transports.network import IDLE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+__all__ = ["Lease", "UnconnectedError"]
+
+#: Headers that aiohttp would otherwise add of its own accord.
+_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class Lease:
+    """A session that ends with its loop.
+
+    A loop that ends shuts its asynchronous generators down (``asyncio.run`` does, and
+    ``loop.shutdown_asyncgens()``): the session hangs on one. A loop that was closed without, or that is
+    the parent's of a forked process, closes nothing any more: then the sockets are closed over its head.
+    """
+
+    def __init__(self, pool_size: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._pid = os.getpid()
+        self._connector = _Connector(limit=pool_size, keepalive_timeout=IDLE_SECONDS)
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_send_once,),
+            skip_auto_headers=_AUTOMATIC,
+        )
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._life = self._live()
+
+    async def _live(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await self._session.close()
+
+    async def begin(self) -> None:
+        """Make the loop know the session."""
+        await anext(self._life)
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[aiohttp.ClientSession]:
+        """Give the session for one call, for whose end `end` waits."""
+        self._calls += 1
+        try:
+            yield self._session
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+    async def end(self) -> None:
+        """Close the session after the calls in flight."""
+        while self._calls:
+            self._idle.clear()
+            await self._idle.wait()
+        await self._session.close()
+        # The loop may be ending it at this very moment.
+        with contextlib.suppress(RuntimeError):
+            await self._life.aclose()
+
+    def abandon(self) -> None:
+        """Close the session from outside its loop, which may have ended."""
+        if self._pid == os.getpid() and self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._end_soon)
+            return
+        for protocol in list(self._connector.protocols):
+            _bury(protocol, self._pid)
+        self._session.detach()
+        # The one way to close a connector without its loop.
+        self._connector.__exit__(None, None, None)
+
+    def _end_soon(self) -> None:
+        self._ending = self._loop.create_task(self.end())
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections, and gives whatever keeps it from that one name: nothing was sent.
+
+    Attributes:
+        protocols: aiohttp's ends of the connections.
+    """
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self.protocols: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a connection from the pool, or make one.
+
+        Raises:
+            UnconnectedError: There is none; a proxy that refuses, or breaks off, counts, too.
+        """
+        try:
+            connection = await super().connect(*args, **kwargs)
+        except aiohttp.ClientError as error:
+            raise UnconnectedError from error
+        self.protocols.add(connection.protocol)
+        return connection
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        # The goodbye that TLS waits for could outlast the loop, and leave a socket behind.
+        if should_close or protocol.should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
+
+
+def _bury(protocol: Any, owner: int) -> None:
+    """Close a socket without its loop, which asyncio has no public way for."""
+    transport = protocol.transport
+    secured = getattr(transport, "_ssl_protocol", None)
+    bare = transport if secured is None else secured._transport  # noqa: SLF001  the socket's own transport
+    if not hasattr(bare, "_call_connection_lost"):
+        return
+    # What a loop watches is shared with the parent of a forked process, who goes on watching.
+    if owner == os.getpid():
+        bare.pause_reading()
+    # A loop that runs once more may get a socket of the same number.
+    bare._closing = True  # noqa: SLF001  what is_closing() says
+    # Whoever is told of it may ask the loop for something.
+    with contextlib.suppress(RuntimeError):
+        bare._call_connection_lost(None)  # noqa: SLF001  what the loop would call
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a request again, of its own accord, when the connection breaks."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _BrokenError(error) from error
+
+
+class UnconnectedError(aiohttp.ClientError):
+    """A connection that was never made."""
+
+
+class _BrokenError(aiohttp.ClientError):
+    """A connection that broke, under a name that aiohttp does not repeat requests for."""
