@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import io
 import os
 import secrets
@@ -55,7 +57,7 @@ class Sink:
         self.discard()
         self.tally = self._make_tally(headers) if self._make_tally else None
         if self._path is not None:
-            self._part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.part")
+            self._part = self._path.with_name(f".{secrets.token_hex(16)}.part")
             self._file = self._part.open("x+b")
         elif not self._direct:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `discard`
@@ -113,16 +115,35 @@ class Sink:
 def _destination(target: Any) -> tuple[Path | None, Callable[[bytes], Any]]:
     """Tell a path from something that takes bytes, and refuse what could only fail after the download."""
     if isinstance(target, str | os.PathLike):
-        path = Path(target)
-        if path.is_dir() or not path.parent.is_dir():
-            raise RequestError(f"sink: {str(path)!r} must be a file in a directory that exists")
+        # A link is followed, as by open(): a rename would put the file in its place.
+        path = Path(os.path.realpath(target))
+        if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+            raise RequestError(
+                f"sink: {str(path)!r} must be a file in a directory that exists and can be written"
+            )
+        if path.exists() and not path.is_file():
+            raise RequestError(
+                f"sink: {str(path)!r} is no plain file; open a device or pipe and give the file"
+            )
         return path, _nowhere
     if isinstance(target, io.TextIOBase):
         raise RequestError("sink: the file is open for text; open it with mode 'wb'")
     write = getattr(target, "write", target)
     if not callable(write):
         raise RequestError(f"sink: give a path, a binary file or a callable, not {type(target).__name__}")
-    return None, write
+    if inspect.iscoroutinefunction(write):
+        raise RequestError("sink: what takes the bytes cannot be awaited; give a path, or a plain callable")
+    return None, functools.partial(_feed_whole, write) if isinstance(target, io.RawIOBase) else write
+
+
+def _feed_whole(write: Callable[[memoryview], int | None], chunk: bytes) -> None:
+    """Write all of ``chunk``: a file without a buffer may take less, when the disk is full for one."""
+    left = memoryview(chunk)
+    while left:
+        taken = write(left)
+        if taken is None:
+            raise BlockingIOError("sink: the file would block; give one that waits")
+        left = left[taken:]
 
 
 def _nowhere(_: bytes) -> None:
