@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import checkpoint
 from wechatpay.exchange import Blocking
-from wechatpay.platform.flight import Flight
 from wechatpay.process import PerProcess
 
 if TYPE_CHECKING:
@@ -94,11 +93,13 @@ class AsyncConnections:
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call ``function`` on a thread, with the caller's context variables."""
+        import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
+
+        from wechatpay.platform.flight import Flight  # noqa: PLC0415  most calls need no thread
+
         if isinstance(function, Blocking) and isinstance(function.function, Flight):
             # Hundreds of tasks may wait for one download: they need no threads.
             return await function.function.landed(*function.args)
-        import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
-
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor.get(), context.run, function, *args)

@@ -22,7 +22,7 @@ PLOT = Path(__file__).parents[2] / "docs" / "benchmark.svg"
 def main() -> int:
     """Measure what was asked for."""
     asked = _arguments()
-    _forget_the_network()
+    _settle_environment()
     with tempfile.TemporaryDirectory() as folder:
         material = Material.make(Path(folder))
         with Gateway(material) as gateway:
@@ -58,10 +58,10 @@ def _arguments() -> argparse.Namespace:
     return asked
 
 
-def _forget_the_network() -> None:
-    """Measure without the proxies and authorities of this machine: the gateway is on loopback."""
+def _settle_environment() -> None:
+    """Measure without this machine's proxies and authorities, and with bytecode, as installers leave it."""
     for name in list(os.environ):
-        if name.lower().endswith(("_proxy", "_ca_bundle")):
+        if name.lower().endswith(("_proxy", "_ca_bundle")) or name == "PYTHONDONTWRITEBYTECODE":
             del os.environ[name]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError
-from wechatpay.platform.cache import DirectoryCache
+
+if TYPE_CHECKING:
+    from wechatpay.platform.cache import DirectoryCache
 
 __all__ = ["load_apiv3_key", "open_cache"]
 
@@ -45,4 +47,6 @@ def open_cache(directory: Any, name: str, *, downloads: bool) -> DirectoryCache 
         raise ConfigurationError("certs_cache: the path of a directory")
     if not downloads:
         raise ConfigurationError("certs_cache: keeps what is downloaded, which needs apiv3_key")
+    from wechatpay.platform.cache import DirectoryCache  # noqa: PLC0415  public keys are never downloaded
+
     return DirectoryCache(Path(directory), name)
