@@ -302,6 +302,14 @@ def test_key_that_stays_elsewhere_signs_by_the_suite_of_the_other_side(wechat, b
     assert {} == client.call(build(**settings(private_key=sign))[PATH], "get").json()
 
 
+def test_key_that_stays_elsewhere_signs_with_rsa_before_there_are_others(wechat, build):
+    """What is downloaded for it is RSA, so an SM2 key beside that would be a mixture."""
+    platform = build(**settings(private_key=print, certs=None, apiv3_key=APIV3_KEY)).getDriver().platform
+
+    with pytest.raises(ConfigurationError, match="an SM2 key, where RSA keys are"):
+        platform.add(SM2.serial, smkeys.public_pem())
+
+
 def test_missing_library_is_told_by_the_setting(wechat, monkeypatch):
     """Who has an SM2 key, and not the extra, reads what to install."""
     monkeypatch.setitem(sys.modules, "gmssl_pyx", None)

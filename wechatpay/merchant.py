@@ -72,7 +72,7 @@ class Merchant:
             serial,
             apiv3_key=apiv3_key,
             cache=cache,
-            suite=_suite(private_key),
+            suite=_suite(private_key, values.get("certs")),
             clock=clock,
         )
         if is_brand and platform.suite.name != "RSA":
@@ -166,10 +166,10 @@ def _private_key(source: Any) -> Any:
         ) from None
 
 
-def _suite(private_key: Any) -> Suite | None:
-    """Return the suite of a key; ``None`` for a function, which leaves it to WeChat Pay's keys."""
-    if callable(private_key):
-        return None
-    from wechatpay.crypto.suites import suite_of  # noqa: PLC0415  the same
+def _suite(private_key: Any, certs: Any) -> Suite | None:
+    """Return the suite of a key; a function leaves it to ``certs``, if there are any: then ``None``."""
+    from wechatpay.crypto.suites import RSA, suite_of  # noqa: PLC0415  the same
 
+    if callable(private_key):
+        return RSA if certs is None else None
     return suite_of(private_key)
