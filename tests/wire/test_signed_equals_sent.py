@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import merchants
@@ -85,7 +86,7 @@ def test_any_value_and_query_arrive_as_signed(value, query, arrived, instance):
 def test_any_ready_made_target_arrives_as_signed(path, query, arrived, instance):
     """Neither library rewrites a target behind the signature's back."""
     ready = "/".join(path).replace("\\", "").replace("#", "").replace("?", "")
-    if any(part.strip(".") == "" or "%0" in part or "%2" in part for part in ready.split("/")):
+    if any(part.strip(".") == "" or re.search("%[025]", part) for part in ready.split("/")):
         return
     clean = query.translate(dict.fromkeys(map(ord, "#\r\n\0")))
     seen = arrived(instance.chain("v3/{+path}"), "get", path=ready, query=clean)

@@ -8,7 +8,7 @@ import requests
 import urllib3
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, ProxyError
 
 from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, WeChatPayError
 from wechatpay.messages import Headers, Response
@@ -98,10 +98,11 @@ def _mapped(error: Exception, request: Request) -> WeChatPayError:
         # What is wrong with the TLS settings comes up within requests, which takes it for its own.
         return inner
     reason = inner.reason if isinstance(inner, MaxRetryError) else inner
+    if isinstance(reason, ProxyError):
+        # What it is about: urllib3 blames the proxy for a connection that broke after the request, too.
+        reason = reason.original_error
     cause = reason if isinstance(reason, Exception) else error
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
-        return no_answer(ConnectError, request, cause)
-    if isinstance(reason, NewConnectionError):
+    if isinstance(error, requests.ConnectTimeout) or isinstance(reason, ConnectTimeoutError):
         return no_answer(ConnectError, request, cause)
     if isinstance(error, requests.ReadTimeout) or isinstance(reason, urllib3.exceptions.ReadTimeoutError):
         return no_answer(ReadTimeoutError, request, cause)
