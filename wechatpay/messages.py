@@ -66,6 +66,9 @@ class Headers(Mapping[str, str]):
     def __hash__(self) -> int:
         return hash(frozenset(self._plain().items()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Headers, (list(self.items()),)
+
     def __repr__(self) -> str:
         return f"<Headers {', '.join(self)}>"
 
@@ -176,6 +179,12 @@ class Request:
             changes["headers"] = self.headers.with_(changes["headers"])
         return replace(self, **changes)
 
+    def __copy__(self) -> Request:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Request:
+        return self
+
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path}>"
 
@@ -273,6 +282,12 @@ class Response:
             return transformer.to_dict(self.content)
         except DecodeError as error:
             raise DecodeError(str(error), response=self) from None
+
+    def __copy__(self) -> Response:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Response:
+        return self
 
     def __repr__(self) -> str:
         suffix = f" {self.request_id}" if self.request_id else ""

@@ -65,11 +65,17 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
         headers=headers,
         content=content,
         timeout=timeout,
-        route=route,
+        route=_below(settings.base_uri, url, route) if origin else route,
         envelope=envelope,
         sink=sink,
         debug=bool(given.get("debug")),
     )
+
+
+def _below(base_uri: str, url: str, route: str) -> str:
+    """Take the configured base URI's prefix off a route that came as a whole URL, as download URLs do."""
+    folder = uri.resolve(base_uri, "")
+    return url.removeprefix(folder).partition("?")[0] if url.startswith(folder) else route
 
 
 def refuse(call: Call, names: Mapping[str, str]) -> None:

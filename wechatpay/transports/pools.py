@@ -21,6 +21,9 @@ _LINE, _LINES = (1 << 16) + 1, 103
 
 _BLANK = (b"\r\n", b"\n")
 
+#: How a line begins that goes on with the header before it.
+_FOLDS = (b" ", b"\t")
+
 #: Any but 101, which switches protocols.
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d")
 
@@ -43,6 +46,7 @@ def _head(stream: io.BufferedReader) -> bytes:
 
     Raises:
         RemoteDisconnected: The connection ended before.
+        HTTPException: A header is none: http.client would take all that follows it for the body.
     """
     lines: list[bytes] = []
     # More than http.client takes is enough for it to say so.
@@ -54,6 +58,8 @@ def _head(stream: io.BufferedReader) -> bytes:
             if not _INTERIM.match(lines[0]):
                 break
             lines.clear()
+        elif len(lines) > 1 and b":" not in lines[-1] and not lines[-1].startswith(_FOLDS):
+            raise http.client.HTTPException("a header without a colon")
     return b"".join(lines)
 
 
