@@ -126,7 +126,7 @@ class Node:
 
     def __getattr__(self, name: str) -> Node:
         """Append one segment by PHP's naming rule: ``eduPapay`` is ``edu-papay``, ``_openid_`` a variable."""
-        return Node(self._driver, uri.join(self._path, uri.attribute(name, self._path)))
+        return Node(self._driver, uri.below(self._path, name))
 
     def __getitem__(self, segments: str | Node) -> Node:
         """Append segments, as :meth:`chain` does."""
@@ -190,8 +190,7 @@ class _VerbNode(Node):
     @property
     def _path(self) -> str:
         # Not before it is asked for: behind a query there are verbs, but no nodes.
-        parent = self._parent._path
-        return uri.join(parent, uri.attribute(self._name, parent))
+        return uri.below(self._parent._path, self._name)
 
     @property
     def _shown(self) -> str:

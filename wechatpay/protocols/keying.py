@@ -53,7 +53,7 @@ class Keying:
             raise self._platform.unready()
         given = call.options.get("headers")
         for headers in (given, self._headers):
-            for name, serial in headers.items() if isinstance(headers, Mapping) else ():
+            for name, serial in headers.items() if headers and isinstance(headers, Mapping) else ():
                 if isinstance(name, str) and name.lower() == SERIAL.lower():
                     return self._named(serial, preferred)
         return preferred

@@ -91,8 +91,9 @@ class Proof:
             ClockSkewError: The message was signed more than 300 s from ``now``.
             SignatureError: It is a probe. No key was looked for: a probe is no reason to fetch one.
         """
-        values = tuple(headers.get(name, "") for name in HEADERS)
-        if missing := [name for name, value in zip(HEADERS, values, strict=True) if not value]:
+        values = [headers.get(name, "") for name in HEADERS]
+        if not all(values):
+            missing = [name for name, value in zip(HEADERS, values, strict=True) if not value]
             raise subject.incomplete(
                 f"{subject.noun} lacks {', '.join(missing)}: "
                 "it did not come from WeChat Pay, or a proxy took them away"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext, uri
 from wechatpay.errors import ConfigurationError, RequestError
-from wechatpay.messages import Headers
+from wechatpay.messages import Headers, Response
 from wechatpay.protocols import rules
 from wechatpay.protocols.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.protocols.certificates import SigningStack, download
@@ -145,7 +145,8 @@ class V3:
         response = yield from send(request)
         if response.status_code >= 400:  # noqa: PLR2004  HTTP's errors
             raise failure(request, response)
-        return replace(response, operation=f"{request.method} {request.route}")
+        operation = f"{request.method} {request.route}"
+        return Response(response.status_code, response.headers, response.content, operation)
 
 
 def _content(call: Call, envelope: Envelope) -> bytes:

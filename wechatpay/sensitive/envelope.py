@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Envelope"]
 
+#: What can neither be sensitive nor hold anything that is.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 
 class Envelope:
     """The key that one request names in ``Wechatpay-Serial``, and what is encrypted with it.
@@ -124,11 +127,10 @@ class Envelope:
 
 def _holds(value: Any) -> bool:
     """Tell whether there is anything sensitive in ``value``."""
-    if isinstance(value, dict):
-        return any(type(item) is not str and _holds(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return any(type(item) is not str and _holds(item) for item in value)
-    return isinstance(value, Sensitive)
+    if not isinstance(value, dict | list | tuple):
+        return isinstance(value, Sensitive)
+    items = value.values() if isinstance(value, dict) else value
+    return any(type(item) not in _PLAIN and _holds(item) for item in items)
 
 
 def _marked(value: Any, marked: Tree | None, place: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from wechatpay.errors import RequestError
-from wechatpay.uri.naming import attribute, join, literal
+from wechatpay.uri.naming import attribute, below, join, literal
 from wechatpay.uri.querystring import query
 from wechatpay.uri.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
 from wechatpay.uri.template import CACHED, Expression, cite, compiled, expand, names, outline, show
@@ -22,6 +22,7 @@ __all__ = [
     "absolute",
     "attribute",
     "authority",
+    "below",
     "cite",
     "expand",
     "join",

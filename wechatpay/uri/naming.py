@@ -22,7 +22,7 @@ from wechatpay.errors import RequestError
 from wechatpay.uri.target import absolute
 from wechatpay.uri.template import CACHED, braced, cite, compiled, is_expression
 
-__all__ = ["attribute", "join", "literal"]
+__all__ = ["attribute", "below", "join", "literal"]
 
 # The only documented names with a capital: https://pay.weixin.qq.com/doc/global/v2/zh/4013636642
 _CAPITAL_NAMES: Final = frozenset({"addInstitutionsub", "modifyInstitutionsub", "queryInstitutionsub"})
@@ -94,6 +94,17 @@ def literal(text: str, parent: str) -> str:
         return _segment(match[0], f"{parent}/{head[: match.start()]}")
 
     return _SEGMENT.sub(segment, head) + text[len(head) :]
+
+
+@lru_cache(CACHED)
+def below(parent: str, name: str) -> str:
+    """Append `attribute`'s segment to a template, with one look for a step that was taken before.
+
+    Raises:
+        AttributeError: As for `attribute`.
+        RequestError: As for `attribute` and `join`.
+    """
+    return join(parent, attribute(name, parent))
 
 
 def join(parent: str, child: str) -> str:

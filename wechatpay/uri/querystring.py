@@ -70,7 +70,7 @@ def _pairs(options_query: Any) -> Iterator[tuple[str, Any]]:
 
 def _encoded(name: str, value: Any) -> str:
     try:
-        return f"{_quoted(name)}={_quoted(_text(value))}"
+        return f"{_quoted(name)}={_quoted(value if type(value) is str else _text(value))}"
     except (TypeError, ValueError) as error:
         why = "lone surrogates are no text" if isinstance(error, UnicodeError) else error
         raise RequestError(f"query parameter {name!r} cannot be used: {why}") from None

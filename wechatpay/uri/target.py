@@ -107,7 +107,7 @@ def split(text: str) -> tuple[str, str, str]:
         the query without ``?``; the origin of what is relative is ``""``.
     """
     before, _, query = text.partition("?")
-    if not absolute(before):
+    if "://" not in before or not absolute(before):
         return "", before.removeprefix("/"), query
     scheme, _, rest = before.partition("://")
     host, _, path = rest.partition("/")
