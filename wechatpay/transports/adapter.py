@@ -84,11 +84,12 @@ class Adapter(HTTPAdapter):
 
 
 class _Answer(requests.Response):
-    """requests' response, whose headers take requests' form only when somebody asks for it."""
+    """requests' response, but read at once, and with requests' form of the headers only for who asks."""
 
     def __init__(self, adapter: Adapter, request: requests.PreparedRequest, raw: Any) -> None:
         super().__init__()
         self._headers: Any = None
+        self._whole: bytes | None = None
         self.connection = adapter
         self.request = request
         self.url = str(request.url)
@@ -105,6 +106,12 @@ class _Answer(requests.Response):
     @headers.setter
     def headers(self, headers: Any) -> None:
         self._headers = headers
+
+    @property
+    def content(self) -> bytes:
+        if self._whole is None:
+            self._whole = self.raw.read(decode_content=True)
+        return self._whole
 
 
 def fields(answer: requests.Response) -> Any:

@@ -8,7 +8,7 @@ import requests
 import urllib3
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, ProxyError
+from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
 
 from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, WeChatPayError
 from wechatpay.messages import Headers, Response
@@ -16,6 +16,8 @@ from wechatpay.transports.adapter import Adapter, fields
 from wechatpay.transports.network import no_answer, receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wechatpay.messages import Request
     from wechatpay.transports.network import Network
 
@@ -93,17 +95,27 @@ def _through(
 
 
 def _mapped(error: Exception, request: Request) -> WeChatPayError:
-    inner = error.args[0] if error.args else None
-    if isinstance(inner, WeChatPayError):
-        # What is wrong with the TLS settings comes up within requests, which takes it for its own.
-        return inner
-    reason = inner.reason if isinstance(inner, MaxRetryError) else inner
-    if isinstance(reason, ProxyError):
-        # What it is about: urllib3 blames the proxy for a connection that broke after the request, too.
-        reason = reason.original_error
-    cause = reason if isinstance(reason, Exception) else error
-    if isinstance(error, requests.ConnectTimeout) or isinstance(reason, ConnectTimeoutError):
-        return no_answer(ConnectError, request, cause)
-    if isinstance(error, requests.ReadTimeout) or isinstance(reason, urllib3.exceptions.ReadTimeoutError):
-        return no_answer(ReadTimeoutError, request, cause)
-    return no_answer(NoAnswerError, request, cause)
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, WeChatPayError):
+            # What is wrong with the TLS settings comes up within requests, which takes it for its own.
+            return cause
+    for kind, signs in _SIGNS.items():
+        if any(isinstance(cause, signs) for cause in causes):
+            return no_answer(kind, request, causes[-1])
+    return no_answer(NoAnswerError, request, causes[-1])
+
+
+def _causes(error: object) -> Iterator[Exception]:
+    """Go from an error to what it is about: urllib3 blames the proxy, and requests urllib3, for anything."""
+    while isinstance(error, Exception):
+        yield error
+        inner = error.args[0] if error.args else None
+        error = getattr(error, "original_error", None) or getattr(error, "reason", None) or inner
+
+
+#: What tells each of our errors.
+_SIGNS = {
+    ConnectError: (requests.ConnectTimeout, ConnectTimeoutError, ClosedPoolError),
+    ReadTimeoutError: (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
+}

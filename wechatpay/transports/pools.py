@@ -1,83 +1,113 @@
-"""The connections of the blocking transport, and urllib3's pools of them."""
+"""The connections of the blocking transport, and urllib3's pools of them.
+
+urllib3 makes and keeps the connections, with TLS and through proxies, and reads the bodies. What stands
+before a body is written and read here: nothing is added to a request, and headers that were cut off are none.
+"""
 
 from __future__ import annotations
 
+import errno
 import http.client
-import io
 import re
 import time
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from wechatpay.transports.network import IDLE_SECONDS
 
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Mapping
+
 __all__ = ["POOLS"]
 
-#: A byte and a line more than http.client takes of a header and of all headers.
-_LINE, _LINES = (1 << 16) + 1, 103
+#: What an answer may have: bytes in a header, and headers.
+_LINE, _LINES = 1 << 16, 100
 
 _BLANK = (b"\r\n", b"\n")
 
 #: How a line begins that goes on with the header before it.
-_FOLDS = (b" ", b"\t")
+_FOLDS = (" ", "\t")
 
-#: Any but 101, which switches protocols.
-_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d")
+_STATUS = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
+
+#: The one status below 200 that no answer follows.
+_SWITCHING = 101
+
+_BODILESS = (_SWITCHING, 204, 304)
+
+#: The server may have answered, and closed, before it had read all of a request.
+_STOPPED = (errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE)
 
 
-class _Whole(http.client.HTTPResponse):
-    """An answer with all its headers: http.client would take a connection that breaks for their end."""
+class _Head(http.client.HTTPResponse):
+    """An answer of http.client's whose headers are whole: it takes a connection that breaks for their end.
+
+    Its parser, which is email's, takes longer over the headers than all that comes before and after.
+    """
+
+    headers: Any
+    msg: Any
 
     def begin(self) -> None:
-        """Read status and headers, past interim answers, of which http.client knows but one."""
-        stream = self.fp
-        try:
-            self.fp = io.BufferedReader(io.BytesIO(_head(stream)))
-            super().begin()
-        finally:
-            self.fp = stream
+        """Read status and headers, past interim answers, and see where the body will end.
+
+        Raises:
+            HTTPException: There are none, or not all.
+        """
+        self.status = 100
+        while self.status < 200 and self.status != _SWITCHING:  # noqa: PLR2004  where the final ones begin
+            line = self.fp.readline(_LINE)
+            if not line:
+                raise http.client.RemoteDisconnected("the connection ended without an answer")
+            if (match := _STATUS.fullmatch(line)) is None:
+                raise http.client.BadStatusLine(line.decode("latin-1"))
+            self.status, self.version = int(match[2]), 10 if match[1] == b"0" else 11
+            self.reason = (match[3] or b"").decode("latin-1")
+            self.headers = self.msg = urllib3.HTTPHeaderDict(_fields(self.fp))
+        self._measure()
+
+    def _measure(self) -> None:
+        connection = self.headers.get("Connection", "").lower()
+        self.chunked = self.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        self.chunk_left = None
+        # Said twice, it is twice the same: urllib3 refuses anything else.
+        length = self.headers.get("Content-Length", "").partition(",")[0].strip()
+        self.length = int(length) if length.isdecimal() and not self.chunked else None
+        if self.status in _BODILESS:
+            self.length = 0
+        is_kept = "close" not in connection if self.version > 10 else "keep-alive" in connection  # noqa: PLR2004  HTTP/1.0
+        self.will_close = not is_kept or (self.length is None and not self.chunked)
 
 
-def _head(stream: io.BufferedReader) -> bytes:
-    """Read status line and headers, to the empty line behind them.
-
-    Raises:
-        RemoteDisconnected: The connection ended before.
-        HTTPException: A header is none: http.client would take all that follows it for the body.
-    """
-    lines: list[bytes] = []
-    # More than http.client takes is enough for it to say so.
-    while len(lines) < _LINES:
-        lines.append(stream.readline(_LINE))
-        if not lines[-1]:
+def _fields(stream: io.BufferedReader) -> list[tuple[str, str]]:
+    fields: list[tuple[str, str]] = []
+    while (line := stream.readline(_LINE + 1)) not in _BLANK:
+        if not line:
             raise http.client.RemoteDisconnected("the connection ended within the headers")
-        if lines[-1] in _BLANK:
-            if not _INTERIM.match(lines[0]):
-                break
-            lines.clear()
-        elif len(lines) > 1 and b":" not in lines[-1] and not lines[-1].startswith(_FOLDS):
+        if len(line) > _LINE or len(fields) >= _LINES:
+            raise http.client.HTTPException("more headers than an answer may have")
+        text = line.decode("latin-1")
+        if text.startswith(_FOLDS) and fields:
+            name, value = fields.pop()
+            fields.append((name, f"{value} {text.strip()}"))
+            continue
+        name, colon, value = text.partition(":")
+        if not colon:
             raise http.client.HTTPException("a header without a colon")
-    return b"".join(lines)
+        fields.append((name, value.strip()))
+    return fields
 
 
-class _Ageing(HTTPConnection):
-    """A connection that is not used again once the server may have dropped it."""
+class _Connection(HTTPConnection):
+    """A connection that adds nothing, and is not used again once the server may have dropped it."""
 
-    response_class = _Whole
     _used = 0.0
-    _target: str | None = None
-
-    def aim(self, target: str) -> None:
-        """Note what the next request is sent to, whatever its caller says for the log."""
-        self._target = target
-
-    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        """Send a request to what was aimed at."""
-        target, self._target = self._target or url, None
-        super().request(method, target, *args, **kwargs)
+    _method = ""
 
     def connect(self) -> None:
         """Connect; a failing TLS handshake or proxy tunnel counts as no connection: nothing was sent."""
@@ -87,11 +117,61 @@ class _Ageing(HTTPConnection):
             raise NewConnectionError(self, f"{error}") from error
         self._used = time.monotonic()
 
-    def getresponse(self) -> Any:
-        """Note when the server was last heard of."""
-        response = super().getresponse()
+    def request(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Send a request: these headers, which have been checked, and this body."""
+        self._method = method
+        self.sock.settimeout(self.timeout)
+        lines = [f"{method} {url} HTTP/1.1", *[f"{name}: {value}" for name, value in (headers or {}).items()]]
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+        try:
+            if isinstance(body, bytes):
+                self.sock.sendall(head + body)
+                return
+            self.sock.sendall(head)
+            for piece in body or ():
+                self.sock.sendall(piece)
+        except OSError as error:
+            if error.errno not in _STOPPED:
+                raise
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own does
+        """Read status and headers of the answer.
+
+        Raises:
+            ProtocolError: There are none, or not all.
+        """
+        head = _Head(self.sock, method=self._method)
+        try:
+            head.begin()
+        except BaseException as error:
+            # It holds the socket.
+            head.close()
+            if isinstance(error, http.client.HTTPException):
+                raise ProtocolError("no answer that could be read") from error
+            raise
         self._used = time.monotonic()
-        return response
+        if head.will_close:
+            # The answer holds the socket until it was read.
+            self.close()
+        return urllib3.HTTPResponse(
+            head,
+            head.headers,
+            head.status,
+            head.version,
+            "HTTP/1.1",
+            head.reason,
+            preload_content=False,
+            decode_content=False,
+            original_response=head,
+            request_method=self._method,
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -99,24 +179,57 @@ class _Ageing(HTTPConnection):
         return time.monotonic() - self._used < IDLE_SECONDS and super().is_connected
 
 
-class _AgeingTLS(_Ageing, HTTPSConnection):
+class _ConnectionTLS(_Connection, HTTPSConnection):
     """The same over TLS."""
 
 
-class _Discreet(urllib3.HTTPConnectionPool):
-    """A pool whose log holds no query: that may be a credential."""
+class _Once(urllib3.HTTPConnectionPool):
+    """A pool that sends a request once, whatever comes of it, and keeps no log: a query may be a secret."""
 
-    def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        conn.aim(url)
-        return super()._make_request(conn, method, url.partition("?")[0], *args, **kwargs)
+    def urlopen(  # type: ignore[override]  # urllib3's has more, for what is never asked here
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout: urllib3.Timeout,
+        **_: Any,
+    ) -> urllib3.HTTPResponse:
+        """Send a request and read status and headers of the answer, which gives the connection back."""
+        is_forwarded = not url.startswith("/")
+        host = url.split("/", 3)[2] if is_forwarded else self._authority
+        more = self.proxy_headers if is_forwarded else {}
+        connection: Any = self._get_conn()
+        try:
+            connection.timeout = timeout.connect_timeout
+            if connection.is_closed:
+                if self.proxy is None or is_forwarded:
+                    connection.connect()
+                else:
+                    self._prepare_proxy(connection)
+            connection.timeout = timeout.read_timeout
+            connection.request(method, url, body, {"Host": host, **(headers or {}), **more})
+            answer: Any = connection.getresponse()
+        except BaseException:
+            connection.close()
+            self._put_conn(None)
+            raise
+        answer._pool, answer._connection = self, connection  # noqa: SLF001  as urllib3's own urlopen says it
+        return answer  # type: ignore[no-any-return]
+
+    @cached_property
+    def _authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port in (None, self.ConnectionCls.default_port) else f"{host}:{self.port}"
 
 
-class _Pool(_Discreet):
-    ConnectionCls = _Ageing
+class _Pool(_Once):
+    ConnectionCls = _Connection
 
 
-class _PoolTLS(_Discreet, urllib3.HTTPSConnectionPool):
-    ConnectionCls = _AgeingTLS
+class _PoolTLS(_Once, urllib3.HTTPSConnectionPool):
+    ConnectionCls = _ConnectionTLS
 
 
 POOLS = {"http": _Pool, "https": _PoolTLS}
