@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from yarl import URL
+from aiohttp.http import HttpProcessingError, StreamWriter
 
 from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, TransportError
 from wechatpay.messages import Headers, Response
+from wechatpay.transports.head import head
 from wechatpay.transports.leases import Lease, UnconnectedError
 from wechatpay.transports.network import no_answer, receiver
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable
 
     from wechatpay.messages import Request
-    from wechatpay.multipart import Upload
     from wechatpay.transports.network import Network
 
     Call = Callable[..., Awaitable[Any]]
@@ -48,47 +48,67 @@ class AsyncTransport:
             ConnectError: Nothing was sent.
             NoAnswerError: The request left; no whole answer came.
         """
-        pieces = _Pieces(request.upload, self._call) if request.upload else None
         try:
             # Elsewhere: trackers show the local variables of every frame that an error passes.
-            return await self._exchange(request, pieces)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            if pieces and pieces.failure:
-                raise pieces.failure from None
+            return await self._exchange(request)
+        except (aiohttp.ClientError, HttpProcessingError, TimeoutError) as error:
             raise _mapped(error, request) from None
 
-    async def _exchange(self, request: Request, pieces: _Pieces | None) -> Response:
+    async def _exchange(self, request: Request) -> Response:
         lease = await self._lease()
-        with lease.session() as session:
-            async with await self._open(session, request, pieces or request.content or None) as answer:
-                headers = Headers(answer.headers.items())
-                if (sink := receiver(request, answer.status)) is None:
-                    return Response(answer.status, headers, await answer.read())
-                sink.begin(headers)
-                async for chunk in answer.content.iter_chunked(_CHUNK):
-                    sink.write(chunk)
-                return Response(answer.status, headers)
+        with lease:
+            route = lease.route(self._network, request)
+            connection = await lease.connect(route, request.timeout[0])
+            try:
+                response = await self._converse(connection, route, request)
+            except BaseException:
+                connection.close()
+                raise
+            # It is used again, unless something is still under way there.
+            connection.release()
+            return response
 
-    async def _open(
-        self, session: aiohttp.ClientSession, request: Request, body: _Pieces | bytes | None
-    ) -> aiohttp.ClientResponse:
-        connect, read = request.timeout
-        return await session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            headers=request.headers,
-            data=body,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read),
-            proxy=self._network.proxies.towards(request.url),
-            ssl=self._tls(request),
+    async def _converse(self, connection: Any, route: aiohttp.ClientRequest, request: Request) -> Response:
+        protocol = connection.protocol
+        protocol.set_response_params(
+            skip_payload=request.method == "HEAD", read_until_eof=True, read_timeout=request.timeout[1]
         )
+        target = request.url if route.proxy and not route.is_ssl() else request.target
+        before = head(request.method, target, [*route.headers.items(), *request.headers.items()])
+        if request.upload is None and len(request.content) <= _CHUNK:
+            protocol.transport.write(before + request.content)
+            protocol.start_timeout()
+            return await _receive(protocol, request)
+        # The answer may come, and say why, before all of a long body has left.
+        writing = asyncio.create_task(self._write(protocol, before, request))
+        try:
+            return await _receive(protocol, request)
+        finally:
+            if not writing.done():
+                connection.close()
+                writing.cancel()
+                await asyncio.wait([writing])
 
-    def _tls(self, request: Request) -> ssl.SSLContext | bool:
-        # aiohttp keeps connections apart by their context: each has a pool of its own.
-        if not request.url.startswith("https:"):
-            return True
-        return self._network.mutual_tls if request.mutual else self._network.tls
+    async def _write(self, protocol: Any, before: bytes, request: Request) -> None:
+        """Write a long body no faster than it is taken; what goes wrong comes up where the answer is read."""
+        writer = StreamWriter(protocol, asyncio.get_running_loop())
+        patience = request.timeout[1]
+        try:
+            async with asyncio.timeout(patience):
+                await writer.write(before + request.content)
+            pieces, left = iter(request.upload or ()), len(request.upload or ())
+            # Not by asking for one piece more: the answer may be here before a thread says there is none.
+            while left:
+                piece = await self._call(next, pieces)
+                async with asyncio.timeout(patience):
+                    await writer.write(piece)
+                left -= len(piece)
+            protocol.start_timeout()
+        except aiohttp.ClientError:
+            # The server has closed; it may have answered before.
+            pass
+        except Exception as error:  # noqa: BLE001  whatever it is, it is the caller's
+            protocol.set_exception(error)
 
     async def _lease(self) -> Lease:
         loop = asyncio.get_running_loop()
@@ -115,33 +135,19 @@ class AsyncTransport:
             _abandon(self._leases)
 
 
-class _Pieces:
-    """An upload as aiohttp takes it: read on threads, for the disk may be slow.
-
-    Attributes:
-        failure: What kept the upload from being read; aiohttp would hide it behind an error of its own.
-    """
-
-    def __init__(self, upload: Upload, call: Call) -> None:
-        self._pieces = iter(upload)
-        self._left = len(upload)
-        self._call = call
-        self.failure: Exception | None = None
-
-    def __aiter__(self) -> _Pieces:
-        return self
-
-    async def __anext__(self) -> bytes:
-        # Not by asking for one piece more: the answer may be here before a thread says that there is none.
-        if not self._left:
-            raise StopAsyncIteration
-        try:
-            piece: bytes = await self._call(next, self._pieces)
-        except Exception as error:
-            self.failure = error
-            raise
-        self._left -= len(piece)
-        return piece
+async def _receive(protocol: Any, request: Request) -> Response:
+    message, payload = await protocol.read()
+    while message.code < 200 and message.code != HTTPStatus.SWITCHING_PROTOCOLS:  # noqa: PLR2004  interim
+        # aiohttp takes an interim answer for the end of the waiting.
+        protocol.start_timeout()
+        message, payload = await protocol.read()
+    headers = Headers(message.headers.items())
+    if (sink := receiver(request, message.code)) is None:
+        return Response(message.code, headers, await payload.read())
+    sink.begin(headers)
+    async for chunk in payload.iter_chunked(_CHUNK):
+        sink.write(chunk)
+    return Response(message.code, headers)
 
 
 def _abandon(leases: dict[asyncio.AbstractEventLoop, Lease]) -> None:
@@ -152,7 +158,7 @@ def _abandon(leases: dict[asyncio.AbstractEventLoop, Lease]) -> None:
 
 def _mapped(error: Exception, request: Request) -> TransportError:
     """Turn the library's error into ours, and leave its text behind: it may quote the query."""
-    if isinstance(error, UnconnectedError | aiohttp.ConnectionTimeoutError):
+    if isinstance(error, UnconnectedError):
         return no_answer(ConnectError, request, error)
     if isinstance(error, TimeoutError):
         return no_answer(ReadTimeoutError, request, error)

@@ -1,19 +1,25 @@
-"""Sessions of aiohttp that end with their event loops, whichever way those end."""
+"""Connections of aiohttp's that end with their event loops, whichever way those end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from yarl import URL
 
 from wechatpay.transports.network import IDLE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    from wechatpay.messages import Request
+    from wechatpay.transports.network import Network
 
 __all__ = ["Lease", "UnconnectedError"]
 
@@ -33,12 +39,7 @@ class Lease:
         self._loop = loop
         self._pid = os.getpid()
         self._connector = _Connector(limit=pool_size, keepalive_timeout=IDLE_SECONDS)
-        self._session = aiohttp.ClientSession(
-            connector=self._connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_send_once,),
-            skip_auto_headers=_AUTOMATIC,
-        )
+        self._routes: dict[tuple[str, bool], aiohttp.ClientRequest] = {}
         self._calls = 0
         self._idle = asyncio.Event()
         self._life = self._live()
@@ -47,29 +48,55 @@ class Lease:
         try:
             yield
         finally:
-            await self._session.close()
+            await self._connector.close()
 
     async def begin(self) -> None:
         """Make the loop know the session."""
         await anext(self._life)
 
-    @contextlib.contextmanager
-    def session(self) -> Iterator[aiohttp.ClientSession]:
-        """Give the session for one call, for whose end `end` waits."""
+    def route(self, network: Network, request: Request) -> aiohttp.ClientRequest:
+        """Tell where a request goes, in aiohttp's terms: origin, TLS and proxy, and the headers they need."""
+        origin = request.url[: request.url.index("/", 8)]
+        route = self._routes.get((origin, request.mutual))
+        if route is None:
+            proxy = network.proxies.towards(request.url)
+            # aiohttp keeps connections apart by their context: each has a pool of its own.
+            tls = network.mutual_tls if request.mutual else network.tls
+            route = self._routes[origin, request.mutual] = aiohttp.ClientRequest(
+                "GET",
+                URL(origin, encoded=True),
+                skip_auto_headers=_AUTOMATIC,
+                loop=self._loop,
+                proxy=URL(proxy) if proxy else None,
+                ssl=tls if origin.startswith("https:") else True,
+            )
+        return route
+
+    async def connect(self, route: aiohttp.ClientRequest, seconds: float | None) -> Any:
+        """Take a connection from the pool, or make one.
+
+        Raises:
+            UnconnectedError: There is none.
+        """
+        return await self._connector.connect(route, traces=[], timeout=_limit(seconds))
+
+    def __enter__(self) -> None:
+        """Begin a call, for whose end `end` waits."""
         self._calls += 1
-        try:
-            yield self._session
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._idle.set()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._calls -= 1
+        if not self._calls:
+            self._idle.set()
 
     async def end(self) -> None:
         """Close the session after the calls in flight."""
         while self._calls:
             self._idle.clear()
             await self._idle.wait()
-        await self._session.close()
+        await self._connector.close()
         # The loop may be ending it at this very moment.
         with contextlib.suppress(RuntimeError):
             await self._life.aclose()
@@ -81,7 +108,6 @@ class Lease:
             return
         for protocol in list(self._connector.protocols):
             _bury(protocol, self._pid)
-        self._session.detach()
         # The one way to close a connector without its loop.
         self._connector.__exit__(None, None, None)
 
@@ -108,7 +134,7 @@ class _Connector(aiohttp.TCPConnector):
         """
         try:
             connection = await super().connect(*args, **kwargs)
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise UnconnectedError from error
         self.protocols.add(connection.protocol)
         return connection
@@ -137,19 +163,10 @@ def _bury(protocol: Any, owner: int) -> None:
         bare._call_connection_lost(None)  # noqa: SLF001  what the loop would call
 
 
-async def _send_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a request again, of its own accord, when the connection breaks."""
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _BrokenError(error) from error
+@functools.lru_cache(16)
+def _limit(seconds: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
 
 
 class UnconnectedError(aiohttp.ClientError):
     """A connection that was never made."""
-
-
-class _BrokenError(aiohttp.ClientError):
-    """A connection that broke, under a name that aiohttp does not repeat requests for."""

@@ -17,6 +17,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
+from wechatpay.transports.head import head
 from wechatpay.transports.network import IDLE_SECONDS
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _BODILESS = (_SWITCHING, 204, 304)
 _STOPPED = (errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE)
 
 
-class _Head(http.client.HTTPResponse):
+class _Answer(http.client.HTTPResponse):
     """An answer of http.client's whose headers are whole: it takes a connection that breaks for their end.
 
     Its parser, which is email's, takes longer over the headers than all that comes before and after.
@@ -128,13 +129,12 @@ class _Connection(HTTPConnection):
         """Send a request: these headers, which have been checked, and this body."""
         self._method = method
         self.sock.settimeout(self.timeout)
-        lines = [f"{method} {url} HTTP/1.1", *[f"{name}: {value}" for name, value in (headers or {}).items()]]
-        head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+        before = head(method, url, (headers or {}).items())
         try:
             if isinstance(body, bytes):
-                self.sock.sendall(head + body)
+                self.sock.sendall(before + body)
                 return
-            self.sock.sendall(head)
+            self.sock.sendall(before)
             for piece in body or ():
                 self.sock.sendall(piece)
         except OSError as error:
@@ -147,29 +147,29 @@ class _Connection(HTTPConnection):
         Raises:
             ProtocolError: There are none, or not all.
         """
-        head = _Head(self.sock, method=self._method)
+        answer = _Answer(self.sock, method=self._method)
         try:
-            head.begin()
+            answer.begin()
         except BaseException as error:
             # It holds the socket.
-            head.close()
+            answer.close()
             if isinstance(error, http.client.HTTPException):
                 raise ProtocolError("no answer that could be read") from error
             raise
         self._used = time.monotonic()
-        if head.will_close:
+        if answer.will_close:
             # The answer holds the socket until it was read.
             self.close()
         return urllib3.HTTPResponse(
-            head,
-            head.headers,
-            head.status,
-            head.version,
+            answer,
+            answer.headers,
+            answer.status,
+            answer.version,
             "HTTP/1.1",
-            head.reason,
+            answer.reason,
             preload_content=False,
             decode_content=False,
-            original_response=head,
+            original_response=answer,
             request_method=self._method,
         )
 
