@@ -36,8 +36,8 @@ class Node:
     __contains__ = None
 
     def __init__(self, driver: Driver | None, template: str) -> None:
-        object.__setattr__(self, "_driver", driver)
-        object.__setattr__(self, "_template", template)
+        _set_driver(self, driver)
+        _set_template(self, template)
 
     @property
     def _path(self) -> str:
@@ -172,6 +172,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<wechatpay {uri.outline(self._path) or '/'}>"
+
+
+# Past the refusal of __setattr__.
+_set_driver = Node.__dict__["_driver"].__set__
+_set_template = Node.__dict__["_template"].__set__
 
 
 class _VerbNode(Node):

@@ -14,7 +14,7 @@ from wechatpay.hosts import OPEN_PLATFORM
 from wechatpay.process import PerProcess
 from wechatpay.protocols.assembly import refuse
 from wechatpay.protocols.v3 import V3
-from wechatpay.story import tell
+from wechatpay.story import is_told, tell
 from wechatpay.transports.network import Network
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wechatpay.exchange import Flow, Handler
     from wechatpay.media import Media
     from wechatpay.merchant import Merchant
-    from wechatpay.messages import Request, Response
+    from wechatpay.messages import Request, Response, Timeout
     from wechatpay.notification import Notification, NotificationHandler, ReplayStore
     from wechatpay.notification.headers import Given
     from wechatpay.platform.live import LivePlatform
@@ -160,12 +160,11 @@ class Driver:
         """Do as `notification` does, without blocking the event loop; its errors are the promise's."""
         from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
 
-        timeout = self._settings.timeout
         return Promise.start(
             lambda: self._parsed(headers, body),
             self._background.get(),
             name="notification",
-            timeout=None if None in timeout else sum(map(float, filter(None, timeout))),
+            timeout=_patience(self._settings.timeout),
         )
 
     async def _parsed(self, headers: Given, body: bytes) -> Notification:
@@ -189,7 +188,7 @@ class Driver:
             WeChatPayError: See the tree in :mod:`wechatpay.errors`.
         """
         request, flow = self._begin(verb, template, given, keywords)
-        if _is_in_loop():
+        if is_told(request) and _is_in_loop():
             tell(request, "%s blocks the running event loop; the same verb with Async would not", verb)
         return exchange.run(flow, self._blocking)
 
@@ -207,7 +206,7 @@ class Driver:
             lambda: exchange.arun(flow, self._asynchronous),
             self._background.get(),
             name=f"{request.method} {request.path}",
-            timeout=None if None in request.timeout else sum(map(float, filter(None, request.timeout))),
+            timeout=_patience(request.timeout),
         )
 
     def _begin(
@@ -266,6 +265,12 @@ def _background() -> Background:
     from wechatpay.promise.background import Background  # noqa: PLC0415  callers that block have none
 
     return Background()
+
+
+def _patience(timeout: Timeout) -> float | None:
+    """Tell how long a call may take at most, if each of its waits is as long as it may be."""
+    connect, read = timeout
+    return None if connect is None or read is None else connect + read
 
 
 def _is_in_loop() -> bool:

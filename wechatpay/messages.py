@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
@@ -86,10 +88,10 @@ class Headers(Mapping[str, str]):
     def is_sendable(self) -> bool:
         """Tell whether all is printable ASCII text, which both libraries send as it is."""
         try:
-            text = "".join([part for pair in self._fields.values() for part in pair])
+            text = "".join(chain.from_iterable(self._fields.values()))
         except TypeError:
             return False
-        return text.isascii() and text.replace("\t", "").isprintable()
+        return text.isascii() and (text.isprintable() or text.replace("\t", "").isprintable())
 
     def _plain(self) -> dict[str, str]:
         return {key: value for key, (_, value) in self._fields.items()}
@@ -115,7 +117,7 @@ class Call:
         return f"<Call {self.verb} {uri.outline(self.template)}>"
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Request:
     """One HTTP request, ready for the wire.
 
@@ -151,7 +153,7 @@ class Request:
     debug: bool = False
     seal: Seal | None = None
 
-    @property
+    @cached_property
     def target(self) -> str:
         """Path and query, as they stand in the request line and in the signed text."""
         return self.url[self.url.index("/", self.url.index("//") + 2) :]
@@ -177,7 +179,13 @@ class Request:
             changes["headers"] = Headers(changes.get("headers", {})).with_(size)
         if "headers" in changes:
             changes["headers"] = self.headers.with_(changes["headers"])
-        return replace(self, **changes)
+        if unknown := changes.keys() - self.__dataclass_fields__.keys():
+            raise TypeError(f"a request has no {', '.join(sorted(unknown))}")
+        copied = object.__new__(Request)
+        copied.__dict__.update(self.__dict__, **changes)
+        if "url" in changes:
+            copied.__dict__.pop("target", None)
+        return copied
 
     def __copy__(self) -> Request:
         return self

@@ -7,19 +7,32 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request
 
-__all__ = ["tell"]
+__all__ = ["is_told", "tell"]
 
 _log = logging.getLogger("wechatpay")
 
 
-def tell(request: Request, text: str, *values: object) -> None:
-    """Tell one step of ``request``'s story: to the logger, and to stderr if the call asked for it."""
+def is_told(request: Request) -> bool:
+    """Tell whether anybody listens."""
+    return request.debug or _log.isEnabledFor(logging.DEBUG)
+
+
+def tell(request: Request, text: str, *values: Any) -> None:
+    """Tell one step of ``request``'s story: to the logger, and to stderr if the call asked for it.
+
+    Args:
+        request: Whose story.
+        text: With a ``%s`` for each value.
+        values: Or functions of the request that give them, if finding them out takes a while.
+    """
+    if not is_told(request):
+        return
+    shown = [value(request) if callable(value) else value for value in values]
     if request.debug:
-        print(f"wechatpay: {text % values}", file=sys.stderr)  # noqa: T201  what `debug=True` asks for
-    if _log.isEnabledFor(logging.DEBUG):
-        _log.debug(text, *values)
+        print(f"wechatpay: {text % tuple(shown)}", file=sys.stderr)  # noqa: T201  what `debug=True` asks for
+    _log.debug(text, *shown)

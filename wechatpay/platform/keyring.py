@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Keyring:
         It is the first public key, else the valid certificate with the newest ``not_before``.
         """
         newest: PlatformKey | None = None
-        for key in (*self.own.values(), *self.fetched.values()):
+        for key in chain(self.own.values(), self.fetched.values()):
             if key.not_before is None:
                 return key
             if key.is_valid(at) and not key.is_leaving:

@@ -89,13 +89,21 @@ def refuse(call: Call, names: Mapping[str, str]) -> None:
             raise RequestError(f"{name}: {advice}")
 
 
+def _path(request: Request) -> str:
+    return request.path
+
+
+def _host(request: Request) -> str:
+    return request.url.split("/", 3)[2]
+
+
 def send(request: Request) -> Flow:
     """Send ``request``; once more if no byte of it left.
 
     Raises:
         RedirectError: The gateway answered 3xx.
     """
-    tell(request, "%s %s goes to %s", request.method, request.path, request.url.split("/", 3)[2])
+    tell(request, "%s %s goes to %s", request.method, _path, _host)
     response: Response
     try:
         response = yield request

@@ -68,9 +68,12 @@ class Envelope:
         marked = self.marks.query
         for text in (existing, value) if marked else ():
             _refuse_ready(text, marked)
+        is_mapping = isinstance(value, Mapping)
+        if not (marked or _holds(list(value.values()) if is_mapping else value)):
+            return value
         # Pairs, and no dict: a mapping may hold a name more than once.
-        pairs = list(value.items()) if isinstance(value, Mapping) else value
-        if not isinstance(pairs, list | tuple) or not (marked or _holds(pairs)):
+        pairs = list(value.items()) if is_mapping else value
+        if not isinstance(pairs, list | tuple):
             return value
         return [self._parameter(pair, marked) for pair in pairs]
 
@@ -127,10 +130,11 @@ class Envelope:
 
 def _holds(value: Any) -> bool:
     """Tell whether there is anything sensitive in ``value``."""
-    if not isinstance(value, dict | list | tuple):
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
         return isinstance(value, Sensitive)
-    items = value.values() if isinstance(value, dict) else value
-    return any(type(item) not in _PLAIN and _holds(item) for item in items)
+    return any(type(item) not in _PLAIN and _holds(item) for item in value)
 
 
 def _marked(value: Any, marked: Tree | None, place: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from wechatpay.uri.template import text
 __all__ = ["query"]
 
 _FORBIDDEN: Final = frozenset("#\r\n\0")
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]*+")
 
 
 def query(options_query: Any, existing: str = "") -> str:
@@ -48,22 +50,17 @@ def _ready(given: str) -> str:
 
 
 def _parameters(options_query: Any) -> Iterator[tuple[str, Any]]:
-    for name, value in _pairs(options_query):
-        for member in value if isinstance(value, (list, tuple)) else (value,):
-            if member is not None:
-                yield name, member
-
-
-def _pairs(options_query: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(options_query, Mapping):
-        options_query = list(options_query.items())
-    if not isinstance(options_query, (list, tuple)):
+    pairs = list(options_query.items()) if isinstance(options_query, Mapping) else options_query
+    if not isinstance(pairs, (list, tuple)):
         kind = type(options_query).__name__
         raise RequestError(f"query is a {kind}: pass a mapping, a list of pairs, or a str")
-    for pair in options_query:
+    for pair in pairs:
         match pair:
+            case (str() as name, list() | tuple() as members):
+                yield from ((name, member) for member in members if member is not None)
             case (str() as name, value):
-                yield name, value
+                if value is not None:
+                    yield name, value
             case _:
                 raise RequestError("query must pair names, which are str, with values: {'limit': 10}")
 
@@ -77,7 +74,7 @@ def _encoded(name: str, value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text if text.isalnum() and text.isascii() else quote(text, safe="")
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def _text(value: Any) -> str:

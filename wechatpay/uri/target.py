@@ -17,7 +17,7 @@ __all__ = ["absolute", "authority", "encode", "normalise", "refuse_unsafe", "res
 
 # Sub-delims and the rest of pchar, and the two delimiters of a path and its query: RFC 3986, section 3.3.
 _KEPT: Final = "!$&'()*+,;=:@/?"
-_TIDY = re.compile(rf"(?:[A-Za-z0-9\-._~{re.escape(_KEPT)}]|%[0-9A-F]{{2}})*")
+_TIDY = re.compile(rf"(?:[A-Za-z0-9\-._~{re.escape(_KEPT)}]++|%[0-9A-F]{{2}})*+")
 _TRIPLET = re.compile(r"%[0-9A-Fa-f]{2}")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
