@@ -137,9 +137,11 @@ class Work:
         import asyncio  # noqa: PLC0415 - too heavy for those who never await
 
         while self.outcome.get() is None:
+            task = self._task
+            if task is not None and task.get_loop() is asyncio.get_running_loop():
+                yield from self._task_done(task)
+                continue
             self._check_progress()
-            if self._task is not None and self._task is asyncio.current_task():
-                raise NoAnswerError("this work waits for itself: return another promise from the callback")
             waiter = asyncio.get_running_loop().create_future()
             try:
                 with self.outcome.listening(partial(_wake, waiter)):
@@ -148,6 +150,19 @@ class Work:
                 # A task that waits for a task is cancelled only once that one is.
                 if not self.cancel():
                     raise
+
+    def _task_done(self, task: Task[Any]) -> Generator[Any, None, None]:
+        """Wait for the task as asyncio does: being cancelled meanwhile cancels it."""
+        import asyncio  # noqa: PLC0415 - a task runs, so it is loaded
+
+        if task is asyncio.current_task():
+            raise NoAnswerError("this work waits for itself: return another promise from the callback")
+        try:
+            yield from task
+        except BaseException:  # its own, which the outcome has, or what the awaiting task was thrown
+            if not task.done():
+                raise
+        self._finish(task)
 
     def is_stuck(self) -> bool:
         """Tell whether it has a loop that does not run, and no outcome from the time it did."""
