@@ -16,14 +16,14 @@ import functools
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Request, Response
 
-__all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "arun", "run"]
+__all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "arun", "entered", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ async def arun(flow: Flow, doer: AsyncDoer) -> Response:
         while True:
             effect = resume(value)
             try:
-                resume, value = flow.send, await _aperform(effect, doer)
+                resume, value = flow.send, await _begun(effect, doer)
             except BaseException as error:  # noqa: BLE001  the flow decides, cancellation included
                 resume, value = flow.throw, error
     except StopIteration as stop:
@@ -127,13 +127,13 @@ async def arun(flow: Flow, doer: AsyncDoer) -> Response:
         return answer
 
 
-async def _aperform(effect: Effect, doer: AsyncDoer) -> Any:
+def _begun(effect: Effect, doer: AsyncDoer) -> Awaitable[Any]:
     if isinstance(effect, Request):
-        return await doer.send(effect)
+        return doer.send(effect)
     if isinstance(effect, Pause):
-        return await doer.pause(effect.seconds)
+        return doer.pause(effect.seconds)
     if isinstance(effect, Blocking):
-        return await doer.call(effect)
+        return doer.call(effect)
     raise _unknown(effect)
 
 
@@ -152,6 +152,7 @@ class Stack:
 
     def __init__(self, terminal: Handler, **layers: Middleware) -> None:
         self._terminal = terminal
+        self._own = tuple(layers.values())
         self._lock = threading.Lock()
         self._settle(list(layers.items()))
 
@@ -243,13 +244,25 @@ class Stack:
         """Make ``layers`` the stack that calls beginning from now on run through."""
         handler = self._terminal
         for name, middleware in reversed(layers):
-            handler = functools.partial(_enter, name, middleware, handler)
+            handler = entered(middleware, handler)
+            if middleware not in self._own:
+                handler = functools.partial(_checked, name, handler)
         self._layers = tuple(layers)
         self._handler = handler
 
 
-def _enter(name: str, middleware: Middleware, proceed: Handler, request: Request) -> Flow:
-    response: object = yield from middleware(request, proceed)
+def entered(middleware: Middleware, proceed: Handler) -> Handler:
+    """Put ``middleware`` around a handler."""
+    return functools.partial(_enter, middleware, proceed)
+
+
+def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
+    return middleware(request, proceed)
+
+
+def _checked(name: str, handler: Handler, request: Request) -> Flow:
+    """Believe no middleware of the caller's that it returns what it should."""
+    response: object = yield from handler(request)
     if isinstance(response, Response):
         return response
     raise ConfigurationError(

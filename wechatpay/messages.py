@@ -18,7 +18,7 @@ from wechatpay import uri
 from wechatpay.errors import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from wechatpay.multipart import Upload
     from wechatpay.sensitive.envelope import Envelope
@@ -56,6 +56,10 @@ class Headers(Mapping[str, str]):
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._fields.values())
+
+    def pairs(self) -> Collection[tuple[str, str]]:
+        """Return names and values, as they stand; ``items()`` looks each up."""
+        return self._fields.values()
 
     def __len__(self) -> int:
         return len(self._fields)

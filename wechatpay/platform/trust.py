@@ -199,7 +199,8 @@ class Platform:
             ConnectError: None could be downloaded just now.
             APIError: WeChat Pay refused.
         """
-        if self.preferred is None and self.can_download:
+        key = self.preferred
+        if key is None and self.can_download:
             yield from self._refresher.refresh(
                 Reason(
                     is_met=lambda: self.preferred is not None,
@@ -216,6 +217,8 @@ class Platform:
                     waits=False,
                 )
             )
+        elif key is not None:
+            return key
         if (key := self.preferred) is None:
             raise self.unready()
         return key

@@ -123,7 +123,8 @@ class Outcome:
                 return False
             self._settlement = settlement
             listeners, self._listeners = self._listeners, []
-        _turns.take(listeners)
+        if listeners:
+            _turns.take(listeners)
         return True
 
     def listen(self, listener: Callable[[], object]) -> None:

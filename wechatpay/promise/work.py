@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -177,6 +178,8 @@ class Work:
         return task
 
     def _finish(self, task: Task[Any]) -> None:
+        if self._task is None:
+            return
         self._task = None
         if task.cancelled():
             self.settle(cancelled())
@@ -244,10 +247,8 @@ class Work:
 
 async def _run(call: Callable[[], Any]) -> Any:
     """Call, and await what comes back until it is a plain value."""
-    from inspect import isawaitable  # noqa: PLC0415 - asyncio has loaded it
-
     result = call()
-    while isawaitable(result):
+    while isinstance(result, Awaitable):
         result = await result
     return result
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from wechatpay import uri
-from wechatpay.exchange import Stack
+from wechatpay.exchange import Stack, entered
 from wechatpay.messages import Request
 
 if TYPE_CHECKING:
-    from wechatpay.exchange import Flow, Handler, Middleware
+    from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Headers
     from wechatpay.settings import Settings
 
@@ -31,14 +30,10 @@ class SigningStack(Stack):
         handler = self._terminal
         for name, middleware in reversed(self._layers):
             if name != "verifier":
-                handler = functools.partial(_enter, middleware, handler)
+                handler = entered(middleware, handler)
             if name == "signer":
                 break
         return handler
-
-
-def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
-    return middleware(request, proceed)
 
 
 def download(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wechatpay.platform import Platform, PlatformKey
     from wechatpay.platform.refresher import Steps
     from wechatpay.settings import Merchant
+    from wechatpay.sink import Sink
 
 __all__ = ["Signer", "Verifier"]
 
@@ -42,16 +43,28 @@ class Signer:
 
     def __call__(self, request: Request, proceed: Handler) -> Flow:
         """Add ``Authorization``, over the method, the target and the body as they will be sent."""
-        # Signed elsewhere: trackers show the local variables of every frame that an error passes.
-        return (yield from proceed((yield from self._signed(request))))
+        # Signed in other frames: trackers show the local variables of every one that an error passes.
+        if callable(function := self._merchant.private_key):
+            return (yield from proceed((yield from self._signed_by(function, request))))
+        return (yield from proceed(self._signed(request)))
 
-    def _signed(self, request: Request) -> Steps[Request]:
-        merchant, stamp = self._merchant, (str(int(self._clock())), self._nonce())
+    def _signed(self, request: Request) -> Request:
+        stamp = self._stamp()
         seal = _sealed(request, *stamp)
-        if callable(merchant.private_key):
-            signature = _checked((yield Blocking(merchant.private_key, _decoded(seal.text))))
-        else:
-            signature = merchant.suite.sign(seal.text, merchant.private_key)
+        signature = self._merchant.suite.sign(seal.text, self._merchant.private_key)
+        return self._with(signature, request, seal, stamp)
+
+    def _signed_by(self, function: Callable[[str], str], request: Request) -> Steps[Request]:
+        stamp = self._stamp()
+        seal = _sealed(request, *stamp)
+        signature = yield Blocking(function, _decoded(seal.text))
+        return self._with(_checked(signature), request, seal, stamp)
+
+    def _stamp(self) -> tuple[str, str]:
+        return str(int(self._clock())), self._nonce()
+
+    def _with(self, signature: str, request: Request, seal: Seal, stamp: tuple[str, str]) -> Request:
+        merchant = self._merchant
         tell(request, "signed %s bytes as %s, serial %s", len(seal.text), merchant, merchant.serial)
         return request.with_(headers={"Authorization": merchant.authorization(signature, *stamp)}, seal=seal)
 
@@ -104,7 +117,8 @@ class Verifier:
             tell(request, "answers here carry no signature")
         else:
             yield from self._acquaint(request, response)
-            yield from self._recount(request, response)
+            if request.sink is not None:
+                yield from self._recount(request.sink, request, response)
             self.check(request, response)
         return response
 
@@ -120,10 +134,9 @@ class Verifier:
         tell(request, "answered with the key %s, which is not known yet", serial)
         yield from self._platform.seek(proof.serial)
 
-    def _recount(self, request: Request, response: Response) -> Steps[None]:
+    def _recount(self, sink: Sink, request: Request, response: Response) -> Steps[None]:
         """Digest a file anew if its key, which some digests begin with, was not known when it came."""
-        sink = request.sink
-        if sink is None or not isinstance(sink.tally, StreamTally):
+        if not isinstance(sink.tally, StreamTally):
             return
         key = self._key(request, response.headers.get("Wechatpay-Serial", ""), self._clock())
         if key is not None and not sink.tally.suits(key):

@@ -74,7 +74,7 @@ class AsyncTransport:
             skip_payload=request.method == "HEAD", read_until_eof=True, read_timeout=request.timeout[1]
         )
         target = request.url if route.proxy and not route.is_ssl() else request.target
-        before = head(request.method, target, [*route.headers.items(), *request.headers.items()])
+        before = head(request.method, target, [*route.headers.items(), *request.headers.pairs()])
         if request.upload is None and len(request.content) <= _CHUNK:
             protocol.transport.write(before + request.content)
             protocol.start_timeout()

@@ -59,7 +59,7 @@ class BlockingTransport:
         prepared.method = request.method
         # Preparing would re-quote the URL (%7E → ~); the signature covers the original.
         prepared.url = request.url
-        prepared.headers = CaseInsensitiveDict(request.headers)
+        prepared.headers = CaseInsensitiveDict(request.headers.pairs())
         body: Any = request.upload or request.content or None
         prepared.body = body
         prepared.hooks = default_hooks()
