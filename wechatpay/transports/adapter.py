@@ -10,7 +10,8 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 
-from wechatpay.transports.pools import POOLS
+from wechatpay.messages import Headers
+from wechatpay.transports.pools import POOLS, Received
 
 if TYPE_CHECKING:
     from wechatpay.transports.network import Network
@@ -69,8 +70,8 @@ class Adapter(HTTPAdapter):
         return _cut(request)[1]
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Make requests' response, but look for no charset and no cookies: nobody asks for them."""
-        return _Answer(self, req, resp)
+        """Make requests' response; of what was received here look for no charset and no cookies."""
+        return _Answer(self, req, resp) if isinstance(resp, Received) else super().build_response(req, resp)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
@@ -86,7 +87,9 @@ class Adapter(HTTPAdapter):
 class _Answer(requests.Response):
     """requests' response, but read at once, and with requests' form of the headers only for who asks."""
 
-    def __init__(self, adapter: Adapter, request: requests.PreparedRequest, raw: Any) -> None:
+    raw: Received
+
+    def __init__(self, adapter: Adapter, request: requests.PreparedRequest, raw: Received) -> None:
         super().__init__()
         self._headers: Any = None
         self._whole: bytes | None = None
@@ -95,12 +98,12 @@ class _Answer(requests.Response):
         self.url = str(request.url)
         self.raw = raw
         self.status_code = raw.status
-        self.reason = raw.reason
+        self.reason = raw.reason or ""
 
     @property
     def headers(self) -> Any:
         if self._headers is None:
-            self._headers = CaseInsensitiveDict(self.raw.headers)
+            self._headers = CaseInsensitiveDict(self.raw.fields.pairs())
         return self._headers
 
     @headers.setter
@@ -114,9 +117,9 @@ class _Answer(requests.Response):
         return self._whole
 
 
-def fields(answer: requests.Response) -> Any:
-    """Return the headers of an answer, as few steps from the wire as can be."""
-    return answer.raw.headers.items() if isinstance(answer, _Answer) else answer.headers
+def fields(answer: requests.Response) -> Headers:
+    """Return the headers of an answer."""
+    return answer.raw.fields if isinstance(answer, _Answer) else Headers(answer.headers)
 
 
 def _cut(request: requests.PreparedRequest) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
 
 from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, WeChatPayError
-from wechatpay.messages import Headers, Response
+from wechatpay.messages import Response
 from wechatpay.transports.adapter import Adapter, fields
 from wechatpay.transports.network import no_answer, receiver
 
@@ -44,7 +44,7 @@ class BlockingTransport:
         """
         try:
             with self._open(request) as answer:
-                headers = Headers(fields(answer))
+                headers = fields(answer)
                 if (sink := receiver(request, answer.status_code)) is None:
                     return Response(answer.status_code, headers, answer.content)
                 sink.begin(headers)

@@ -17,6 +17,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
+from wechatpay.messages import Headers
 from wechatpay.transports.head import head
 from wechatpay.transports.network import IDLE_SECONDS
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Mapping
 
-__all__ = ["POOLS"]
+__all__ = ["POOLS", "Received"]
 
 #: What an answer may have: bytes in a header, and headers.
 _LINE, _LINES = 1 << 16, 100
@@ -40,6 +41,8 @@ _STATUS = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
 _SWITCHING = 101
 
 _BODILESS = (_SWITCHING, 204, 304)
+
+_FRAMING = ("Content-Length", "Transfer-Encoding", "Content-Encoding")
 
 #: The server may have answered, and closed, before it had read all of a request.
 _STOPPED = (errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE)
@@ -69,7 +72,7 @@ class _Answer(http.client.HTTPResponse):
                 raise http.client.BadStatusLine(line.decode("latin-1"))
             self.status, self.version = int(match[2]), 10 if match[1] == b"0" else 11
             self.reason = (match[3] or b"").decode("latin-1")
-            self.headers = self.msg = urllib3.HTTPHeaderDict(_fields(self.fp))
+            self.headers = self.msg = Headers(_fields(self.fp))
         self._measure()
 
     def _measure(self) -> None:
@@ -102,6 +105,29 @@ def _fields(stream: io.BufferedReader) -> list[tuple[str, str]]:
             raise http.client.HTTPException("a header without a colon")
         fields.append((name, value.strip()))
     return fields
+
+
+class Received(urllib3.HTTPResponse):
+    """What reads a body, and gives its connection back then.
+
+    Attributes:
+        fields: All headers; ``headers`` are those that say how to read the body.
+    """
+
+    def __init__(self, answer: _Answer, method: str) -> None:
+        self.fields: Headers = answer.headers
+        super().__init__(
+            answer,
+            {name: self.fields[name] for name in _FRAMING if name in self.fields},
+            answer.status,
+            answer.version,
+            "HTTP/1.1",
+            answer.reason,
+            preload_content=False,
+            decode_content=False,
+            original_response=answer,
+            request_method=method,
+        )
 
 
 class _Connection(HTTPConnection):
@@ -141,7 +167,7 @@ class _Connection(HTTPConnection):
             if error.errno not in _STOPPED:
                 raise
 
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3's own does
+    def getresponse(self) -> Received:  # type: ignore[override]  # urllib3's own gives another, too
         """Read status and headers of the answer.
 
         Raises:
@@ -160,18 +186,7 @@ class _Connection(HTTPConnection):
         if answer.will_close:
             # The answer holds the socket until it was read.
             self.close()
-        return urllib3.HTTPResponse(
-            answer,
-            answer.headers,
-            answer.status,
-            answer.version,
-            "HTTP/1.1",
-            answer.reason,
-            preload_content=False,
-            decode_content=False,
-            original_response=answer,
-            request_method=self._method,
-        )
+        return Received(answer, self._method)
 
     @property
     def is_connected(self) -> bool:
@@ -195,7 +210,7 @@ class _Once(urllib3.HTTPConnectionPool):
         *,
         timeout: urllib3.Timeout,
         **_: Any,
-    ) -> urllib3.HTTPResponse:
+    ) -> Received:
         """Send a request and read status and headers of the answer, which gives the connection back."""
         is_forwarded = not url.startswith("/")
         host = url.split("/", 3)[2] if is_forwarded else self._authority
@@ -210,13 +225,13 @@ class _Once(urllib3.HTTPConnectionPool):
                     self._prepare_proxy(connection)
             connection.timeout = timeout.read_timeout
             connection.request(method, url, body, {"Host": host, **(headers or {}), **more})
-            answer: Any = connection.getresponse()
+            answer: Received = connection.getresponse()
         except BaseException:
             connection.close()
             self._put_conn(None)
             raise
-        answer._pool, answer._connection = self, connection  # noqa: SLF001  as urllib3's own urlopen says it
-        return answer  # type: ignore[no-any-return]
+        answer._pool, answer._connection = self, connection  # noqa: SLF001  as urllib3's own urlopen does
+        return answer
 
     @cached_property
     def _authority(self) -> str:
