@@ -17,14 +17,6 @@ from wechatpay.promise import Promise
 from wechatpay.promise.background import Background, running_loop
 
 
-@pytest.fixture
-def background():
-    """Give a background and close it afterwards."""
-    background = Background()
-    yield background
-    background.close()
-
-
 def thread_of(background):
     """Give the thread that a background runs."""
 

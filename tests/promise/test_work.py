@@ -19,14 +19,6 @@ from wechatpay.promise.background import Background
 
 
 @pytest.fixture
-def background():
-    """Give a background and close it afterwards."""
-    background = Background()
-    yield background
-    background.close()
-
-
-@pytest.fixture
 def start(background):
     """Begin work that comes to a value or an error, when a gate opens if there is one."""
 
@@ -334,7 +326,7 @@ def test_task_nobody_refers_to_is_not_collected(background):
             done.set_result("answered")
 
         Promise.start(call, background)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         gc.collect()
         weak[0]().set_result(None)
         return await done

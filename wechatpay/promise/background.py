@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Home(Protocol):
     def is_running(self) -> bool:
         """Tell whether what was submitted makes progress."""
 
+    def is_here(self) -> bool:
+        """Tell whether whoever awaits in the running loop may run what was submitted and has not begun."""
+
     def report(self, message: str, error: BaseException) -> None:
         """Make an error known that nobody took."""
 
@@ -70,19 +74,28 @@ class CallerLoop:
         self._background = background
 
     def submit(self, launch: Launch, *, name: str, timeout: float | None) -> None:  # noqa: ARG002 - the caller's loop ends when the caller says so
-        """Call ``launch`` at once inside the loop, soon from elsewhere.
+        """Call ``launch`` at once inside the loop, soon from elsewhere, or when nothing else is under way.
+
+        Many calls are quickest when each step is taken for all of them in turn; one alone is, when whoever
+        awaits it next takes all its steps.
 
         Raises:
             RuntimeError: The loop is closed.
         """
-        if running_loop() is self._loop:
-            self._launch(launch)
-        else:
+        if not self.is_here():
             self._loop.call_soon_threadsafe(self._launch, launch)
+        elif self._background.is_idle(self._loop):
+            self._loop.call_soon(self._launch, launch)
+        else:
+            self._launch(launch)
 
     def is_running(self) -> bool:
         """Tell whether the loop runs."""
         return self._loop.is_running()
+
+    def is_here(self) -> bool:
+        """Tell whether it is the running loop."""
+        return running_loop() is self._loop
 
     def report(self, message: str, error: BaseException) -> None:
         """Hand the error to the loop's exception handler."""
@@ -92,6 +105,7 @@ class CallerLoop:
         task = launch(self._loop)
         if task is not None:
             self._background.hold(self._loop, task)
+            task.add_done_callback(partial(self._background.let_go, self._loop))
 
 
 class Background:
@@ -105,7 +119,7 @@ class Background:
     __slots__ = ("__weakref__", "_held", "_locks", "_workers")
 
     def __init__(self) -> None:
-        self._held: dict[AbstractEventLoop, set[Task[Any]]] = {}
+        self._held: dict[AbstractEventLoop, set[object]] = {}
         # Keyed by process: a lock or a worker inherited through a fork may be stuck for ever.
         self._locks: dict[int, threading.RLock] = {}
         self._workers: dict[int, Worker] = {}
@@ -135,19 +149,33 @@ class Background:
         """Tell whether what was submitted makes progress: it always does."""
         return True
 
+    def is_here(self) -> bool:
+        """Leave its work to its own thread, which the interpreter's exit waits for."""
+        return False
+
     def report(self, message: str, error: BaseException) -> None:
         """Log the error."""
         _log.error(message, exc_info=error)
 
-    def hold(self, loop: AbstractEventLoop, task: Task[Any]) -> None:
-        """Keep a task of a caller's loop from being collected before it is done."""
+    def hold(self, loop: AbstractEventLoop, what: object) -> None:
+        """Keep what is under way in a caller's loop from being collected before it is done."""
         held = self._held.get(loop)
         if held is None:
             for closed in [known for known in list(self._held) if known.is_closed()]:
                 self._held.pop(closed, None)
             held = self._held.setdefault(loop, set())
-        held.add(task)
-        task.add_done_callback(self._let_go)
+        held.add(what)
+
+    def let_go(self, loop: AbstractEventLoop, what: object) -> None:
+        """Keep it no more."""
+        held = self._held.get(loop, set())
+        held.discard(what)
+        if not held:
+            self._held.pop(loop, None)
+
+    def is_idle(self, loop: AbstractEventLoop) -> bool:
+        """Tell whether nothing is under way in a caller's loop."""
+        return loop not in self._held
 
     def close(self) -> None:
         """Stop the thread after what is in flight; the next use starts another.
@@ -170,12 +198,6 @@ class Background:
         import asyncio  # noqa: PLC0415 - a loop runs, so it is loaded
 
         await asyncio.to_thread(worker.close)
-
-    def _let_go(self, task: Task[Any]) -> None:
-        held = self._held.get(task.get_loop(), set())
-        held.discard(task)
-        if not held:
-            self._held.pop(task.get_loop(), None)
 
 
 def here(background: Background) -> Home:

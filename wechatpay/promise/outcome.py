@@ -111,10 +111,12 @@ class Outcome:
         return self._settlement is not None and self._settlement.state == "cancelled"
 
     def begin(self) -> bool:
-        """Claim the right to bring it about; refused when it is settled already."""
+        """Claim the right to bring it about; refused when another has it, or it is settled already."""
         with self._lock:
-            self._begun = self._settlement is None
-        return self._begun
+            if self._begun or self._settlement is not None:
+                return False
+            self._begun = True
+            return True
 
     def settle(self, settlement: Settlement, *, unless_begun: bool = False) -> bool:
         """End it, and tell whether that was news."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wechatpay.errors import NoAnswerError, ReadTimeoutError, RequestError
 from wechatpay.promise.background import here, running_loop
 from wechatpay.promise.outcome import Outcome, cancelled, fulfilled, rejected
+from wechatpay.promise.steps import ended, run
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, Task
@@ -39,7 +39,19 @@ class Work:
         parents: What it waits for before it can begin; nothing once it has.
     """
 
-    __slots__ = ("_home", "_loop", "_task", "background", "name", "outcome", "parents", "timeout")
+    __slots__ = (
+        "_cancels",
+        "_home",
+        "_host",
+        "_loop",
+        "_plan",
+        "_task",
+        "background",
+        "name",
+        "outcome",
+        "parents",
+        "timeout",
+    )
 
     _loop: AbstractEventLoop  # from the moment it is launched
 
@@ -57,7 +69,10 @@ class Work:
         self.outcome = Outcome()
         self._home = home
         self.parents = parents
+        self._plan: tuple[Callable[[], Any], Context] | None = None
         self._task: Task[Any] | None = None
+        self._host: Task[Any] | None = None
+        self._cancels = 0
 
     def __del__(self) -> None:
         error = self.outcome.unseen()
@@ -71,8 +86,9 @@ class Work:
         self.parents = ()
         if not self._home.is_running():
             self._home = here(self.background)
+        self._plan = call, context
         try:
-            self._home.submit(partial(self._launch, call, context), name=self.name, timeout=self.timeout)
+            self._home.submit(self._launch, name=self.name, timeout=self.timeout)
         except RuntimeError as error:
             self.settle(rejected(kind(f"{self.name} cannot run any more: {error}")))
 
@@ -137,7 +153,12 @@ class Work:
         """
         import asyncio  # noqa: PLC0415 - too heavy for those who never await
 
+        current = asyncio.current_task()
+        if current is not None and self._plan is not None and self._home.is_here():
+            yield from self._run_within(current)
         while self.outcome.get() is None:
+            if current is not None and current in (self._task, self._host):
+                raise NoAnswerError("this work waits for itself: return another promise from the callback")
             task = self._task
             if task is not None and task.get_loop() is asyncio.get_running_loop():
                 yield from self._task_done(task)
@@ -154,10 +175,6 @@ class Work:
 
     def _task_done(self, task: Task[Any]) -> Generator[Any, None, None]:
         """Wait for the task as asyncio does: being cancelled meanwhile cancels it."""
-        import asyncio  # noqa: PLC0415 - a task runs, so it is loaded
-
-        if task is asyncio.current_task():
-            raise NoAnswerError("this work waits for itself: return another promise from the callback")
         try:
             yield from task
         except BaseException:  # its own, which the outcome has, or what the awaiting task was thrown
@@ -169,13 +186,42 @@ class Work:
         """Tell whether it has a loop that does not run, and no outcome from the time it did."""
         return not self.parents and not self._home.is_running() and self.outcome.get() is None
 
-    def _launch(self, call: Callable[[], Any], context: Context, loop: AbstractEventLoop) -> Task[Any] | None:
-        self._loop = loop
-        if not self.outcome.begin():
+    def _begun(self, loop: AbstractEventLoop) -> tuple[Callable[[], Any], Context] | None:
+        """Begin, and tell what is to be done: nothing, if it was begun, or is settled, already."""
+        plan, self._plan = self._plan, None
+        if plan is None or not self.outcome.begin():
             return None
-        self._task = task = context.run(loop.create_task, _run(call))
+        self._loop = loop
+        return plan
+
+    def _launch(self, loop: AbstractEventLoop) -> Task[Any] | None:
+        """Run it as a task of its own."""
+        if (plan := self._begun(loop)) is None:
+            return None
+        call, context = plan
+        self._task = task = context.run(loop.create_task, run(call))
         task.add_done_callback(self._finish)
         return task
+
+    def _run_within(self, task: Task[Any]) -> Generator[Any, Any, None]:
+        """Run it within the task that awaits it: making another, and waiting for that, takes longer."""
+        if (plan := self._begun(task.get_loop())) is None:
+            return
+        call, context = plan
+        self._host = task
+        self.background.hold(self._loop, self)
+        try:
+            settlement = yield from ended(run(call), context)
+        except GeneratorExit:
+            settlement = cancelled()
+            raise
+        finally:
+            self._host = None
+            self.background.let_go(self._loop, self)
+            self.settle(settlement)
+        for _ in range(self._cancels):
+            # It was this work that was to end, not the task.
+            task.uncancel()
 
     def _finish(self, task: Task[Any]) -> None:
         if self._task is None:
@@ -224,6 +270,11 @@ class Work:
     def _cancel_task(self) -> None:
         if self._task is not None:
             self._task.cancel()
+        elif self._host is not None and self._host is _current_task():
+            # A task that is cancelled between two awaits would be hit by it after this work.
+            self._loop.call_soon(self._cancel_task)
+        elif self._host is not None:
+            self._cancels += self._host.cancel()
 
     def _check_progress(self) -> None:
         for work in self._lineage():
@@ -245,12 +296,10 @@ class Work:
                 yield work
 
 
-async def _run(call: Callable[[], Any]) -> Any:
-    """Call, and await what comes back until it is a plain value."""
-    result = call()
-    while isinstance(result, Awaitable):
-        result = await result
-    return result
+def _current_task() -> Task[Any] | None:
+    from asyncio import current_task  # noqa: PLC0415 - a task runs, so it is loaded
+
+    return current_task()
 
 
 def _wake(waiter: Future[None]) -> None:
