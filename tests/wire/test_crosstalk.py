@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
+import time
 
 import pytest
+from wire import certificates
 from wire.colours import Sync
-from wire.gateway import reply, signed
+from wire.gateway import Gateway, reply, signed
 
-from wechatpay import NoAnswerError
+from wechatpay import IncompleteHeadersError, NoAnswerError
 
 
 @pytest.fixture(params=["sync", "looped"])
@@ -101,6 +104,63 @@ def test_bytes_behind_an_answer_are_nobodys(colour, instance, gateway):
 
     assert "unasked" not in answers
     assert "/v3/a" == answers[0]
+
+
+def test_bytes_that_come_between_calls_are_nobodys(colour, instance, gateway):
+    """A connection that was spoken to while nobody listened is given up."""
+
+    def behaviour(seen, peer):
+        echo(seen, peer)
+        if seen.target == "/v3/a":
+            time.sleep(0.05)
+            peer.send(signed(b"unasked"))
+            told.set()
+
+    told = threading.Event()
+    gateway.behaviour = behaviour
+    first = colour.call(instance.v3.a, "get").text
+    told.wait(5)
+    time.sleep(0.05)
+
+    assert ["/v3/a", "/v3/b"] == [first, colour.call(instance.v3.b, "get").text]
+    assert 2 == gateway.connections
+
+
+def test_bytes_that_tls_holds_back_are_nobodys(colour, build, tmp_path):
+    """What came in one record with an answer, and was not read with it, waits where no socket shows it."""
+
+    def behaviour(seen, peer):
+        size = len(signed(seen.target.encode(), "200 OK", ("X-Pad", "")))
+        padded = signed(seen.target.encode(), "200 OK", ("X-Pad", "x" * (io.DEFAULT_BUFFER_SIZE - size)))
+        peer.send(padded + (signed(b"unasked") if seen.target == "/v3/a" else b""))
+
+    bundle = certificates.authority(tmp_path)
+    gateway = Gateway(certificates.server(bundle.parent))
+    gateway.behaviour = behaviour
+    instance = build(base_uri=gateway.url, verify=str(bundle))
+    answers = [colour.call(instance.v3[name], "get").text for name in "ab"]
+    gateway.close()
+
+    assert ["/v3/a", "/v3/b"] == answers
+    assert 2 == gateway.connections
+
+
+def test_answer_that_follows_another_protocol_is_nobodys(colour, instance, gateway):
+    """A server that switches without being asked has left HTTP: the connection is given up."""
+
+    def behaviour(seen, peer):
+        if seen.target != "/v3/a":
+            echo(seen, peer)
+            return
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+        time.sleep(0.05)
+        peer.send(signed(b"late"))
+
+    gateway.behaviour = behaviour
+    with pytest.raises(IncompleteHeadersError):
+        colour.call(instance.v3.a, "get")
+
+    assert "/v3/b" == colour.call(instance.v3.b, "get").text
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])

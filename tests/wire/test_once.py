@@ -148,6 +148,13 @@ def test_refused_connection_is_tried_twice(client, build, caplog):
     assert 1 == caplog.text.count("trying once more")
 
 
+def test_name_that_no_host_has_is_no_connection(client, build):
+    """A label of 64 letters cannot be looked up: nothing was sent."""
+    instance = build(base_uri=f"https://{'a' * 64}.example/")
+    with pytest.raises(ConnectError, match="nothing was sent"):
+        client.call(instance.v3.x, "get")
+
+
 def test_second_attempt_reaches_a_server_that_has_come_up(client, build, caplog):
     """What is told of the first attempt is told before the second begins."""
     late = Gateway(listening=False)

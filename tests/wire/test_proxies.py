@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import socket
+import time
 
 import merchants
 import pytest
@@ -150,6 +152,32 @@ def test_tunnel_that_breaks_is_no_connection(client, tunnelled, secure, proxy):
     with pytest.raises(ConnectError):
         client.call(tunnelled(proxies={"https": proxy.url}).v3.x, "get")
 
+    assert [] == secure.seen
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"what?\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: " + b"x" * 70_000 + b"\r\n\r\n"],
+    ids=["no status line", "no status", "too long"],
+)
+def test_proxy_that_talks_nonsense_is_no_connection(nonsense, client, tunnelled, secure, proxy):
+    """Whatever it says to CONNECT, nothing was sent."""
+    proxy.refusal = nonsense
+    with pytest.raises(ConnectError, match="nothing was sent"):
+        client.call(tunnelled(proxies={"https": proxy.url}).v3.x, "post", json={})
+
+    assert [] == secure.seen
+
+
+def test_proxy_that_says_nothing_is_no_connection(client, tunnelled, secure):
+    """A tunnel is waited for no longer than any other connection."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(ConnectError, match="nothing was sent"):
+            client.call(tunnelled(proxies={"https": proxy}).v3.x, "post", timeout=(0.2, 30))
+
+    assert time.monotonic() - began < 10
     assert [] == secure.seen
 
 

@@ -133,11 +133,25 @@ class _Connector(aiohttp.TCPConnector):
             UnconnectedError: There is none; a proxy that refuses, or breaks off, counts, too.
         """
         try:
-            connection = await super().connect(*args, **kwargs)
-        except (aiohttp.ClientError, TimeoutError) as error:
+            connection: Any = await super().connect(*args, **kwargs)
+            # What came unasked while it was idle would be taken for the next answer.
+            while connection.protocol.should_close and connection.protocol in self.protocols:
+                connection.close()
+                connection = await super().connect(*args, **kwargs)
+        except (aiohttp.ClientError, TimeoutError, UnicodeError) as error:
             raise UnconnectedError from error
         self.protocols.add(connection.protocol)
         return connection
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: Any,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  it is what aiohttp gives
+    ) -> Any:
+        # A proxy that says nothing to CONNECT would be waited for until it does.
+        async with asyncio.timeout(timeout.sock_connect if req.proxy else None):
+            return await super()._create_connection(req, traces, timeout)
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         # The goodbye that TLS waits for could outlast the loop, and leave a socket behind.

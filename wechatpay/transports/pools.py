@@ -11,11 +11,12 @@ import http.client
 import re
 import time
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import NewConnectionError, ProtocolError
+from urllib3.exceptions import LocationParseError, NewConnectionError, ProtocolError
 
 from wechatpay.messages import Headers
 from wechatpay.transports.head import head
@@ -35,6 +36,9 @@ _BLANK = (b"\r\n", b"\n")
 #: How a line begins that goes on with the header before it.
 _FOLDS = (" ", "\t")
 
+#: What may stand around a value, and is no part of it.
+_BLANKS = " \t\r\n"
+
 _STATUS = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
 
 #: The one status below 200 that no answer follows.
@@ -42,10 +46,22 @@ _SWITCHING = 101
 
 _BODILESS = (_SWITCHING, 204, 304)
 
+#: A length, which may come twice, if twice the same.
+_LENGTH = re.compile(r"([0-9]{1,18})(?:, *\1)*")
+
 _FRAMING = ("Content-Length", "Transfer-Encoding", "Content-Encoding")
 
 #: The server may have answered, and closed, before it had read all of a request.
 _STOPPED = (errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE)
+
+#: Bytes beyond which a body is not read in one go.
+_LONG = 1 << 16
+
+#: Where the statuses end after which a connection is kept.
+_ALL, _REFUSALS = 1000, 300
+
+#: Seconds for an answer that is here already.
+_MOMENT = 0.1
 
 
 class _Answer(http.client.HTTPResponse):
@@ -77,15 +93,30 @@ class _Answer(http.client.HTTPResponse):
 
     def _measure(self) -> None:
         connection = self.headers.get("Connection", "").lower()
-        self.chunked = self.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        coding = self.headers.get("Transfer-Encoding", "").lower()
+        self.chunked = coding.endswith("chunked") and self.status not in _BODILESS
         self.chunk_left = None
-        # Said twice, it is twice the same: urllib3 refuses anything else.
-        length = self.headers.get("Content-Length", "").partition(",")[0].strip()
-        self.length = int(length) if length.isdecimal() and not self.chunked else None
-        if self.status in _BODILESS:
-            self.length = 0
+        self.length = None if self.chunked else self._length()
         is_kept = "close" not in connection if self.version > 10 else "keep-alive" in connection  # noqa: PLR2004  HTTP/1.0
-        self.will_close = not is_kept or (self.length is None and not self.chunked)
+        is_open = self.length is None and not self.chunked
+        self.will_close = not is_kept or is_open or self.status == _SWITCHING
+
+    def _length(self) -> int | None:
+        if self.status in _BODILESS:
+            return 0
+        length = self.headers.get("Content-Length")
+        if length is None:
+            return None
+        if (match := _LENGTH.fullmatch(length)) is None:
+            raise http.client.HTTPException("a Content-Length that is none")
+        return int(match[1])
+
+    def _safe_read(self, amt: int) -> bytes:
+        try:
+            whole: bytes = super()._safe_read(amt)  # type: ignore[misc]  # urllib3 asks for it, too
+        except (ValueError, OverflowError, MemoryError):
+            raise http.client.HTTPException("a length that nothing has") from None
+        return whole
 
 
 def _fields(stream: io.BufferedReader) -> list[tuple[str, str]]:
@@ -98,12 +129,12 @@ def _fields(stream: io.BufferedReader) -> list[tuple[str, str]]:
         text = line.decode("latin-1")
         if text.startswith(_FOLDS) and fields:
             name, value = fields.pop()
-            fields.append((name, f"{value} {text.strip()}"))
+            fields.append((name, f"{value} {text.strip(_BLANKS)}"))
             continue
         name, colon, value = text.partition(":")
         if not colon:
             raise http.client.HTTPException("a header without a colon")
-        fields.append((name, value.strip()))
+        fields.append((name, value.strip(_BLANKS)))
     return fields
 
 
@@ -116,9 +147,11 @@ class Received(urllib3.HTTPResponse):
 
     def __init__(self, answer: _Answer, method: str) -> None:
         self.fields: Headers = answer.headers
+        # Of a body that cannot be, headers say nothing.
+        framing = () if answer.length == 0 else _FRAMING
         super().__init__(
             answer,
-            {name: self.fields[name] for name in _FRAMING if name in self.fields},
+            {name: self.fields[name] for name in framing if name in self.fields},
             answer.status,
             answer.version,
             "HTTP/1.1",
@@ -135,12 +168,13 @@ class _Connection(HTTPConnection):
 
     _used = 0.0
     _method = ""
+    _kept_below = 0
 
     def connect(self) -> None:
         """Connect; a failing TLS handshake or proxy tunnel counts as no connection: nothing was sent."""
         try:
             super().connect()
-        except OSError as error:
+        except (OSError, UnicodeError, http.client.HTTPException, LocationParseError) as error:
             raise NewConnectionError(self, f"{error}") from error
         self._used = time.monotonic()
 
@@ -156,16 +190,24 @@ class _Connection(HTTPConnection):
         self._method = method
         self.sock.settimeout(self.timeout)
         before = head(method, url, (headers or {}).items())
+        # Who refuses a long body may not have read it: the next request would stand behind the rest.
+        self._kept_below = _REFUSALS if body is not None and len(body) > _LONG else _ALL
+        for piece in [before + body] if isinstance(body, bytes) else chain([before], body or ()):
+            if not self._push(piece):
+                break
+
+    def _push(self, piece: bytes) -> bool:
+        """Send a piece; tell whether the server reads on: if it does not, it may have answered."""
         try:
-            if isinstance(body, bytes):
-                self.sock.sendall(before + body)
-                return
-            self.sock.sendall(before)
-            for piece in body or ():
-                self.sock.sendall(piece)
+            self.sock.sendall(piece)
         except OSError as error:
-            if error.errno not in _STOPPED:
+            if error.errno not in _STOPPED and not isinstance(error, TimeoutError):
                 raise
+            self._kept_below = 0
+            if isinstance(error, TimeoutError):
+                self.sock.settimeout(_MOMENT)
+            return False
+        return True
 
     def getresponse(self) -> Received:  # type: ignore[override]  # urllib3's own gives another, too
         """Read status and headers of the answer.
@@ -183,7 +225,7 @@ class _Connection(HTTPConnection):
                 raise ProtocolError("no answer that could be read") from error
             raise
         self._used = time.monotonic()
-        if answer.will_close:
+        if answer.will_close or answer.status >= self._kept_below:
             # The answer holds the socket until it was read.
             self.close()
         return Received(answer, self._method)
@@ -196,6 +238,12 @@ class _Connection(HTTPConnection):
 
 class _ConnectionTLS(_Connection, HTTPSConnection):
     """The same over TLS."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection may be used; what TLS has taken off the socket is not seen there."""
+        # Of TLS within a proxy's TLS, urllib3 makes a socket that cannot tell.
+        return super().is_connected and not getattr(self.sock, "pending", int)()
 
 
 class _Once(urllib3.HTTPConnectionPool):
