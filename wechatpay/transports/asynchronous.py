@@ -82,12 +82,16 @@ class AsyncTransport:
         # The answer may come, and say why, before all of a long body has left.
         writing = asyncio.create_task(self._write(protocol, before, request))
         try:
-            return await _receive(protocol, request)
+            response = await _receive(protocol, request)
         finally:
             if not writing.done():
                 connection.close()
                 writing.cancel()
                 await asyncio.wait([writing])
+        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+            # Who refuses a long body may not have read it: the next request would stand behind the rest.
+            connection.close()
+        return response
 
     async def _write(self, protocol: Any, before: bytes, request: Request) -> None:
         """Write a long body no faster than it is taken; what goes wrong comes up where the answer is read."""
