@@ -55,6 +55,27 @@ def test_all_gives_the_values_in_order(start):
     assert [] == Promise.all([]).wait()
 
 
+def test_task_that_is_cancelled_as_the_value_arrives_is_cancelled(background):
+    """Whoever ends a task is not refused because the call that it awaits has just ended."""
+
+    async def main():
+        async def call():
+            await asyncio.sleep(0.01)
+            asyncio.get_running_loop().call_soon(awaiting.cancel)
+
+        async def wait():
+            await promise
+
+        promise = Promise.start(call, background)
+        # It is begun, as a task of its own.
+        await asyncio.sleep(0)
+        awaiting = asyncio.create_task(wait())
+        await asyncio.wait([awaiting])
+        return awaiting.cancelled()
+
+    assert True is asyncio.run(main())
+
+
 def test_all_joins_promises_of_several_loops(start):
     """Promises of the background and of the running loop go together."""
     outside = start(1)
@@ -241,7 +262,7 @@ def test_promise_of_a_loop_can_be_cancelled_from_another_thread(start):
             await promise
         return cancelled
 
-    assert asyncio.run(main())
+    assert True is asyncio.run(main())
 
 
 def test_callback_cancelled_before_its_loop_could_call_it_is_not_called(start):

@@ -177,8 +177,8 @@ class Work:
         """Wait for the task as asyncio does: being cancelled meanwhile cancels it."""
         try:
             yield from task
-        except BaseException:  # its own, which the outcome has, or what the awaiting task was thrown
-            if not task.done():
+        except BaseException as error:  # its own, which the outcome has, or what the awaiting task was thrown
+            if not task.done() or (not task.cancelled() and task.exception() is not error):
                 raise
         self._finish(task)
 
