@@ -152,10 +152,9 @@ class Received(urllib3.HTTPResponse):
         super().__init__(
             answer,
             {name: self.fields[name] for name in framing if name in self.fields},
-            answer.status,
-            answer.version,
-            "HTTP/1.1",
-            answer.reason,
+            status=answer.status,
+            version=answer.version,
+            reason=answer.reason,
             preload_content=False,
             decode_content=False,
             original_response=answer,
