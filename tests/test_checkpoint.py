@@ -18,6 +18,12 @@ SPOILT = {
     "field beyond ASCII": ({"headers": {"X": "é"}}, "printable ASCII"),
     "field that is a number": ({"headers": {"X": 5}}, "printable ASCII"),
     "name with a line break": ({"headers": {"X\n": "y"}}, "printable ASCII"),
+    "name with a blank": ({"headers": {"X Y": "z"}}, "names are words"),
+    "name with a tab": ({"headers": {"X\t": "z"}}, "names are words"),
+    "name with a colon": ({"headers": {"X: y, Z": "z"}}, "names are words"),
+    "no name": ({"headers": {"": "z"}}, "names are words"),
+    "host": ({"headers": {"Host": "127.0.0.1"}}, "Host follows"),
+    "lower host": ({"headers": {"host": "127.0.0.1"}}, "Host follows"),
     "other length": ({"headers": {"Content-Length": "5"}}, "Content-Length"),
     "no length": ({"headers": {"Content-Length": None}}, "Content-Length"),
     "chunks": ({"headers": {"Transfer-Encoding": "chunked"}}, "Content-Length"),
@@ -55,11 +61,12 @@ def test_request_that_would_not_arrive_as_signed_is_held_back(changes, said, cli
         {"url": "/"},
         {"headers": {"X-Trace": "a\tb"}},
         {"headers": {"Accept": None}},
+        {"headers": {"X-!#$%&'*+.^_`|~": ""}},
         {"content": b'{"b": 22}'},
         {"content": b""},
         {"method": "PUT"},
     ],
-    ids=["query", "slash", "field", "no field", "body", "no body", "method"],
+    ids=["query", "slash", "field", "no field", "odd field", "body", "no body", "method"],
 )
 def test_request_that_arrives_as_signed_may_leave(changes, client, instance, gateway):
     """Outside the signer a middleware may change whatever it likes."""

@@ -45,9 +45,11 @@ def _spoilt(request: Request) -> str:
     if uri.normalise(target) != target:
         return "the URL must be percent-encoded, by urllib.parse.quote() for example"
     if not request.headers.is_sendable():
-        return "headers are printable ASCII text"
+        return "headers are printable ASCII text, and their names are words"
+    if request.headers.get("Host") is not None:
+        return "Host follows from the URL"
     body = request.content if request.upload is None else request.upload
     is_framed = request.headers.get("Content-Length", "0") == str(len(body))
-    if isinstance(body, str) or not is_framed or "Transfer-Encoding" in request.headers:
+    if isinstance(body, str) or not is_framed or request.headers.get("Transfer-Encoding") is not None:
         return "Content-Length is that of a body of bytes: change it by request.with_(content=b'…')"
     return ""

@@ -90,10 +90,13 @@ class Headers(Mapping[str, str]):
         return merged
 
     def is_sendable(self) -> bool:
-        """Tell whether all is printable ASCII text, which both libraries send as it is."""
+        """Tell whether all is printable ASCII text, and names are words: no transport looks at it again."""
         try:
             text = "".join(chain.from_iterable(self._fields.values()))
         except TypeError:
+            return False
+        names = "".join(self._fields)
+        if "" in self._fields or " " in names or ":" in names or not names.isprintable():
             return False
         return text.isascii() and (text.isprintable() or text.replace("\t", "").isprintable())
 
