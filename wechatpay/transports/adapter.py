@@ -11,7 +11,8 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 
 from wechatpay.messages import Headers
-from wechatpay.transports.pools import POOLS, Received
+from wechatpay.transports.pools import POOLS
+from wechatpay.transports.received import Received
 
 if TYPE_CHECKING:
     from wechatpay.transports.network import Network
