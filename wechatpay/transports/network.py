@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from wechatpay.sink import Sink
 
 __all__ = ["IDLE_SECONDS", "Network", "no_answer", "receiver"]
+
+_log = logging.getLogger("wechatpay")
 
 #: WeChat Pay's servers drop a connection that was idle for 8 s.
 IDLE_SECONDS = 7.0
@@ -54,6 +57,8 @@ class Network:
             verify = bundle or True
         if isinstance(verify, str) and not os.path.exists(verify):  # noqa: PTH110  only asked, never opened
             raise ConfigurationError(f"verify: there is no CA bundle at {verify!r}")
+        if verify is False:
+            _log.warning("verify=False: whoever is on the way can read requests, and answer unsigned ones")
         return cls(transport.pool_size, verify, identity, Proxies.read(transport.proxies))
 
     @cached_property
