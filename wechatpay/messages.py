@@ -8,6 +8,7 @@ A :class:`Call` is what the caller wrote, a :class:`Request` the exact bytes tha
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Headers", "Request", "Response"]
 
 Timeout = tuple[float | None, float | None]
+
+#: Names, which are words, and values, which are printable ASCII text, each with a NUL behind it.
+_SENDABLE = re.compile(r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++\0[\t -~]*+\0)*+")
 
 
 class Headers(Mapping[str, str]):
@@ -92,13 +96,10 @@ class Headers(Mapping[str, str]):
     def is_sendable(self) -> bool:
         """Tell whether all is printable ASCII text, and names are words: no transport looks at it again."""
         try:
-            text = "".join(chain.from_iterable(self._fields.values()))
+            text = "\0".join(chain(chain.from_iterable(self._fields.values()), ("",)))
         except TypeError:
             return False
-        names = "".join(self._fields)
-        if "" in self._fields or " " in names or ":" in names or not names.isprintable():
-            return False
-        return text.isascii() and (text.isprintable() or text.replace("\t", "").isprintable())
+        return text.count("\0") == 2 * len(self._fields) and _SENDABLE.fullmatch(text) is not None
 
     def _plain(self) -> dict[str, str]:
         return {key: value for key, (_, value) in self._fields.items()}
