@@ -1,4 +1,7 @@
-"""The asynchronous transport, on aiohttp: one session for each event loop, closed with it."""
+"""The asynchronous transport, on aiohttp's connections and parser: a pool for each event loop, closed with it.
+
+aiohttp's sessions would send some requests again of their own accord, and write the bytes before a body.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class AsyncTransport:
         self._call = call
         self._lock = threading.Lock()
         self._leases: dict[asyncio.AbstractEventLoop, Lease] = {}
-        # Neither a loop that ended before its session, nor one that never ended, is to warn at exit.
+        # Neither a loop that ended before its pool, nor one that never ended, is to warn at exit.
         weakref.finalize(self, _abandon, self._leases)
 
     async def send(self, request: Request) -> Response:

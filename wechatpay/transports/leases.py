@@ -28,10 +28,10 @@ _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class Lease:
-    """A session that ends with its loop.
+    """A pool of connections that ends with its loop.
 
     A loop that ends shuts its asynchronous generators down (``asyncio.run`` does, and
-    ``loop.shutdown_asyncgens()``): the session hangs on one. A loop that was closed without, or that is
+    ``loop.shutdown_asyncgens()``): the pool hangs on one. A loop that was closed without, or that is
     the parent's of a forked process, closes nothing any more: then the sockets are closed over its head.
     """
 
@@ -51,7 +51,7 @@ class Lease:
             await self._connector.close()
 
     async def begin(self) -> None:
-        """Make the loop know the session."""
+        """Make the loop know the pool."""
         await anext(self._life)
 
     def route(self, network: Network, request: Request) -> aiohttp.ClientRequest:
@@ -92,7 +92,7 @@ class Lease:
             self._idle.set()
 
     async def end(self) -> None:
-        """Close the session after the calls in flight."""
+        """Close the pool after the calls in flight."""
         while self._calls:
             self._idle.clear()
             await self._idle.wait()
@@ -102,7 +102,7 @@ class Lease:
             await self._life.aclose()
 
     def abandon(self) -> None:
-        """Close the session from outside its loop, which may have ended."""
+        """Close the pool from outside its loop, which may have ended."""
         if self._pid == os.getpid() and self._loop.is_running():
             self._loop.call_soon_threadsafe(self._end_soon)
             return
