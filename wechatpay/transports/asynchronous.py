@@ -1,4 +1,4 @@
-"""The asynchronous transport, on aiohttp's connections and parser: a pool for each event loop, closed with it.
+"""The asynchronous transport, on aiohttp's connections and parser: a pool for each loop, closed with it.
 
 aiohttp's sessions would send some requests again of their own accord, and write the bytes before a body.
 """
