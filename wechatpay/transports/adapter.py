@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 
@@ -91,7 +92,8 @@ class _Answer(requests.Response):
     raw: Received
 
     def __init__(self, adapter: Adapter, request: requests.PreparedRequest, raw: Received) -> None:
-        super().__init__()
+        # requests' own would make a cookie jar each time.
+        self.__dict__.update(_BLANK)
         self._headers: Any = None
         self._whole: bytes | None = None
         self.connection = adapter
@@ -100,6 +102,14 @@ class _Answer(requests.Response):
         self.raw = raw
         self.status_code = raw.status
         self.reason = raw.reason or ""
+
+    @cached_property
+    def cookies(self) -> Any:  # type: ignore[override]  # it can be written as any cached property can
+        return RequestsCookieJar()
+
+    @cached_property
+    def history(self) -> Any:  # type: ignore[override]  # the same
+        return []
 
     @property
     def headers(self) -> Any:
@@ -116,6 +126,11 @@ class _Answer(requests.Response):
         if self._whole is None:
             self._whole = self.raw.read(decode_content=True)
         return self._whole
+
+
+_BLANK = {
+    name: value for name, value in vars(requests.Response()).items() if name not in ("cookies", "history")
+}
 
 
 def fields(answer: requests.Response) -> Headers:

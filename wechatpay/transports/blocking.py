@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -63,18 +64,22 @@ class BlockingTransport:
         body: Any = request.upload or request.content or None
         prepared.body = body
         prepared.hooks = default_hooks()
-        timeout: Any = request.timeout
         if self._session is not None and not request.mutual:
-            return _through(self._session, prepared, timeout)
+            return _through(self._session, prepared, request.timeout)
         proxy = self._network.proxies.towards(request.url)
         proxies = {request.url.partition(":")[0]: proxy} if proxy else None
         adapter = self._mutual if request.mutual else self._adapter
-        return adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
+        return adapter.send(prepared, stream=True, timeout=_limits(*request.timeout), proxies=proxies)
 
     def close(self) -> None:
         """Close all idle connections."""
         self._adapter.close()
         self._mutual.close()
+
+
+@functools.lru_cache(16)
+def _limits(connect: float | None, read: float | None) -> Any:
+    return urllib3.Timeout(connect=connect, read=read)
 
 
 def _through(
