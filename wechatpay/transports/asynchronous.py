@@ -58,7 +58,8 @@ class AsyncTransport:
             raise _mapped(error, request) from None
 
     async def _exchange(self, request: Request) -> Response:
-        lease = await self._lease()
+        loop = asyncio.get_running_loop()
+        lease = self._leases.get(loop) or await self._new_lease(loop)
         with lease:
             route = lease.route(self._network, request)
             connection = await lease.connect(route, request.timeout[0])
@@ -117,16 +118,13 @@ class AsyncTransport:
         except Exception as error:  # noqa: BLE001  whatever it is, it is the caller's
             protocol.set_exception(error)
 
-    async def _lease(self) -> Lease:
-        loop = asyncio.get_running_loop()
-        lease = self._leases.get(loop)
-        if lease is None:
-            lease = Lease(self._network.pool_size, loop)
-            with self._lock:
-                for ended in [other for other in self._leases if other.is_closed()]:
-                    self._leases.pop(ended).abandon()
-                self._leases[loop] = lease
-            await lease.begin()
+    async def _new_lease(self, loop: asyncio.AbstractEventLoop) -> Lease:
+        lease = Lease(self._network.pool_size, loop)
+        with self._lock:
+            for ended in [other for other in self._leases if other.is_closed()]:
+                self._leases.pop(ended).abandon()
+            self._leases[loop] = lease
+        await lease.begin()
         return lease
 
     async def aclose(self) -> None:

@@ -15,7 +15,7 @@ from yarl import URL
 from wechatpay.transports.network import IDLE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable
     from types import TracebackType
 
     from wechatpay.messages import Request
@@ -72,13 +72,13 @@ class Lease:
             )
         return route
 
-    async def connect(self, route: aiohttp.ClientRequest, seconds: float | None) -> Any:
+    def connect(self, route: aiohttp.ClientRequest, seconds: float | None) -> Awaitable[Any]:
         """Take a connection from the pool, or make one.
 
         Raises:
             UnconnectedError: There is none.
         """
-        return await self._connector.connect(route, traces=[], timeout=_limit(seconds))
+        return self._connector.connect(route, traces=[], timeout=_limit(seconds))
 
     def __enter__(self) -> None:
         """Begin a call, for whose end `end` waits."""
