@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 _WIDTH, _LEFT, _RIGHT = 760, 210, 60
-_ROW, _BAR = 24, 15
+_ROW, _BAR, _NUMBER = 24, 15, 40
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#57606a}.t{font-weight:600;fill:#24292f}.n{fill:#24292f}"
     "rect{fill:#afb8c1}.o{fill:#2da44e}line{stroke:#24292f;stroke-dasharray:3 3}"
@@ -50,7 +50,10 @@ def _bars(bars: list[Bar], top: int, scale: float) -> Iterator[str]:
         kind = ' class="o"' if bar.label.startswith("this package") else ""
         yield f'<rect{kind} x="{_LEFT}" y="{y}" width="{bar.value * scale:.0f}" height="{_BAR}" rx="2"/>'
         yield _text(_LEFT - 8, y + 12, bar.label, "", anchor="end")
-        yield _text(_LEFT + bar.value * scale + 6, y + 12, f"{bar.value:.2f}", "n")
+        end = _LEFT + bar.value * scale
+        # The line that marks 1 leaves the number alone.
+        place = _LEFT + scale if end < _LEFT + scale < end + _NUMBER else end
+        yield _text(place + 6, y + 12, f"{bar.value:.2f}", "n")
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
