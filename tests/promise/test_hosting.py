@@ -12,6 +12,10 @@ from wechatpay.promise import Promise
 WHO = contextvars.ContextVar("WHO", default="nobody")
 
 
+class LostError(Exception):
+    """What no other test raises."""
+
+
 @pytest.fixture
 def start(background):
     """Give a function that starts a call in the background's care."""
@@ -217,18 +221,18 @@ def test_error_is_raised_where_it_is_awaited_and_nothing_is_left_of_it(start):
     async def main():
         async def call():
             await asyncio.sleep(0)
-            raise LookupError("lost")
+            raise LostError("lost")
 
         try:
             await start(call)
-        except LookupError as error:
+        except LostError as error:
             return str(error)
 
     gc.collect()
     gc.disable()
     try:
         assert "lost" == asyncio.run(main())
-        found = [thing for thing in gc.get_objects() if isinstance(thing, LookupError)]
+        found = [thing for thing in gc.get_objects() if isinstance(thing, LostError)]
     finally:
         gc.enable()
     assert [] == found

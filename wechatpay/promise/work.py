@@ -153,25 +153,31 @@ class Work:
         """
         import asyncio  # noqa: PLC0415 - too heavy for those who never await
 
-        current = asyncio.current_task()
-        if current is not None and self._plan is not None and self._home.is_here():
-            yield from self._run_within(current)
-        while self.outcome.get() is None:
-            if current is not None and current in (self._task, self._host):
-                raise NoAnswerError("this work waits for itself: return another promise from the callback")
-            task = self._task
-            if task is not None and task.get_loop() is asyncio.get_running_loop():
-                yield from self._task_done(task)
-                continue
-            self._check_progress()
-            waiter = asyncio.get_running_loop().create_future()
-            try:
-                with self.outcome.listening(partial(_wake, waiter)):
-                    yield from waiter
-            except asyncio.CancelledError:
-                # A task that waits for a task is cancelled only once that one is.
-                if not self.cancel():
-                    raise
+        try:
+            current = asyncio.current_task()
+            if current is not None and self._plan is not None and self._home.is_here():
+                yield from self._run_within(current)
+            while self.outcome.get() is None:
+                if current is not None and current in (self._task, self._host):
+                    raise NoAnswerError(
+                        "this work waits for itself: return another promise from the callback"
+                    )
+                task = self._task
+                if task is not None and task.get_loop() is asyncio.get_running_loop():
+                    yield from self._task_done(task)
+                    continue
+                self._check_progress()
+                waiter = asyncio.get_running_loop().create_future()
+                try:
+                    with self.outcome.listening(partial(_wake, waiter)):
+                        yield from waiter
+                except asyncio.CancelledError:
+                    # A task that waits for a task is cancelled only once that one is.
+                    if not self.cancel():
+                        raise
+        finally:
+            # The traceback of an error leads back to this frame: with `self` in it, a cycle.
+            del self
 
     def _task_done(self, task: Task[Any]) -> Generator[Any, None, None]:
         """Wait for the task as asyncio does: being cancelled meanwhile cancels it."""
@@ -210,18 +216,18 @@ class Work:
         call, context = plan
         self._host = task
         self.background.hold(self._loop, self)
+        settlement = None
         try:
             settlement = yield from ended(run(call), context)
-        except GeneratorExit:
-            settlement = cancelled()
-            raise
         finally:
             self._host = None
             self.background.let_go(self._loop, self)
-            self.settle(settlement)
-        for _ in range(self._cancels):
-            # It was this work that was to end, not the task.
-            task.uncancel()
+            self.settle(settlement or cancelled())
+            for _ in range(self._cancels):
+                # It was this work that was to end, not the task.
+                task.uncancel()
+            # The traceback of an error leads back to this frame: with these in it, a cycle.
+            del self, settlement
 
     def _finish(self, task: Task[Any]) -> None:
         if self._task is None:
