@@ -136,6 +136,20 @@ class Adapter(HTTPAdapter):
         return super().send(request, **kwargs)
 
 
+def test_call_that_is_let_through_answers_as_requests_does(gateway, build):
+    """Tests that let calls through may look at them: they see requests' own form of an answer."""
+    gateway.answer(signed(b'{"a":1}'))
+    instance = build()
+    with responses.RequestsMock() as mock:
+        mock.add(responses.PassthroughResponse(responses.GET, f"{gateway.url}v3/x"))
+        assert {"a": 1} == instance.v3.x.get().json()
+        seen = mock.calls[0].response
+
+    assert {"a": 1} == seen.json()
+    assert "7" == seen.headers["content-length"]
+    assert ([], 0, "GET") == (seen.history, len(seen.cookies), seen.request.method)
+
+
 def test_session_with_its_adapter_is_used(gateway, build, session):
     """Retries, metrics, tests: what callers mount stays mounted, and their session open."""
     adapter = Adapter()

@@ -232,7 +232,7 @@ def test_error_is_raised_where_it_is_awaited_and_nothing_is_left_of_it(start):
     gc.disable()
     try:
         assert "lost" == asyncio.run(main())
-        found = [thing for thing in gc.get_objects() if isinstance(thing, LostError)]
+        found = [thing for thing in gc.get_objects() if type(thing) is LostError]
     finally:
         gc.enable()
     assert [] == found
@@ -260,3 +260,29 @@ def test_loop_that_ends_in_the_midst_of_a_call_ends_it(start):
 
     asyncio.run(main())
     assert ["ended"] == ends
+
+
+def test_task_that_is_thrown_away_in_the_midst_of_a_call_ends_it(start):
+    """Nobody answers any more: the call is closed, and the promise is cancelled."""
+    ends, promises = [], []
+
+    async def call():
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ends.append("ended")
+
+    async def host():
+        promises.append(start(call))
+        await promises[0]
+
+    async def main():
+        coroutine = host()
+        task = asyncio.get_running_loop().create_task(coroutine)
+        await asyncio.sleep(0)
+        coroutine.close()
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert (["ended"], "<Promise cancelled>") == (ends, repr(promises[0]))
