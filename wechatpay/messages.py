@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wechatpay.sensitive.envelope import Envelope
     from wechatpay.sink import Sink
 
-__all__ = ["Call", "Headers", "Request", "Response"]
+__all__ = ["Call", "Headers", "Request", "Response", "is_word"]
 
 Timeout = tuple[float | None, float | None]
 
@@ -99,14 +99,15 @@ class Headers(Mapping[str, str]):
             values = "".join([value for _, value in self._fields.values()]).encode("ascii")
         except (TypeError, UnicodeEncodeError):
             return False
-        return not values.translate(None, _PRINTABLE) and all(map(_is_word, self))
+        return not values.translate(None, _PRINTABLE) and all(map(is_word, self))
 
     def _plain(self) -> dict[str, str]:
         return {key: value for key, (_, value) in self._fields.items()}
 
 
 @lru_cache(256)
-def _is_word(name: str) -> bool:
+def is_word(name: str) -> bool:
+    """Tell whether a header can have this name: RFC 9110, section 5.6.2."""
     return _WORD.fullmatch(name) is not None
 
 

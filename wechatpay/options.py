@@ -7,7 +7,7 @@ from typing import Any
 
 from wechatpay import uri
 from wechatpay.errors import RequestError
-from wechatpay.messages import Call, Timeout
+from wechatpay.messages import Call, Timeout, is_word
 
 __all__ = ["OPTIONS", "call", "headers", "timeout"]
 
@@ -49,8 +49,6 @@ _ELSEWHERE = {
 
 #: Headers that the core writes itself.
 _OURS = frozenset({"authorization", "host", "content-length", "transfer-encoding", "connection"})
-
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 _BODIES = ("json", "xml", "body", "media")
 
@@ -138,7 +136,7 @@ def headers(value: Any) -> Mapping[str, str | None]:
     if not isinstance(value, Mapping):
         raise RequestError("headers: give a mapping of names to text; None removes one header")
     for name, text in value.items():
-        if not isinstance(name, str) or not name or not _TOKEN.issuperset(name):
+        if not isinstance(name, str) or not is_word(name):
             raise RequestError(f"headers: {name!r} is not a header name")
         lowered = name.lower()
         if lowered in _OURS:

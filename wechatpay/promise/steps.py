@@ -34,9 +34,6 @@ def ended(coroutine: Coroutine[Any, Any, Any], context: Context) -> Generator[An
             future = context.run(step, value)
             try:
                 step, value = coroutine.send, (yield future)
-            except GeneratorExit:
-                coroutine.close()
-                raise
             except BaseException as error:  # noqa: BLE001 - the call decides, cancellation included
                 step, value = coroutine.throw, error
     except StopIteration as stop:
