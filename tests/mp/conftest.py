@@ -13,6 +13,7 @@ import pytest
 from mp import detour
 from mp.accounts import APP, OPENID, ORDER, UNIONID
 from mp.gateway import OpenPlatform
+from tunnels import Tunnels
 from wire import colours
 from wire.gateway import Gateway, reply
 
@@ -46,11 +47,10 @@ def tunnel(platform, tmp_path):
     """Give settings by which ``https://api.weixin.qq.com/`` ends on loopback, and what arrives there."""
     tls = Gateway(detour.context(tmp_path))
     tls.behaviour = lambda seen, peer: respond(platform, seen, peer)
-    proxy = detour.Detour(tls.port)
+    proxy = Tunnels(tls.port)
     settings = {"proxies": {"https": proxy.url}, "verify": authority.bundle(tmp_path)}
     yield settings | {"base_uri": "https://api.mch.weixin.qq.com/"}, tls, proxy
-    proxy.shutdown()
-    proxy.server_close()
+    proxy.close()
     tls.close()
 
 

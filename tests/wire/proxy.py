@@ -7,6 +7,8 @@ import re
 import socket
 import threading
 
+from tunnels import pump
+
 
 class Proxy:
     """Listens on loopback.
@@ -53,15 +55,7 @@ class Proxy:
             host, port = re.match(rb"CONNECT ([^: ]+):(\d+) ", head).groups()
             with socket.create_connection((host.decode(), int(port)), 5) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                there = threading.Thread(target=_pump, args=(client, server), daemon=True)
+                there = threading.Thread(target=pump, args=(client, server), daemon=True)
                 there.start()
-                _pump(server, client)
+                pump(server, client)
                 there.join(5)
-
-
-def _pump(source, sink):
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_RDWR)
