@@ -12,12 +12,12 @@ from wechatpay import (
     Builder,
     ConfigurationError,
     ConnectError,
-    NoAnswerError,
+    InvalidRequestError,
+    NoResponseError,
     Pause,
     ReadTimeoutError,
     RedirectError,
     Request,
-    RequestError,
     Response,
     ServerError,
     SignatureError,
@@ -56,18 +56,18 @@ REPEATED = [
     ("POST", ConnectError()),
     ("POST", APIError(status_code=429, code="FREQUENCY_LIMITED", retryable=True)),
     ("POST", ServerError(status_code=500, code="SYSTEM_ERROR", retryable=True)),
-    ("GET", NoAnswerError()),
+    ("GET", NoResponseError()),
     ("GET", ReadTimeoutError()),
     ("GET", ServerError(status_code=502)),
 ]
 FINAL = [
-    ("POST", NoAnswerError()),
+    ("POST", NoResponseError()),
     ("DELETE", ReadTimeoutError()),
     ("POST", ServerError(status_code=502)),
     ("GET", APIError(status_code=404, code="ORDER_NOT_EXIST")),
     ("GET", SignatureError()),
     ("GET", RedirectError()),
-    ("GET", RequestError()),
+    ("GET", InvalidRequestError()),
     ("GET", KeyError()),
 ]
 
@@ -179,7 +179,7 @@ def test_payment_is_sent_as_often_as_is_safe(sandbox, patient, client, fault, ex
     before = len(sandbox.requests)
     sandbox.inject(fault, times=None)
 
-    with pytest.raises((APIError, NoAnswerError)):
+    with pytest.raises((APIError, NoResponseError)):
         client.call(patient.v3.pay.transactions.jsapi, "post", json={"out_trade_no": "1"})
     bodies = [seen.body for seen in sandbox.requests[before:]]
 

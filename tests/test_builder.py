@@ -16,7 +16,7 @@ import merchants
 import pytest
 from wire.gateway import SERIAL
 
-from wechatpay import Builder, ConfigurationError, RequestError
+from wechatpay import Builder, ConfigurationError, InvalidRequestError
 
 VERBS = ("get", "post", "put", "patch", "delete")
 RESERVED = sorted([*VERBS, *(f"{verb}Async" for verb in VERBS), "chain", "getDriver"])
@@ -151,7 +151,7 @@ def test_node_is_no_container(node):
     for ask in (iter, len, list, reversed, lambda n: "a" in n):
         with pytest.raises(TypeError):
             ask(node)
-    with pytest.raises(RequestError, match="a path is text, not int: values belong in variables"):
+    with pytest.raises(InvalidRequestError, match="a path is text, not int: values belong in variables"):
         node[0]
     assert node
 
@@ -176,7 +176,7 @@ def test_mock_takes_a_node_for_its_model(node):
 @pytest.mark.parametrize("path", ["", "v3/pay"])
 def test_calling_a_path_says_that_it_is_no_verb(root, path):
     """`instance.v3.pay(…)` lacks its verb; the message lists them."""
-    with pytest.raises(RequestError, match=r"is a path, not a verb.*\.get\(…\), \.post\(…\)"):
+    with pytest.raises(InvalidRequestError, match=r"is a path, not a verb.*\.get\(…\), \.post\(…\)"):
         root.chain(path)(json={})
 
 
@@ -222,7 +222,7 @@ def test_mapping_and_keywords_make_one_call(gateway, instance, client):
 )
 def test_what_is_no_set_of_options_is_refused(root, client, options, message):
     """A wrong call is told so, before anything is sent."""
-    with pytest.raises(RequestError, match=message):
+    with pytest.raises(InvalidRequestError, match=message):
         client.call(root.v3.pay, "post", options, json={})
 
 
@@ -240,7 +240,7 @@ def test_query_of_a_url_is_never_shown(root, verb):
     node = root[WITH_QUERY]
     shown = [f"{thing!s}{thing!r}" for thing in (node, getattr(node, verb), pickle.loads(pickle.dumps(node)))]
     for wrong in (node, lambda: node.x, lambda: getattr(node, verb).x, lambda: root.v3[WITH_QUERY]):
-        with pytest.raises(RequestError) as caught:
+        with pytest.raises(InvalidRequestError) as caught:
             wrong()
         shown.append(str(caught.value))
 

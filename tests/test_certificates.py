@@ -12,7 +12,7 @@ import rotation
 from rotation import APIV3_KEY, SERIALS, refused
 from typer.testing import CliRunner
 
-from wechatpay.cli import app
+from wechatpay.cli.app import app
 from wechatpay.crypto import pem
 
 VARIABLES = {

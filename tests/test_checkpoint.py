@@ -5,7 +5,7 @@ from __future__ import annotations
 import merchants
 import pytest
 
-from wechatpay import RequestError
+from wechatpay import InvalidRequestError
 
 SPOILT = {
     "blank": ({"url": "?a=b c"}, "percent-encoded"),
@@ -47,7 +47,7 @@ def changed(changes):
 def test_request_that_would_not_arrive_as_signed_is_held_back(changes, said, client, instance, gateway):
     """The two libraries would each make something of their own of it, or a second header, or hang."""
     instance.getDriver().select().stack.push(changed(changes))
-    with pytest.raises(RequestError, match=f"a middleware made a request .*{said}") as caught:
+    with pytest.raises(InvalidRequestError, match=f"a middleware made a request .*{said}") as caught:
         client.call(instance.v3.x, "post", json={"a": 1})
 
     assert caught.value.request.path.startswith("/v3/x")
@@ -92,7 +92,7 @@ def test_request_stays_within_the_trusted_hosts(url, inside, client, instance, g
 
     stack = instance.getDriver().select().stack
     (stack.after if inside else stack.before)("signer", astray)
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         client.call(instance.v3.x, "get")
 
     assert [] == gateway.seen

@@ -58,13 +58,13 @@ class Impatience:
 
     def find_spec(self, name, *_):
         """Interrupt."""
-        if name == "wechatpay.cli":
+        if name == "wechatpay.cli.app":
             raise KeyboardInterrupt
 
 
 def test_early_interrupt_shows_no_traceback(monkeypatch):
     """Ctrl-C while the libraries load ends the command like Ctrl-C later."""
-    monkeypatch.delitem(sys.modules, "wechatpay.cli", raising=False)
+    monkeypatch.delitem(sys.modules, "wechatpay.cli.app", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Impatience(), *sys.meta_path])
 
     assert 130 == __main__.main()
@@ -102,7 +102,9 @@ def test_unknown_command_is_an_error(run, capsys):
 @pytest.mark.parametrize("library", ["typer", "rich"])
 def test_missing_libraries_are_named(monkeypatch, capsys, library):
     """Without the extra, one line says how to install it."""
-    for name in [name for name in sys.modules if name.split(".")[0] == library or name == "wechatpay.cli"]:
+    for name in [
+        name for name in sys.modules if name.split(".")[0] == library or name == "wechatpay.cli.app"
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
 
@@ -114,7 +116,7 @@ def test_missing_libraries_are_named(monkeypatch, capsys, library):
 
 def test_other_missing_libraries_are_not_hidden(monkeypatch):
     """A broken installation of something else is reported as such."""
-    monkeypatch.delitem(sys.modules, "wechatpay.cli", raising=False)
+    monkeypatch.delitem(sys.modules, "wechatpay.cli.app", raising=False)
     monkeypatch.setitem(sys.modules, "tempfile", None)
 
     with pytest.raises(ModuleNotFoundError, match="tempfile"):

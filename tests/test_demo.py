@@ -10,9 +10,9 @@ import sandboxes
 from rich.console import Console
 
 from wechatpay import Builder
-from wechatpay.demo.examples import EXAMPLES, SPELLINGS
-from wechatpay.demo.page import Page
-from wechatpay.demo.run import COLOURS, Outcome, run
+from wechatpay.cli.demo.examples import EXAMPLES, SPELLINGS
+from wechatpay.cli.demo.page import Page
+from wechatpay.cli.demo.run import COLOURS, Outcome, run
 from wechatpay.sandbox import Sandbox, faults
 
 

@@ -8,7 +8,7 @@ import os
 import pytest
 from wire.gateway import reply, signed
 
-from wechatpay import RequestError
+from wechatpay import InvalidRequestError
 
 BODY = b"0123456789" * 20_000
 
@@ -47,7 +47,7 @@ def test_longest_name_there_is_will_do(download, tmp_path):
 def test_device_or_pipe_is_never_replaced(download, tmp_path, gateway):
     """A rename would put a file in the place of /dev/null; open it and give the file."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(RequestError, match=r"sink: .*open a device"):
+    with pytest.raises(InvalidRequestError, match=r"sink: .*open a device"):
         download(tmp_path / "pipe")
 
     assert [] == gateway.seen
@@ -101,7 +101,7 @@ class AsyncFile:
 @pytest.mark.parametrize("sink", [take, AsyncFile()], ids=["function", "file"])
 def test_what_must_be_awaited_is_refused(sink, download, gateway):
     """Nobody would await it, and every byte would be lost."""
-    with pytest.raises(RequestError, match=r"sink: .*awaited"):
+    with pytest.raises(InvalidRequestError, match=r"sink: .*awaited"):
         download(sink)
 
     assert [] == gateway.seen

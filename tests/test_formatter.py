@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay import formatter
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 
 LINES = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -66,7 +66,7 @@ def test_query_string_like_is_that_of_php(args, expected):
 @pytest.mark.parametrize("args", recorded.but("Formatter.queryStringLike", nested))
 def test_nested_parameter_is_an_error_where_php_digests_the_word_array(args):
     """PHP signs ``a=Array`` with a warning; nobody can have meant that."""
-    with pytest.raises(RequestError, match=r"^a: list"):
+    with pytest.raises(InvalidRequestError, match=r"^a: list"):
         formatter.query_string_like(args[0])
 
 
@@ -112,7 +112,7 @@ def test_nonce_has_the_size_asked_for(size):
 @pytest.mark.parametrize("size", [0, -1])
 def test_nonce_of_no_size_is_an_error(size):
     """An empty nonce protects nothing."""
-    with pytest.raises(RequestError, match="size"):
+    with pytest.raises(InvalidRequestError, match="size"):
         formatter.nonce(size)
 
 
@@ -157,7 +157,7 @@ def test_scalar_has_the_text_that_php_gives_it(value, expected):
 )
 def test_value_without_a_text_of_its_own_is_an_error(value):
     """What PHP has no text for is refused by its name, and its content not shown."""
-    with pytest.raises(RequestError, match=f"^total: {type(value).__name__} "):
+    with pytest.raises(InvalidRequestError, match=f"^total: {type(value).__name__} "):
         formatter.query_string_like({"total": value})
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from outage import Outage
 from wire.gateway import signed
 
-from wechatpay import APIError, Builder, ConnectError, NoAnswerError, Pause, RequestError, retry
+from wechatpay import APIError, Builder, ConnectError, InvalidRequestError, NoResponseError, Pause, retry
 from wechatpay.sandbox import Sandbox, faults
 
 GUIDE = Path(__file__).parents[1] / "docs" / "middleware.md"
@@ -224,11 +224,11 @@ def test_trace_tells_an_attempt_without_an_answer(sandbox, guide, client, caplog
     instance = Builder(**sandbox.settings())
     stack(instance).after("signer", guide.traced)
     sandbox.inject(faults.Reset())
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoResponseError):
         state(client, instance)
     instance.getDriver().close()
 
-    assert re.search(r"trace=- GET .* → NoAnswerError in \d+ ms, Request-ID -$", caplog.text.strip())
+    assert re.search(r"trace=- GET .* → NoResponseError in \d+ ms, Request-ID -$", caplog.text.strip())
 
 
 def test_metrics_count_outcomes(sandbox, guide, client):
@@ -311,7 +311,7 @@ def test_backup_is_not_asked_when_the_outcome_is_unknown(sandbox, guide, client)
     stack(instance).push(guide.failover)
     sandbox.inject(faults.Reset())
 
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoResponseError):
         state(client, instance)
     instance.getDriver().close()
     assert 1 == len(sandbox.requests)
@@ -334,7 +334,7 @@ def test_middleware_reaches_no_strangers(sandbox, guide, client):
         lambda request, proceed: (yield from proceed(request.with_(url="https://evil.example/")))
     )
 
-    with pytest.raises(RequestError, match="nothing is sent there"):
+    with pytest.raises(InvalidRequestError, match="nothing is sent there"):
         state(client, instance)
     instance.getDriver().close()
 
@@ -409,7 +409,7 @@ def test_what_cannot_be_settled_is_told(gateway, build, guide, client):
     instance = build()
     stack(instance).push(guide.settled)
     gateway.behaviour = lambda _, peer: peer.close()
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoResponseError):
         client.call(instance["v3/transfer/batches"], "post", json={"out_batch_no": "b1"})
 
     def forbidden(seen, peer):

@@ -8,7 +8,7 @@ import merchants
 import pytest
 from wire.gateway import reply, signed
 
-from wechatpay import APIError, ConfigurationError, RequestError, Response, SignatureError
+from wechatpay import APIError, ConfigurationError, InvalidRequestError, Response, SignatureError
 from wechatpay.errors import IncompleteHeadersError
 
 PATH = "v3/pay/transactions"
@@ -144,7 +144,7 @@ def test_nothing_is_sent_but_what_was_signed(gateway, instance, stack, client, c
         changes = {"url": gateway.url[:-1] + changes["url"]}
     stack.after(place, changing(**changes))
 
-    with pytest.raises(RequestError, match=r"what is signed is what is sent|nothing is sent there"):
+    with pytest.raises(InvalidRequestError, match=r"what is signed is what is sent|nothing is sent there"):
         client.call(instance[PATH], "post", json={"amount": 1})
     assert 0 == gateway.connections
 

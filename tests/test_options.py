@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from wechatpay import RequestError
+from wechatpay import InvalidRequestError
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def refused(gateway, instance, client):
     """Give a function that makes a call which must not leave, and returns what was said."""
 
     def refused(template, *args, verb="get", **options):
-        with pytest.raises(RequestError) as caught:
+        with pytest.raises(InvalidRequestError) as caught:
             client.call(instance.chain(template), verb, *args, **options)
         assert [] == gateway.seen
         return str(caught.value)

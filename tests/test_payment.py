@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay import payment
-from wechatpay.errors import CryptoError, RequestError
+from wechatpay.errors import CryptoError, InvalidRequestError
 
 SECRET = "192006250b4c09247ec02edce69f6a2d"
 NONCE = "5K8264ILTKCH16CQ2502SI8ZNMTM67VS"
@@ -244,7 +244,7 @@ def test_redirect_url_comes_back_as_it_was_given(tail):
 )
 def test_what_is_no_h5_url_is_an_error(url):
     """Only an H5 URL as it was answered can be opened."""
-    with pytest.raises(RequestError, match=r"^url: "):
+    with pytest.raises(InvalidRequestError, match=r"^url: "):
         payment.h5_url(url, "https://www.example.com/")
 
 
@@ -266,7 +266,7 @@ def test_what_is_no_h5_url_is_an_error(url):
 )
 def test_what_is_no_page_is_an_error(page):
     """WeChat would send the payer nowhere."""
-    with pytest.raises(RequestError, match=r"^redirect_url: give an absolute http or https URL"):
+    with pytest.raises(InvalidRequestError, match=r"^redirect_url: give an absolute http or https URL"):
         payment.h5_url(H5_URL, page)
 
 
@@ -381,7 +381,7 @@ def test_coupons_of_the_plugin_are_digested_by_their_place():
 )
 def test_coupons_that_cannot_be_handed_out_are_an_error(coupons, message):
     """The message says which coupon it is."""
-    with pytest.raises(RequestError, match=f"^{message}"):
+    with pytest.raises(InvalidRequestError, match=f"^{message}"):
         payment.coupon_plugin(coupons, "10016226", SECRET)
 
 
@@ -505,7 +505,7 @@ def test_entrust_web_keeps_what_is_given():
 @pytest.mark.parametrize("nothing", [None, ""], ids=["None", "empty"])
 def test_parameter_that_is_missing_is_named(function, complete, missing, nothing):
     """A digest over too little would be refused later, without a reason."""
-    with pytest.raises(RequestError, match=f"^parameters: {missing} must be given"):
+    with pytest.raises(InvalidRequestError, match=f"^parameters: {missing} must be given"):
         function({**complete, missing: nothing}, SECRET)
 
 
@@ -520,7 +520,7 @@ def test_parameter_that_is_missing_is_named(function, complete, missing, nothing
 )
 def test_parameters_without_a_text_are_an_error(parameters, message):
     """What cannot be digested is named."""
-    with pytest.raises(RequestError, match=f"^{message}"):
+    with pytest.raises(InvalidRequestError, match=f"^{message}"):
         payment.query_string(parameters)
 
 
@@ -574,7 +574,7 @@ WRONG = [
 @pytest.mark.parametrize(("value", "message"), WRONG)
 def test_identifier_that_is_not_one_word_is_an_error(function, arguments, name, value, message):
     """What would be signed in vain, or take the place of another field, is refused by its name."""
-    with pytest.raises(RequestError, match=f"^{name}: {message}"):
+    with pytest.raises(InvalidRequestError, match=f"^{name}: {message}"):
         function(**{**arguments, name: value})
 
 
@@ -584,7 +584,7 @@ def test_identifier_that_is_not_one_word_is_an_error(function, arguments, name, 
 @pytest.mark.parametrize("value", [None, ""], ids=["None", "empty"])
 def test_identifier_that_is_missing_is_an_error(function, arguments, name, value):
     """An order that failed has no prepay_id; nothing is signed for it."""
-    with pytest.raises(RequestError, match=f"^{name}: is missing"):
+    with pytest.raises(InvalidRequestError, match=f"^{name}: is missing"):
         function(**{**arguments, name: value})
 
 
@@ -638,7 +638,7 @@ def test_prepay_id_with_its_prefix_is_an_error(function):
     """Who builds the package by hand, as in PHP, is told; the prefix is not doubled."""
     called, arguments = CALLS[function]
 
-    with pytest.raises(RequestError, match=r"^prepay_id: give what follows prepay_id="):
+    with pytest.raises(InvalidRequestError, match=r"^prepay_id: give what follows prepay_id="):
         called(**{**arguments, "prepay_id": "prepay_id=wx2017033010242291"})
 
 
@@ -650,7 +650,7 @@ def test_nonce_that_is_none_is_an_error(function, nonce):
     """A source of nonces that has run dry protects nothing."""
     called, arguments = CALLS[function]
 
-    with pytest.raises(RequestError, match=r"^nonce: "):
+    with pytest.raises(InvalidRequestError, match=r"^nonce: "):
         called(**arguments, nonce=lambda: nonce)
 
 

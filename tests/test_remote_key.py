@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from rotation import Rotation
 
-from wechatpay import Builder, ConfigurationError, CryptoError, RequestError, payment
+from wechatpay import Builder, ConfigurationError, CryptoError, InvalidRequestError, payment
 from wechatpay.media import Media
 from wechatpay.sandbox import Sandbox
 
@@ -134,7 +134,7 @@ def test_function_returns_base64_or_nothing_is_sent(gateway, build, client, resu
 
 def test_body_that_is_no_text_cannot_be_signed_by_a_function(gateway, build, client, signature):
     """Rather than some other text."""
-    with pytest.raises(RequestError, match="body: is not UTF-8, but private_key is a function"):
+    with pytest.raises(InvalidRequestError, match="body: is not UTF-8, but private_key is a function"):
         client.call(build(private_key=signature)[PATH], "post", body=b"\xff")
     assert ([], 0) == (signature.texts, gateway.connections)
 

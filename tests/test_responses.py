@@ -17,7 +17,7 @@ from wechatpay import (
     Builder,
     ConnectError,
     IncompleteHeadersError,
-    NoAnswerError,
+    NoResponseError,
     ReadTimeoutError,
     RedirectError,
     TransportError,
@@ -108,8 +108,8 @@ def test_intercepted_answers_are_verified(platform, merchant):
     [
         (requests.ConnectTimeout(), ConnectError),
         (requests.ReadTimeout(), ReadTimeoutError),
-        (requests.ConnectionError(), NoAnswerError),
-        (requests.exceptions.ChunkedEncodingError(), NoAnswerError),
+        (requests.ConnectionError(), NoResponseError),
+        (requests.exceptions.ChunkedEncodingError(), NoResponseError),
     ],
     ids=["connect", "read", "connection", "chunks"],
 )

@@ -8,7 +8,7 @@ import pytest
 import sandboxes
 from sandboxes import NOW
 
-from wechatpay import Builder, ConfigurationError, RequestError
+from wechatpay import Builder, ConfigurationError, InvalidRequestError
 from wechatpay.notification import (
     ForgedNotificationError,
     MalformedNotificationError,
@@ -187,7 +187,7 @@ def test_fault_of_callbacks_befalls_no_answer():
         (ConfigurationError, "v2/payment", {"amount": {"total": 1}}, "resource: APIv2 tells names"),
         (ConfigurationError, "v2/payment", b"<xml/>", "resource: APIv2 tells names"),
         (ConfigurationError, "v2/unheard-of", None, "there is no example of 'v2/unheard-of'"),
-        (RequestError, "TRANSACTION.SUCCESS", {"amount": float("nan")}, "resource: NaN"),
+        (InvalidRequestError, "TRANSACTION.SUCCESS", {"amount": float("nan")}, "resource: NaN"),
     ],
 )
 def test_what_cannot_be_told_is_refused(platform, error, event, resource, words):

@@ -11,7 +11,7 @@ from wechatpay import (
     ClockSkewError,
     ConfigurationError,
     IncompleteHeadersError,
-    NoAnswerError,
+    NoResponseError,
     ReadTimeoutError,
     RedirectError,
     ServerError,
@@ -69,9 +69,9 @@ def ask(client, instance, openid="oUpF8uMuAJOM2pxb1Q"):
         pytest.param(faults.HtmlPage(404), APIError, id="page of a proxy"),
         pytest.param(faults.Redirect(), RedirectError, id="redirect"),
         pytest.param(faults.Redirect(status=307), RedirectError, id="temporary redirect"),
-        pytest.param(faults.Reset(), NoAnswerError, id="reset"),
+        pytest.param(faults.Reset(), NoResponseError, id="reset"),
         pytest.param(faults.Delay(5), ReadTimeoutError, id="delay"),
-        pytest.param(faults.TruncatedBody(), NoAnswerError, id="truncated body"),
+        pytest.param(faults.TruncatedBody(), NoResponseError, id="truncated body"),
     ],
 )
 def test_fault_comes_out_as_its_error(client, sandbox, instance, fault, error):

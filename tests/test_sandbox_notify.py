@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from shops import serving
 
-from wechatpay import Builder, ConfigurationError, ConnectError, NoAnswerError, ReadTimeoutError
+from wechatpay import Builder, ConfigurationError, ConnectError, NoResponseError, ReadTimeoutError
 from wechatpay.notification import views
 from wechatpay.sandbox import Sandbox, faults
 
@@ -171,7 +171,7 @@ def test_server_that_takes_too_long_is_told(sandbox, shop, monkeypatch):
 def test_server_that_breaks_the_connection_is_told(sandbox, shop):
     """A crash is no reply."""
     shop.replies = [(None, b"")]
-    with pytest.raises(NoAnswerError, match="broke the connection"):
+    with pytest.raises(NoResponseError, match="broke the connection"):
         sandbox.notify(shop.url)
 
 

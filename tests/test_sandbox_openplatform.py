@@ -9,7 +9,7 @@ import pytest
 import sandboxes
 from sandboxes import Clock
 
-from wechatpay import APIError, Builder, NoAnswerError, ReadTimeoutError
+from wechatpay import APIError, Builder, NoResponseError, ReadTimeoutError
 from wechatpay.sandbox import Sandbox, faults
 from wechatpay.sandbox.answer import Channel, Received
 from wechatpay.sandbox.gateway import Gateway
@@ -266,9 +266,9 @@ def test_busy_platform_may_be_asked_again(client, sandbox, instance):
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        pytest.param(faults.Reset(), NoAnswerError, id="reset"),
+        pytest.param(faults.Reset(), NoResponseError, id="reset"),
         pytest.param(faults.Delay(5), ReadTimeoutError, id="delay"),
-        pytest.param(faults.TruncatedBody(), NoAnswerError, id="truncated"),
+        pytest.param(faults.TruncatedBody(), NoResponseError, id="truncated"),
         pytest.param(faults.ErrorAnswer(), APIError, id="WeChat Pay's own code"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import sandboxes
 from sandboxes import NOW
 
-from wechatpay import APIError, Builder, ConfigurationError, NoAnswerError
+from wechatpay import APIError, Builder, ConfigurationError, NoResponseError
 from wechatpay.sandbox import Sandbox, faults
 
 TODAY = "20231115"
@@ -260,7 +260,7 @@ def test_nothing_is_done_twice_after_an_unknown_outcome(call, sandbox):
     call("pay/unifiedorder", order())
     sandbox.pay("20150806125346")
     sandbox.inject(faults.Reset(), path="v2/secapi/pay/refund")
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoResponseError):
         call("secapi/pay/refund", refund(), security=True)
     (lost,) = sandbox.orders["20150806125346"].refunds
 

@@ -9,7 +9,7 @@ from sandboxes import NOW
 from wechatpay import (
     APIError,
     Builder,
-    NoAnswerError,
+    NoResponseError,
     ReadTimeoutError,
     RedirectError,
     ServerError,
@@ -54,9 +54,9 @@ def ask(client, sandbox):
         pytest.param(faults.HtmlPage(), ServerError, id="page"),
         pytest.param(faults.HtmlPage(404), APIError, id="page of a proxy"),
         pytest.param(faults.Redirect(), RedirectError, id="redirect"),
-        pytest.param(faults.Reset(), NoAnswerError, id="reset"),
+        pytest.param(faults.Reset(), NoResponseError, id="reset"),
         pytest.param(faults.Delay(5), ReadTimeoutError, id="delay"),
-        pytest.param(faults.TruncatedBody(), NoAnswerError, id="truncated body"),
+        pytest.param(faults.TruncatedBody(), NoResponseError, id="truncated body"),
     ],
 )
 def test_fault_comes_out_as_its_error(ask, sandbox, fault, error):
@@ -118,5 +118,5 @@ def test_refused_request_uses_no_fault_up(ask, sandbox):
     sandbox.inject(faults.Reset())
     with Builder(**sandbox.settings(secret="0" * 32)) as other, pytest.raises(APIError, match="签名错误"):
         other.v2.pay.orderquery.post(xml={"mch_id": sandbox.identity.mchid})
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoResponseError):
         ask()

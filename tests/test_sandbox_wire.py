@@ -9,7 +9,7 @@ import sandboxes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wechatpay import APIError, Builder, NoAnswerError
+from wechatpay import APIError, Builder, NoResponseError
 from wechatpay.messages import Headers
 from wechatpay.sandbox import Received, Sandbox, faults
 
@@ -97,7 +97,7 @@ def test_every_answer_has_a_line_in_the_log(sandbox, instance, caplog):
     for fault in (None, faults.HtmlPage(), faults.Reset()):
         if fault:
             sandbox.inject(fault)
-        with pytest.raises((APIError, NoAnswerError)):
+        with pytest.raises((APIError, NoResponseError)):
             instance.v3.nowhere.get(query={"secret": "x"})
     instance[sandboxes.PALM.partition("?")[0]].get(query={"organization_id": "1"})
 

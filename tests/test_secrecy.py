@@ -17,7 +17,7 @@ import pytest
 from sandboxes import identity
 from wire.gateway import reply, signed
 
-from wechatpay import Builder, ConfigurationError, RequestError, WeChatPayError
+from wechatpay import Builder, ConfigurationError, InvalidRequestError, WeChatPayError
 from wechatpay.sandbox import Sandbox, faults
 
 OPENID = "oUpF8uMuAJOM2pxb1Q"
@@ -198,7 +198,7 @@ def test_refused_signature_is_told_without_its_text(sandbox, client, ears):
 )
 def test_wrong_call_is_told_without_its_values(instance, client, ears, options):
     """The message names what was wrong, not what it held; nor does the cause that led to it."""
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         client.call(instance.v3.pay._id_, "post", **{"id": "1"} | options)
 
     text = "".join(traceback.TracebackException.from_exception(caught.value).format_exception_only())

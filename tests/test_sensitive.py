@@ -20,7 +20,7 @@ from multidict import MultiDict
 from wire.gateway import SERIAL
 
 from wechatpay.crypto import rsa
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.media import Media
 from wechatpay.platform import PlatformKey
 from wechatpay.sensitive import Sensitive
@@ -76,7 +76,7 @@ def test_text_is_in_no_traceback():
 def test_text_is_in_no_traceback_of_ours(instance):
     """An error about a text that is too long passes no frame that shows it."""
     value = Sensitive("secret" * 40)
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         begun(instance, "post", "v3/x", json={"name": value})
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
 
@@ -85,7 +85,7 @@ def test_text_is_in_no_traceback_of_ours(instance):
 
 def test_text_is_in_no_pickle():
     """What would leave the process is refused."""
-    with pytest.raises(RequestError, match="never pickled"):
+    with pytest.raises(InvalidRequestError, match="never pickled"):
         pickle.dumps({"name": Sensitive(NAME)})
 
 
@@ -107,7 +107,7 @@ def test_value_is_one():
 @pytest.mark.parametrize("text", [None, 13800138000, b"x", ["x"]])
 def test_only_text_is_wrapped(text):
     """A number that lost its leading zero would be encrypted just as well."""
-    with pytest.raises(RequestError, match="wraps text, not"):
+    with pytest.raises(InvalidRequestError, match="wraps text, not"):
         Sensitive(text)
 
 
@@ -191,7 +191,7 @@ def test_key_named_for_the_whole_builder_encrypts(client, build, gateway):
 @pytest.mark.parametrize("serial", [None, "PUB_KEY_ID_9", ""])
 def test_key_that_is_not_trusted_is_not_named(client, instance, gateway, serial):
     """A header without a key behind it is refused before anything is sent."""
-    with pytest.raises(RequestError, match="Wechatpay-Serial must name a key"):
+    with pytest.raises(InvalidRequestError, match="Wechatpay-Serial must name a key"):
         client.call(instance.v3.x, "get", headers={"Wechatpay-Serial": serial})
 
     assert [] == gateway.seen
@@ -208,7 +208,7 @@ def test_key_that_is_not_trusted_is_not_named(client, instance, gateway, serial)
 )
 def test_text_that_cannot_be_encrypted_is_refused_by_its_place(client, instance, gateway, options, place):
     """The error names the place, and shows nothing of the text."""
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         client.call(instance.v3.x, "post" if "json" in options else "get", **options)
 
     assert str(caught.value).startswith(place)
@@ -226,10 +226,10 @@ def test_longest_text_is_encrypted(instance):
 def test_value_elsewhere_is_refused(client, instance, gateway):
     """What would be sent as text where it cannot be encrypted is an error, and shows nothing."""
     for options in ({"headers": {"X-Name": Sensitive(NAME)}}, {"body": Sensitive(NAME)}):
-        with pytest.raises(RequestError) as caught:
+        with pytest.raises(InvalidRequestError) as caught:
             client.call(instance.v3.x, "post", **options)
         assert NAME not in str(caught.value)
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         client.call(instance.chain("v3/{name}"), "get", name=Sensitive(NAME))
 
     assert NAME not in str(caught.value)
@@ -240,11 +240,11 @@ def test_structure_within_itself_is_refused(instance):
     """An endless structure is our error, with something sensitive in it or not."""
     endless = [Sensitive(NAME)]
     endless.append(endless)
-    with pytest.raises(RequestError, match="nested too deeply, or within itself"):
+    with pytest.raises(InvalidRequestError, match="nested too deeply, or within itself"):
         begun(instance, "post", "v3/x", json=[endless])
     blank = []
     blank.append(blank)
-    with pytest.raises(RequestError, match="nested too deeply, or within itself"):
+    with pytest.raises(InvalidRequestError, match="nested too deeply, or within itself"):
         begun(instance, "post", "v3/x", json=blank)
 
 

@@ -14,7 +14,7 @@ from wire.gateway import signed
 
 from wechatpay import Builder
 from wechatpay.crypto import rsa
-from wechatpay.errors import ConfigurationError, CryptoError, DecodeError, RequestError
+from wechatpay.errors import ConfigurationError, CryptoError, DecodeError, InvalidRequestError
 from wechatpay.media import Media
 from wechatpay.messages import Response
 from wechatpay.sensitive import Sensitive
@@ -150,7 +150,7 @@ def test_ready_meta_of_an_upload_is_refused(client, instance, gateway):
     media = Media(b"x", '{"merchant_contact_information":{}}', filename="a.jpg")
     node = instance.v3.marketing.shoppingReceipt.shoppingreceipts
     with pytest.raises(
-        RequestError, match="meta: is encrypted, or holds what is, so it must be a dict, not str"
+        InvalidRequestError, match="meta: is encrypted, or holds what is, so it must be a dict, not str"
     ):
         client.call(node, "post", media=media, encrypt_sensitive=True)
 
@@ -174,7 +174,7 @@ def test_field_that_is_wrapped_already_is_encrypted_once(instance):
 def test_field_that_is_encrypted_already_is_refused(instance):
     """Under which key could only be guessed, and twice is never right."""
     secret = rsa.encrypt(PLAIN, keys.public_key("platform"))
-    with pytest.raises(RequestError, match=r"json.name: .*is it encrypted already\?"):
+    with pytest.raises(InvalidRequestError, match=r"json.name: .*is it encrypted already\?"):
         begun(instance, "post", RECEIVERS, json={"name": secret}, encrypt_sensitive=True)
 
 
@@ -204,7 +204,7 @@ def test_field_that_is_absent_or_empty_stays_so(instance, body):
 )
 def test_what_could_carry_a_marked_field_past_is_refused(instance, route, body, why):
     """A shape that is not the documented one is an error, not plain text."""
-    with pytest.raises(RequestError, match=why):
+    with pytest.raises(InvalidRequestError, match=why):
         begun(instance, "post", route, json=body, encrypt_sensitive=True)
 
 
@@ -220,7 +220,7 @@ def test_what_could_carry_a_marked_field_past_is_refused(instance, route, body, 
 )
 def test_marked_query_that_cannot_be_encrypted_is_refused(instance, path, query, why):
     """A ready query would go out as it is."""
-    with pytest.raises(RequestError, match=why):
+    with pytest.raises(InvalidRequestError, match=why):
         begun(instance, "get", path, query=query, encrypt_sensitive=True)
 
 
@@ -235,20 +235,20 @@ def test_query_takes_all_its_forms(instance):
     assert "?" not in request.target
     assert "a=1" in begun(instance, "get", route, query="a=1", encrypt_sensitive=True).target
     for query in (["mobile"], 5):
-        with pytest.raises(RequestError, match="query"):
+        with pytest.raises(InvalidRequestError, match="query"):
             begun(instance, "get", route, query=query, encrypt_sensitive=True)
 
 
 def test_ready_body_is_refused(instance):
     """In bytes nothing can be encrypted."""
-    with pytest.raises(RequestError, match="fields cannot be found in `body`"):
+    with pytest.raises(InvalidRequestError, match="fields cannot be found in `body`"):
         begun(instance, "post", RECEIVERS, body=b'{"name":"x"}', encrypt_sensitive=True)
 
 
 @pytest.mark.parametrize("path", ["v3/pay/transactions/out", "v3/bill/sub-merchant-fundflowbill"])
 def test_operation_without_known_fields_is_refused(client, instance, gateway, path):
     """Who asks for encryption is not to believe that it happened."""
-    with pytest.raises(RequestError, match=r"no field of .* is known to be encrypted"):
+    with pytest.raises(InvalidRequestError, match=r"no field of .* is known to be encrypted"):
         client.call(instance.chain(path), "post", json={"name": PLAIN}, encrypt_sensitive=True)
 
     assert [] == gateway.seen
@@ -266,7 +266,7 @@ def test_operation_that_answers_with_encrypted_fields_alone_is_let_pass(client, 
 def test_option_is_refused_elsewhere(build, path):
     """Other protocols have nothing that this option could encrypt."""
     instance = build(secret="x" * 32)
-    with pytest.raises(RequestError, match="encrypt_sensitive"):
+    with pytest.raises(InvalidRequestError, match="encrypt_sensitive"):
         instance.chain(path).post(xml={"mch_id": "1900000109"}, encrypt_sensitive=True)
 
 
@@ -372,7 +372,7 @@ def test_answer_that_does_not_decrypt_names_the_place(instance):
 @pytest.mark.parametrize("operation", ["", "GET v3/certificates", "POST v3/profitsharing/orders"])
 def test_answer_without_known_fields_is_refused(instance, operation):
     """Who asks for decryption is not to believe that there was nothing to decrypt."""
-    with pytest.raises(RequestError, match="no encrypted field is known"):
+    with pytest.raises(InvalidRequestError, match="no encrypted field is known"):
         instance.getDriver().decrypt_marked(Response(200, content=b"{}", operation=operation))
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from wire import gateway as wire
 
-from wechatpay import APIError, NoAnswerError, RequestError, SignatureError
+from wechatpay import APIError, InvalidRequestError, NoResponseError, SignatureError
 
 BODY = "﻿交易时间,金额\r\n`2026-11-21,`0.01\r\n".encode() * 9999
 OLD = b"what was there before"
@@ -62,7 +62,7 @@ class TestPath:
         [
             (lambda: wire.signed(BODY, key="stranger"), SignatureError),
             (lambda: wire.signed(BODY).replace(b"0.01", b"9.99", 1), SignatureError),
-            (lambda: wire.signed(BODY)[:-1000], NoAnswerError),
+            (lambda: wire.signed(BODY)[:-1000], NoResponseError),
             (lambda: wire.reply(b"<html>", "502 Bad Gateway"), APIError),
             (lambda: wire.signed(b'{"code":"X"}', "404 Not Found"), APIError),
         ],
@@ -135,7 +135,7 @@ class TestFileAndCallable:
             peer.close()
 
         gateway.behaviour = break_off
-        with pytest.raises(NoAnswerError):
+        with pytest.raises(NoResponseError):
             client.call(instance.v3.billdownload.file, "get", sink=sink)
 
         assert b"" != taken.getvalue()
@@ -190,7 +190,7 @@ class TestStatement:
 def test_sink_that_could_only_fail_is_refused(sink, reason, tmp_path, monkeypatch, gateway, instance, client):
     """A destination that cannot take the bytes is found out before anything is sent."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RequestError, match=f"sink: .*{reason}"):
+    with pytest.raises(InvalidRequestError, match=f"sink: .*{reason}"):
         client.call(instance.v3.certificates, "get", sink=sink)
 
     assert [] == gateway.seen

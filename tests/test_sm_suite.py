@@ -14,7 +14,7 @@ import strict
 from notification.callbacks import envelope
 from strict import APIV3_KEY, MERCHANT_SERIAL, SM2, Strict
 
-from wechatpay import APIError, Builder, ConfigurationError, ConnectError, RequestError, SignatureError
+from wechatpay import APIError, Builder, ConfigurationError, ConnectError, InvalidRequestError, SignatureError
 from wechatpay.crypto import sm2_keys
 from wechatpay.errors import VerificationError
 from wechatpay.notification import (
@@ -287,7 +287,7 @@ def test_forged_callback_is_refused(wechat, handler):
 
 def test_sensitive_fields_need_rsa(wechat, instance, client):
     """What the documents do not say is not guessed: neither sent, nor decrypted."""
-    with pytest.raises(RequestError, match="encrypted with RSA keys, and PUB_KEY_ID_SM2"):
+    with pytest.raises(InvalidRequestError, match="encrypted with RSA keys, and PUB_KEY_ID_SM2"):
         client.call(instance[PATH], "post", json={"name": Sensitive("张三")})
     with pytest.raises(ConfigurationError, match="decrypted with RSA keys alone"):
         instance.getDriver().decrypt("text")

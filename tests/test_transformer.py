@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wechatpay._xml_reader import MAX_DEPTH, MAX_SIZE
-from wechatpay.errors import DecodeError, RequestError
+from wechatpay.errors import DecodeError, InvalidRequestError
 from wechatpay.transformer import sanitize, to_dict, to_xml
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -96,7 +96,7 @@ def test_every_known_difference_is_still_a_vector():
 def test_documents_are_written_as_the_php_sdk_writes_them(args, expected):
     """Same arguments in the same order, same text; a listed input, or one PHP rejects, is an error."""
     if expected is None or legible(args[0]) in NOT_WRITTEN:
-        with pytest.raises(RequestError):
+        with pytest.raises(InvalidRequestError):
             to_xml(*args)
     elif args != [BREAK_OUT]:
         assert expected == to_xml(*args)
@@ -145,7 +145,7 @@ def test_a_name_that_is_written_is_read(name):
     """Whatever its letters: a name is refused, or comes back."""
     try:
         written = to_xml({name: "v"})
-    except RequestError:
+    except InvalidRequestError:
         return
 
     assert {name: "v"} == to_dict(written)
@@ -163,10 +163,10 @@ ANYTHING = st.recursive(
 
 @given(st.dictionaries(NAMES, ANYTHING, min_size=1, max_size=2))
 def test_any_value_is_refused_or_written_so_that_it_is_read(fields):
-    """Nothing but ``RequestError`` comes out, and no document that cannot be read."""
+    """Nothing but ``InvalidRequestError`` comes out, and no document that cannot be read."""
     try:
         written = to_xml(fields)
-    except RequestError:
+    except InvalidRequestError:
         return
 
     assert fields.keys() == to_dict(written).keys()
@@ -388,7 +388,7 @@ def test_depth_is_bounded():
         deepest = {"a": deepest}
 
     assert deepest == to_dict(to_xml(deepest))
-    with pytest.raises(RequestError, match=r"'a\.a\.a': nested over 100 deep"):
+    with pytest.raises(InvalidRequestError, match=r"'a\.a\.a': nested over 100 deep"):
         to_xml({"a": deepest})
     with pytest.raises(DecodeError, match="deeper than 100"):
         to_dict(f"<xml>{to_xml(deepest)}</xml>")
@@ -401,7 +401,7 @@ def test_a_mapping_that_contains_itself_is_refused():
     data = {}
     data["a"] = data["b"] = data
 
-    with pytest.raises(RequestError, match="in itself"):
+    with pytest.raises(InvalidRequestError, match="in itself"):
         to_xml(data)
 
 
@@ -434,7 +434,7 @@ def test_memory_is_bounded_by_size(piece):
 )
 def test_a_key_that_is_no_element_name_is_refused(key):
     """PHP sends it as ``item``; here the error names it, at any depth."""
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         to_xml({"outer": [{key: "v"}]})
 
     assert f"the key {key!r} is no element name" in str(caught.value)
@@ -443,21 +443,21 @@ def test_a_key_that_is_no_element_name_is_refused(key):
 @pytest.mark.parametrize("what", ["root", "item"])
 def test_the_names_of_root_and_items_are_checked(what):
     """They are mark-up as much as keys are."""
-    with pytest.raises(RequestError, match=rf"the {what} 'a><b' is no element name"):
+    with pytest.raises(InvalidRequestError, match=rf"the {what} 'a><b' is no element name"):
         to_xml({"a": "1"}, **{what: "a><b"})
 
 
 @pytest.mark.parametrize("value", ["\x00", "a\x01<", "\x0b", "\x7f\ufffe", "\uffff", "\ud800"])
 def test_a_character_that_xml_cannot_carry_is_refused(value):
     """It would be lost or break the document; the error names field and character, not the value."""
-    with pytest.raises(RequestError, match=r"'scene\.note': XML cannot carry U\+[0-9A-F]{4}"):
+    with pytest.raises(InvalidRequestError, match=r"'scene\.note': XML cannot carry U\+[0-9A-F]{4}"):
         to_xml({"scene": {"note": value}})
 
 
 @pytest.mark.parametrize("value", [123456789.12345678, 19.99 * 100, 0.1 + 0.2, 1 / 3])
 def test_a_float_that_would_lose_digits_is_refused(value):
     """PHP rounds to 14 digits in silence; an amount must not change on the way."""
-    with pytest.raises(RequestError, match="'total_fee': a float that 14 digits do not hold"):
+    with pytest.raises(InvalidRequestError, match="'total_fee': a float that 14 digits do not hold"):
         to_xml({"total_fee": value})
 
 
@@ -483,14 +483,14 @@ def test_scalars_are_written_as_in_php(value, expected):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes", {1, 2}, object(), 1j])
 def test_a_value_that_has_no_one_text_is_refused(value):
     """Better no request than one that says ``b'bytes'``."""
-    with pytest.raises(RequestError, match="'a'"):
+    with pytest.raises(InvalidRequestError, match="'a'"):
         to_xml({"a": value})
 
 
 @pytest.mark.parametrize("data", [None, "text", 1, {1}])
 def test_only_a_mapping_or_a_list_makes_a_document(data):
     """A scalar would be text that belongs to no field."""
-    with pytest.raises(RequestError, match=f"of type {type(data).__name__}"):
+    with pytest.raises(InvalidRequestError, match=f"of type {type(data).__name__}"):
         to_xml(data)
 
 

@@ -11,7 +11,7 @@ import merchants
 import pytest
 from wire import gateway as wire
 
-from wechatpay import Builder, ConfigurationError, RequestError, WeChatPayError
+from wechatpay import Builder, ConfigurationError, InvalidRequestError, WeChatPayError
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "units.json").read_bytes())["vectors"]
 PLATFORM_SERIAL = "7132D72A03E93CDDF8C03BBD1F37EEDF00000001"
@@ -69,7 +69,7 @@ def test_request_is_the_one_php_makes(vector, gateway, instance, client):
 def test_call_that_php_lets_pass_is_refused(vector, gateway, instance, client):
     """What could only be a mistake is an error that names it, and nothing is sent."""
     given = b"\xff" if vector["name"] == "json with invalid utf-8" else None
-    with pytest.raises((RequestError, ConfigurationError), match=REFUSED_CALLS[vector["name"]]):
+    with pytest.raises((InvalidRequestError, ConfigurationError), match=REFUSED_CALLS[vector["name"]]):
         client.call(
             instance.chain(vector["uri"]), vector["verb"], **({"json": given} if given else options(vector))
         )

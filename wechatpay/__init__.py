@@ -15,7 +15,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wechatpay.backoff import retry
     from wechatpay.builder import Builder
     from wechatpay.errors import (
         APIError,
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
         CryptoError,
         DecodeError,
         IncompleteHeadersError,
-        NoAnswerError,
+        InvalidRequestError,
+        NoResponseError,
         NotificationError,
         ReadTimeoutError,
         RedirectError,
-        RequestError,
         ServerError,
         SignatureError,
         TransportError,
@@ -37,11 +36,12 @@ if TYPE_CHECKING:
         VerificationError,
         WeChatPayError,
     )
-    from wechatpay.exchange import Blocking, Pause
     from wechatpay.media import Media
     from wechatpay.messages import Request, Response
+    from wechatpay.middleware import Blocking, Pause
     from wechatpay.notification import Notification, NotificationHandler
     from wechatpay.promise import Promise
+    from wechatpay.retries import retry
     from wechatpay.sensitive import Sensitive
 
 __version__ = "0.1.0"
@@ -56,8 +56,9 @@ __all__ = [
     "CryptoError",
     "DecodeError",
     "IncompleteHeadersError",
+    "InvalidRequestError",
     "Media",
-    "NoAnswerError",
+    "NoResponseError",
     "Notification",
     "NotificationError",
     "NotificationHandler",
@@ -66,7 +67,6 @@ __all__ = [
     "ReadTimeoutError",
     "RedirectError",
     "Request",
-    "RequestError",
     "Response",
     "Sensitive",
     "ServerError",
@@ -79,17 +79,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Blocking": "exchange",
+    "Blocking": "middleware",
     "Builder": "builder",
     "Media": "media",
     "Notification": "notification",
     "NotificationHandler": "notification",
-    "Pause": "exchange",
+    "Pause": "middleware",
     "Promise": "promise",
     "Request": "messages",
     "Response": "messages",
     "Sensitive": "sensitive",
-    "retry": "backoff",
+    "retry": "retries",
 }
 
 

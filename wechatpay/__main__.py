@@ -14,7 +14,7 @@ def main() -> int:
         The exit code: 2 if the libraries are missing, 130 after Ctrl-C; commands exit with their own.
     """
     try:
-        from wechatpay.cli import app  # noqa: PLC0415  the extra may be missing
+        from wechatpay.cli.app import app  # noqa: PLC0415  the extra may be missing
     except ModuleNotFoundError as error:
         if not str(error.name).startswith(("rich", "typer")):
             raise

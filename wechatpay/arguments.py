@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from wechatpay.exchange import Middleware
+    from wechatpay.middleware import Middleware
     from wechatpay.tokens import TokenStore
 
 __all__ = ["SettingsDict"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from wechatpay import uri
 from wechatpay.driver import Driver
-from wechatpay.errors import ConfigurationError, RequestError
+from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.settings import Settings, SettingsDict
 
 if TYPE_CHECKING:
@@ -104,12 +104,14 @@ class Node:
             segments: ``"v3/pay/transactions/id/<transaction_id>"``, an absolute URL, or another node.
 
         Raises:
-            RequestError: The text makes no path.
+            InvalidRequestError: The text makes no path.
         """
         if isinstance(segments, Node):
             return Node(self._driver, uri.join(self._path, segments._path))
         if not isinstance(segments, str):
-            raise RequestError(f"a path is text, not {type(segments).__name__}: values belong in variables")
+            raise InvalidRequestError(
+                f"a path is text, not {type(segments).__name__}: values belong in variables"
+            )
         return Node(self._driver, uri.join(self._path, uri.literal(segments, self._path)))
 
     def getDriver(self) -> Driver:  # noqa: N802  PHP's name
@@ -136,7 +138,7 @@ class Node:
 
         def __call__(self, *_: object, **__: object) -> NoReturn:
             """Say that a path is no verb."""
-            raise RequestError(
+            raise InvalidRequestError(
                 f"{uri.outline(self._path) or 'the root'} is a path, not a verb: end it with "
                 ".get(…), .post(…), .put(…), .patch(…) or .delete(…), or their Async forms"
             )
@@ -201,7 +203,7 @@ class _VerbNode(Node):
     def _shown(self) -> str:
         try:
             return self._path
-        except RequestError:
+        except InvalidRequestError:
             return f"{self._parent._shown} {self._name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -228,7 +230,7 @@ class Verb(_VerbNode):
             The answer, verified.
 
         Raises:
-            RequestError: The call cannot be sent as it is; nothing was sent.
+            InvalidRequestError: The call cannot be sent as it is; nothing was sent.
             ConfigurationError: A setting that the call needs was left out.
             TransportError: No answer came.
             VerificationError: The answer is not provably WeChat Pay's.

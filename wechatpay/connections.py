@@ -6,8 +6,8 @@ import contextvars
 import time
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import checkpoint
-from wechatpay.exchange import Blocking
+from wechatpay import preflight as checkpoint
+from wechatpay.middleware import Blocking
 from wechatpay.process import PerProcess
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Connections:
         """Send ``request``.
 
         Raises:
-            RequestError: It is not what was signed, would not arrive as it is, or goes to a host that is not
-                trusted.
+            InvalidRequestError: It is not what was signed, would not arrive as it is, or goes to a host
+                that is not trusted.
             TransportError: No answer came.
         """
         checkpoint.check(request, self._settings)
@@ -78,8 +78,8 @@ class AsyncConnections:
         """Send ``request``.
 
         Raises:
-            RequestError: It is not what was signed, would not arrive as it is, or goes to a host that is not
-                trusted.
+            InvalidRequestError: It is not what was signed, would not arrive as it is, or goes to a host
+                that is not trusted.
             TransportError: No answer came.
         """
         checkpoint.check(request, self._settings)

@@ -6,32 +6,32 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from wechatpay import exchange, options, uri
+from wechatpay import middleware, options, uri
+from wechatpay.apiv3.protocol import V3
+from wechatpay.assembly import refuse
 from wechatpay.connections import AsyncConnections, Connections
-from wechatpay.errors import ConfigurationError, RequestError, WeChatPayError
-from wechatpay.exchange import Blocking
-from wechatpay.hosts import OPEN_PLATFORM
+from wechatpay.errors import ConfigurationError, InvalidRequestError, WeChatPayError
+from wechatpay.logs import enabled, log_step
+from wechatpay.middleware import Blocking
 from wechatpay.process import PerProcess
-from wechatpay.protocols.assembly import refuse
-from wechatpay.protocols.v3 import V3
-from wechatpay.story import is_told, tell
 from wechatpay.transports.network import Network
+from wechatpay.uri.hosts import OPEN_PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from wechatpay.exchange import Flow, Handler
+    from wechatpay.apiv2.protocol import V2
+    from wechatpay.apiv3.settings import Merchant
     from wechatpay.media import Media
-    from wechatpay.merchant import Merchant
     from wechatpay.messages import Request, Response, Timeout
+    from wechatpay.middleware import Flow, Handler
     from wechatpay.notification import Notification, NotificationHandler, ReplayStore
     from wechatpay.notification.headers import Given
+    from wechatpay.open_platform.protocol import MP
     from wechatpay.platform.live import LivePlatform
     from wechatpay.promise import Promise
     from wechatpay.promise.background import Background
-    from wechatpay.protocols.mp import MP
-    from wechatpay.protocols.v2 import V2
     from wechatpay.settings import Settings
     from wechatpay.sink import Sink
 
@@ -51,7 +51,7 @@ class Driver:
         if settings.merchant:
             self._open("v3", V3(settings))
         if settings.account:
-            from wechatpay.protocols.v2 import V2  # noqa: PLC0415  many call APIv3 alone
+            from wechatpay.apiv2.protocol import V2  # noqa: PLC0415  many call APIv3 alone
 
             self._open("v2", V2(settings, settings.account))
         if settings.middlewares:
@@ -64,8 +64,8 @@ class Driver:
         self._background = PerProcess(_background)
 
     def _open(self, name: str, protocol: V2 | V3 | MP) -> V2 | V3 | MP:
-        for known_as, middleware in self._settings.middlewares:
-            protocol.stack.push(middleware, known_as)
+        for known_as, added in self._settings.middlewares:
+            protocol.stack.push(added, known_as)
         return self._protocols.setdefault(name, protocol)
 
     def select(self, protocol: str = "v3") -> V2 | V3 | MP:
@@ -77,7 +77,7 @@ class Driver:
         if protocol in self._protocols:
             return self._protocols[protocol]
         if protocol == "mp":
-            from wechatpay.protocols.mp import MP  # noqa: PLC0415  few call the open platform
+            from wechatpay.open_platform.protocol import MP  # noqa: PLC0415  few call the open platform
 
             return self._open(protocol, MP(self._settings))
         if protocol in _NEEDS:
@@ -120,7 +120,7 @@ class Driver:
             ConfigurationError: The settings of APIv3 were left out, or ``private_key`` is a function.
             CryptoError: Such a field was not encrypted for this merchant; the message gives its place.
             DecodeError: The body is not JSON.
-            RequestError: No encrypted field is known of the operation that was asked: use `decrypt`.
+            InvalidRequestError: No encrypted field is known of the operation that was asked: use `decrypt`.
         """
         from wechatpay.sensitive.opened import opened_answer  # noqa: PLC0415  the same
 
@@ -152,7 +152,7 @@ class Driver:
         Raises:
             ConfigurationError: See `notifications`.
             NotificationError: It must not be acted on; ``error.reply`` is what to answer.
-            RequestError: ``body`` is not bytes, or ``headers`` are none.
+            InvalidRequestError: ``body`` is not bytes, or ``headers`` are none.
         """
         return self._callbacks.parse(headers, body)
 
@@ -188,9 +188,9 @@ class Driver:
             WeChatPayError: See the tree in :mod:`wechatpay.errors`.
         """
         request, flow = self._begin(verb, template, given, keywords)
-        if is_told(request) and _is_in_loop():
-            tell(request, "%s blocks the running event loop; the same verb with Async would not", verb)
-        return exchange.run(flow, self._blocking)
+        if enabled(request) and _is_in_loop():
+            log_step(request, "%s blocks the running event loop; the same verb with Async would not", verb)
+        return middleware.run(flow, self._blocking)
 
     def request_async(
         self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
@@ -203,7 +203,7 @@ class Driver:
         except WeChatPayError as error:
             return Promise.rejected(error, self._background.get())
         return Promise.start(
-            lambda: exchange.arun(flow, self._asynchronous),
+            lambda: middleware.arun(flow, self._asynchronous),
             self._background.get(),
             name=f"{request.method} {request.path}",
             timeout=_patience(request.timeout),
@@ -295,7 +295,7 @@ def _checked(media: Any) -> Media:
 
     if isinstance(media, Media):
         return media
-    raise RequestError(
+    raise InvalidRequestError(
         f"media: give a wechatpay.media.Media, such as Media(path), not {type(media).__name__}"
     )
 
@@ -305,7 +305,7 @@ def _uploaded(protocol: V2 | V3 | MP, media: Media, handler: Handler, request: R
     try:
         file = yield Blocking(media.hashed, *protocol.filed)
         return (yield from handler(protocol.attach(request, media, file)))
-    except RequestError as error:
+    except InvalidRequestError as error:
         error.request = error.request or request
         raise
 

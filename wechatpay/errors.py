@@ -4,12 +4,12 @@
 
     WeChatPayError
     ├─ ConfigurationError(ValueError)    fix a setting
-    ├─ RequestError(ValueError)          fix the call; nothing was sent
+    ├─ InvalidRequestError(ValueError)          fix the call; nothing was sent
     ├─ CryptoError(ValueError)           keys, ciphers, digests
     ├─ DecodeError(ValueError)           a body that is not what it says (JSON, XML)
     ├─ TransportError                    no answer
     │   ├─ ConnectError(ConnectionError)   nothing was sent: safe to send again
-    │   └─ NoAnswerError                   outcome unknown: query before you repeat
+    │   └─ NoResponseError                   outcome unknown: query before you repeat
     │       └─ ReadTimeoutError(TimeoutError)
     ├─ VerificationError                 a 2xx that is not provably WeChat Pay's: outcome unknown
     │   ├─ IncompleteHeadersError
@@ -40,11 +40,11 @@ __all__ = [
     "CryptoError",
     "DecodeError",
     "IncompleteHeadersError",
-    "NoAnswerError",
+    "InvalidRequestError",
+    "NoResponseError",
     "NotificationError",
     "ReadTimeoutError",
     "RedirectError",
-    "RequestError",
     "ServerError",
     "SignatureError",
     "TransportError",
@@ -89,7 +89,7 @@ class ConfigurationError(WeChatPayError, ValueError):
     """A setting is missing or wrong: fix the constructor's arguments."""
 
 
-class RequestError(WeChatPayError, ValueError):
+class InvalidRequestError(WeChatPayError, ValueError):
     """The call is wrong: fix it; nothing was sent."""
 
 
@@ -109,11 +109,11 @@ class ConnectError(TransportError, ConnectionError):
     """No connection could be made: nothing was sent, so it is safe to send again."""
 
 
-class NoAnswerError(TransportError):
+class NoResponseError(TransportError):
     """The request left and no answer came: the outcome is unknown. Query before you repeat."""
 
 
-class ReadTimeoutError(NoAnswerError, TimeoutError):
+class ReadTimeoutError(NoResponseError, TimeoutError):
     """The server took longer than ``timeout`` to answer: the outcome is unknown."""
 
 

@@ -11,7 +11,7 @@ import string
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,10 +44,10 @@ def nonce(size: int = 32) -> str:
         size: Number of characters, at least 1. WeChat Pay takes up to 32.
 
     Raises:
-        RequestError: ``size`` is less than 1.
+        InvalidRequestError: ``size`` is less than 1.
     """
     if size < 1:
-        raise RequestError(f"size: a nonce needs at least 1 character, got {size}; 32 is usual")
+        raise InvalidRequestError(f"size: a nonce needs at least 1 character, got {size}; 32 is usual")
     drawn = b""
     while len(drawn) < size:
         drawn += secrets.token_bytes(size).translate(_LETTERS, _SURPLUS)
@@ -143,7 +143,7 @@ def joined_by_line_feed(*pieces: Any) -> str:
         pieces: Strings, numbers, booleans or ``None``; see `text`.
 
     Raises:
-        RequestError: A piece is of another type.
+        InvalidRequestError: A piece is of another type.
     """
     return "".join([f"{text(piece)}\n" for piece in pieces])
 
@@ -167,7 +167,7 @@ def query_string_like(thing: Mapping[Any, Any]) -> str:
         thing: Parameters in the order they shall have; see `ksort`.
 
     Raises:
-        RequestError: A value is neither a string, a number, a boolean nor ``None``.
+        InvalidRequestError: A value is neither a string, a number, a boolean nor ``None``.
     """
     return "&".join(
         [
@@ -186,7 +186,7 @@ def text(value: Any, name: Any = "piece") -> str:
         name: What to call the value in an error.
 
     Raises:
-        RequestError: ``value`` is no scalar, or not finite.
+        InvalidRequestError: ``value`` is no scalar, or not finite.
     """
     if isinstance(value, str):
         return str.__str__(value)
@@ -196,7 +196,7 @@ def text(value: Any, name: Any = "piece") -> str:
         return format(value, "d")
     if isinstance(value, float) and math.isfinite(value):
         return _float(value)
-    raise RequestError(
+    raise InvalidRequestError(
         f"{name}: {type(value).__name__} has no text of its own here;"
         " give a string (JSON text for a nested value), a whole number or a finite float"
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 
 __all__ = ["encode"]
 
@@ -20,27 +20,29 @@ def encode(value: Any, name: str = "json") -> bytes:
     are values. Amounts are whole numbers of fen: a ``Decimal`` is refused, not rounded.
 
     Raises:
-        RequestError: A part of ``value`` has no exact JSON; the message gives its place.
+        InvalidRequestError: A part of ``value`` has no exact JSON; the message gives its place.
     """
     try:
         _check(value, name)
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return text.encode()
     except UnicodeEncodeError:
-        raise RequestError(f"{name}: holds a lone surrogate, which is no text that UTF-8 can carry") from None
+        raise InvalidRequestError(
+            f"{name}: holds a lone surrogate, which is no text that UTF-8 can carry"
+        ) from None
     except RecursionError:
-        raise RequestError(f"{name}: nested too deeply, or within itself") from None
+        raise InvalidRequestError(f"{name}: nested too deeply, or within itself") from None
     except ValueError as error:
-        if isinstance(error, RequestError):
+        if isinstance(error, InvalidRequestError):
             raise
-        raise RequestError(f"{name}: NaN and infinity have no JSON") from None
+        raise InvalidRequestError(f"{name}: NaN and infinity have no JSON") from None
 
 
 def _check(value: Any, place: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise RequestError(f"{place}: the key {key!r} is not text")
+                raise InvalidRequestError(f"{place}: the key {key!r} is not text")
             if type(item) is not str:
                 _check(item, f"{place}.{key}")
     elif isinstance(value, list | tuple):
@@ -48,4 +50,4 @@ def _check(value: Any, place: str) -> None:
             _check(item, f"{place}[{index}]")
     elif not isinstance(value, _SCALARS):
         hint = "; turn it into a dict" if isinstance(value, Mapping) else ""
-        raise RequestError(f"{place}: {type(value).__name__} has no JSON{hint}")
+        raise InvalidRequestError(f"{place}: {type(value).__name__} has no JSON{hint}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.multipart import File, Part, Upload
 from wechatpay.sources import open_source
 
@@ -74,7 +74,7 @@ class Media:
                 file; begins anew when the file is sent again.
 
         Raises:
-            RequestError: An argument cannot be used, or the file cannot be read.
+            InvalidRequestError: An argument cannot be used, or the file cannot be read.
         """
         self._source = open_source(source)
         self._meta = _checked_meta(meta)
@@ -100,7 +100,7 @@ class Media:
         """The JSON of the part ``meta``; each time, the file is read and hashed.
 
         Raises:
-            RequestError: The file cannot be read, or ``meta`` has no JSON.
+            InvalidRequestError: The file cannot be read, or ``meta`` has no JSON.
         """
         return self.described(self.hashed())
 
@@ -112,7 +112,7 @@ class Media:
             part: The name of the file's part, if the constructor was not given one.
 
         Raises:
-            RequestError: The file cannot be read.
+            InvalidRequestError: The file cannot be read.
         """
         chosen = self._digest or algorithm
         total, size = hashlib.new(chosen, usedforsecurity=False), 0
@@ -130,7 +130,7 @@ class Media:
             encrypt: Encrypts what is sensitive among the members.
 
         Raises:
-            RequestError: ``meta`` has no JSON.
+            InvalidRequestError: ``meta`` has no JSON.
         """
         members = self._meta if isinstance(self._meta, str) else self._members(file)
         if encrypt is not None:
@@ -141,11 +141,11 @@ class Media:
         """Return the fields that go beside the file in APIv2.
 
         Raises:
-            RequestError: ``meta`` is no mapping.
+            InvalidRequestError: ``meta`` is no mapping.
         """
         if self._meta is None or isinstance(self._meta, Mapping):
             return self._meta or {}
-        raise RequestError("meta: APIv2 has no such part; give a mapping of fields, or leave it out")
+        raise InvalidRequestError("meta: APIv2 has no such part; give a mapping of fields, or leave it out")
 
     def upload(self, file: File, *parts: Part) -> Upload:
         """Lay out a body of ``parts`` and the file."""
@@ -169,9 +169,9 @@ def _checked_meta(meta: Any) -> Any:
             json.loads(meta)
             meta.encode()
         except (ValueError, RecursionError):
-            raise RequestError("meta: the text is no JSON; give a mapping") from None
+            raise InvalidRequestError("meta: the text is no JSON; give a mapping") from None
     elif meta is not None and not isinstance(meta, Mapping) and not callable(meta):
-        raise RequestError(
+        raise InvalidRequestError(
             f"meta: give a mapping, a function of file name and digest, or JSON, not {type(meta).__name__}"
         )
     return meta
@@ -179,20 +179,20 @@ def _checked_meta(meta: Any) -> Any:
 
 def _checked_name(filename: Any) -> str:
     if not isinstance(filename, str) or not filename:
-        raise RequestError("filename: the source has no name of its own; give one, such as 'shop.jpg'")
+        raise InvalidRequestError("filename: the source has no name of its own; give one, such as 'shop.jpg'")
     try:
         filename.encode()
     except UnicodeEncodeError:
-        raise RequestError("filename: is no text that UTF-8 can carry; give another") from None
+        raise InvalidRequestError("filename: is no text that UTF-8 can carry; give another") from None
     return filename
 
 
 def _checked_digest(digest: Any) -> str:
     name = digest.lower().replace("-", "") if isinstance(digest, str) else None
     if name not in _DIGESTS:
-        raise RequestError(f"digest: {digest!r} is unknown; it is one of {', '.join(_DIGESTS)}")
+        raise InvalidRequestError(f"digest: {digest!r} is unknown; it is one of {', '.join(_DIGESTS)}")
     if name not in hashlib.algorithms_available:
-        raise RequestError(
+        raise InvalidRequestError(
             f"digest: this Python's OpenSSL has no {name}; compute it elsewhere and give `meta` as JSON text"
         )
     return name
@@ -203,4 +203,4 @@ def _checked_mime_type(mime_type: Any, filename: str) -> str:
         return mimetypes.guess_type(filename)[0] or "application/octet-stream"
     if isinstance(mime_type, str) and _MIME_TYPE.fullmatch(mime_type):
         return mime_type
-    raise RequestError(f"mime_type: {mime_type!r} is no media type, such as image/jpeg")
+    raise InvalidRequestError(f"mime_type: {mime_type!r} is no media type, such as image/jpeg")

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +78,7 @@ class File:
         """Read the file again; the end is reached only if it is still what was hashed.
 
         Raises:
-            RequestError: It changed, or cannot be read.
+            InvalidRequestError: It changed, or cannot be read.
         """
         check, size = hashlib.new(self.algorithm, usedforsecurity=False), 0
         for piece in self.source.pieces():
@@ -88,7 +88,9 @@ class File:
                 break
             yield piece
         if size != self.size or not hmac.compare_digest(check.hexdigest(), self.digest):
-            raise RequestError("media: the file changed after it was hashed, so its upload was broken off")
+            raise InvalidRequestError(
+                "media: the file changed after it was hashed, so its upload was broken off"
+            )
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

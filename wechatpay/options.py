@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wechatpay import uri
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.messages import Call, Timeout, is_word
 
 __all__ = ["OPTIONS", "call", "headers", "timeout"]
@@ -57,14 +57,14 @@ def call(verb: str, template: str, options: Any, keywords: Mapping[str, Any]) ->
     """Sort what was passed with a verb into the template's variables and the options.
 
     Raises:
-        RequestError: A name is given twice, is unknown, or is both a variable and an option; or more than one
-            body is given.
+        InvalidRequestError: A name is given twice, is unknown, or is both a variable and an option; or more
+            than one body is given.
     """
     given = _merge(options, keywords)
     names = uri.names(template)
     if names and not OPTIONS.isdisjoint(names):
         clash = ", ".join(sorted(OPTIONS & names))
-        raise RequestError(
+        raise InvalidRequestError(
             f"{uri.cite(template)}: the variable {clash} has the name of an option: call it otherwise"
         )
     chosen: dict[str, Any] = {}
@@ -75,9 +75,9 @@ def call(verb: str, template: str, options: Any, keywords: Mapping[str, Any]) ->
         elif name in OPTIONS:
             chosen[name] = value
         else:
-            raise RequestError(_unknown(name, template, names))
+            raise InvalidRequestError(_unknown(name, template, names))
     if len(bodies := [name for name in _BODIES if chosen.get(name) is not None]) > 1:
-        raise RequestError(f"{' and '.join(bodies)}: a request has one body; give one of them")
+        raise InvalidRequestError(f"{' and '.join(bodies)}: a request has one body; give one of them")
     return Call(verb, template, variables, chosen)
 
 
@@ -85,9 +85,13 @@ def _merge(options: Any, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
     if options is None:
         return keywords
     if not isinstance(options, Mapping):
-        raise RequestError(f"a verb takes a mapping of options and keywords, not {type(options).__name__}")
+        raise InvalidRequestError(
+            f"a verb takes a mapping of options and keywords, not {type(options).__name__}"
+        )
     if twice := options.keys() & keywords.keys():
-        raise RequestError(f"{', '.join(sorted(twice))}: given in the mapping and as a keyword; give it once")
+        raise InvalidRequestError(
+            f"{', '.join(sorted(twice))}: given in the mapping and as a keyword; give it once"
+        )
     return {**options, **keywords}
 
 
@@ -108,11 +112,11 @@ def timeout(value: Any) -> Timeout:
     """Read ``timeout``: seconds, or ``(connect, read)``; ``None`` waits for ever.
 
     Raises:
-        RequestError: A part is not a positive number.
+        InvalidRequestError: A part is not a positive number.
     """
     if isinstance(value, tuple | list):
         if len(value) != 2:  # noqa: PLR2004  a pair
-            raise RequestError("timeout: a pair is (connect, read)")
+            raise InvalidRequestError("timeout: a pair is (connect, read)")
         return _seconds(value[0]), _seconds(value[1])
     return _seconds(value), _seconds(value)
 
@@ -121,7 +125,9 @@ def _seconds(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise RequestError("timeout: seconds above 0, a pair (connect, read), or None to wait for ever")
+        raise InvalidRequestError(
+            "timeout: seconds above 0, a pair (connect, read), or None to wait for ever"
+        )
     return float(value)
 
 
@@ -131,21 +137,21 @@ def headers(value: Any) -> Mapping[str, str | None]:
     Beyond ASCII the HTTP libraries part: requests sends latin-1, aiohttp UTF-8.
 
     Raises:
-        RequestError: A header is not one a caller may set, or would not survive the wire.
+        InvalidRequestError: A header is not one a caller may set, or would not survive the wire.
     """
     if not isinstance(value, Mapping):
-        raise RequestError("headers: give a mapping of names to text; None removes one header")
+        raise InvalidRequestError("headers: give a mapping of names to text; None removes one header")
     for name, text in value.items():
         if not isinstance(name, str) or not is_word(name):
-            raise RequestError(f"headers: {name!r} is not a header name")
+            raise InvalidRequestError(f"headers: {name!r} is not a header name")
         lowered = name.lower()
         if lowered in _OURS:
-            raise RequestError(f"headers: {name} is written by the core; leave it out")
+            raise InvalidRequestError(f"headers: {name} is written by the core; leave it out")
         if text is None and lowered != "user-agent":
             continue
         if not isinstance(text, str) or not _is_field(text) or (lowered == "user-agent" and not text):
             least = "at least one character of " if lowered == "user-agent" else ""
-            raise RequestError(
+            raise InvalidRequestError(
                 f"headers: the value of {name} must be {least}printable ASCII text, no blanks around it; "
                 "percent-encode or base64 anything else"
             )

@@ -7,18 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import formatter, hosts, options
+from wechatpay import formatter, options
+from wechatpay.apiv2.certificate import Identity
+from wechatpay.apiv3.settings import Merchant, word
 from wechatpay.arguments import SettingsDict
-from wechatpay.errors import ConfigurationError, RequestError
-from wechatpay.identity import Identity
-from wechatpay.merchant import Merchant, word
-from wechatpay.openplatform import OpenPlatform
+from wechatpay.errors import ConfigurationError, InvalidRequestError
+from wechatpay.open_platform.settings import OpenPlatform
+from wechatpay.uri import hosts
 
 if TYPE_CHECKING:
     import requests
 
-    from wechatpay.exchange import Middleware
     from wechatpay.messages import Timeout
+    from wechatpay.middleware import Middleware
 
 __all__ = ["Account", "Merchant", "Settings", "SettingsDict", "Transport"]
 
@@ -145,7 +146,7 @@ def _account(values: Mapping[str, Any]) -> Account | None:
 def _checked(check: Callable[[Any], Any], value: Any) -> Any:
     try:
         return check(value)
-    except RequestError as error:
+    except InvalidRequestError as error:
         raise ConfigurationError(str(error)) from None
 
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,21 +118,25 @@ def _destination(target: Any) -> tuple[Path | None, Callable[[bytes], Any]]:
         # A link is followed, as by open(): a rename would put the file in its place.
         path = Path(os.path.realpath(target))
         if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-            raise RequestError(
+            raise InvalidRequestError(
                 f"sink: {str(path)!r} must be a file in a directory that exists and can be written"
             )
         if path.exists() and not path.is_file():
-            raise RequestError(
+            raise InvalidRequestError(
                 f"sink: {str(path)!r} is no plain file; open a device or pipe and give the file"
             )
         return path, _nowhere
     if isinstance(target, io.TextIOBase):
-        raise RequestError("sink: the file is open for text; open it with mode 'wb'")
+        raise InvalidRequestError("sink: the file is open for text; open it with mode 'wb'")
     write = getattr(target, "write", target)
     if not callable(write):
-        raise RequestError(f"sink: give a path, a binary file or a callable, not {type(target).__name__}")
+        raise InvalidRequestError(
+            f"sink: give a path, a binary file or a callable, not {type(target).__name__}"
+        )
     if inspect.iscoroutinefunction(write):
-        raise RequestError("sink: what takes the bytes cannot be awaited; give a path, or a plain callable")
+        raise InvalidRequestError(
+            "sink: what takes the bytes cannot be awaited; give a path, or a plain callable"
+        )
     return None, functools.partial(_feed_whole, write) if isinstance(target, io.RawIOBase) else write
 
 

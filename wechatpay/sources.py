@@ -8,7 +8,7 @@ import stat
 import threading
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Source(Protocol):
         """Read all there is, a piece at a time.
 
         Raises:
-            RequestError: It cannot be read.
+            InvalidRequestError: It cannot be read.
         """
 
 
@@ -36,7 +36,7 @@ def open_source(source: Any) -> Source:
     """Tell what ``source`` is.
 
     Raises:
-        RequestError: It is no path of a regular file, no bytes and no seekable binary stream.
+        InvalidRequestError: It is no path of a regular file, no bytes and no seekable binary stream.
     """
     if isinstance(source, str | os.PathLike):
         return _Path(source)
@@ -44,7 +44,7 @@ def open_source(source: Any) -> Source:
         return _Bytes(bytes(source))
     if hasattr(source, "read"):
         return _Stream(source)
-    raise RequestError(f"media: give a path, bytes or a binary stream, not {type(source).__name__}")
+    raise InvalidRequestError(f"media: give a path, bytes or a binary stream, not {type(source).__name__}")
 
 
 class _Bytes:
@@ -71,7 +71,9 @@ class _Path:
         except (OSError, ValueError) as error:
             raise self._unreadable(error) from None
         if not stat.S_ISREG(mode):
-            raise RequestError(f"media: {self._path!r} is no regular file, and could not be read twice")
+            raise InvalidRequestError(
+                f"media: {self._path!r} is no regular file, and could not be read twice"
+            )
 
     def pieces(self) -> Iterator[bytes]:
         try:
@@ -81,9 +83,9 @@ class _Path:
         except OSError as error:
             raise self._unreadable(error) from None
 
-    def _unreadable(self, error: Exception) -> RequestError:
+    def _unreadable(self, error: Exception) -> InvalidRequestError:
         why = getattr(error, "strerror", None) or "it is no path"
-        return RequestError(f"media: {self._path!r} cannot be read: {why}")
+        return InvalidRequestError(f"media: {self._path!r} cannot be read: {why}")
 
 
 class _Stream:
@@ -96,7 +98,7 @@ class _Stream:
         self._lock = threading.Lock()
         seekable = getattr(stream, "seekable", None)
         if isinstance(stream, io.TextIOBase) or seekable is None or not seekable():
-            raise RequestError(
+            raise InvalidRequestError(
                 "media: the stream must be binary (mode 'rb') and seekable: it is read once to be hashed "
                 "and again to be sent; give its bytes, or a path"
             )
@@ -113,11 +115,11 @@ class _Stream:
                 self._stream.seek(position)
                 piece = self._stream.read(_PIECE)
         except (OSError, ValueError) as error:
-            raise RequestError(
+            raise InvalidRequestError(
                 f"media: the stream cannot be read ({type(error).__name__}): is it open?"
             ) from None
         if not isinstance(piece, bytes):
-            raise RequestError(
+            raise InvalidRequestError(
                 f"media: the stream gave {type(piece).__name__}, not bytes: open it with mode 'rb'"
             )
         return piece

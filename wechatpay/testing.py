@@ -187,7 +187,7 @@ class Platform:
         Raises:
             ConfigurationError: There is no example of that event, and no ``resource``; or the fault is none
                 of callbacks; or ``serial`` is no key of ours.
-            RequestError: ``resource`` cannot be written.
+            InvalidRequestError: ``resource`` cannot be written.
         """
         return self._notifier.callback(event, resource, details)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import formatter
 from wechatpay._xml_reader import FORBIDDEN, MAX_DEPTH, MAX_SIZE, names_element, read
-from wechatpay.errors import DecodeError, RequestError
+from wechatpay.errors import DecodeError, InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,11 +85,11 @@ def to_xml(
         item: The name of the elements of a list.
 
     Raises:
-        RequestError: A name is no XML element name, or a value is none of these, holds a character that
-            XML cannot carry, or would lose digits: the message names it.
+        InvalidRequestError: A name is no XML element name, or a value is none of these, holds a character
+            that XML cannot carry, or would lose digits: the message names it.
     """
     if not isinstance(data, (Mapping, list, tuple)):
-        raise RequestError(f"xml must map field names to values, and is of type {type(data).__name__}")
+        raise InvalidRequestError(f"xml must map field names to values, and is of type {type(data).__name__}")
     writer = _Writer(_name(item, "item"), " " if indent else "", "\n" if indent else "")
     document = writer.element(_name(root, "root"), data, ())
     return document if headless else _HEAD + document + ("" if indent else "\n")
@@ -118,7 +118,9 @@ class _Writer:
             path: The names that lead to it, without the root's.
         """
         if len(path) == MAX_DEPTH:
-            raise RequestError(f"{_label(path[:3])}: nested over {MAX_DEPTH} deep, or in itself; flatten it")
+            raise InvalidRequestError(
+                f"{_label(path[:3])}: nested over {MAX_DEPTH} deep, or in itself; flatten it"
+            )
         margin = self.step * len(path)
         if not isinstance(value, (Mapping, list, tuple)):
             return f"{margin}<{name}>{_text(value, path)}</{name}>{self.end}"
@@ -139,7 +141,7 @@ def _name(name: object, what: str) -> str:
     # Which letters beyond ASCII make a name is for the parser to say: its tables are long.
     if isinstance(name, str) and _NAME.fullmatch(name) and (name.isascii() or names_element(name)):
         return str.__str__(name)
-    raise RequestError(
+    raise InvalidRequestError(
         f"xml: the {what} {name!r:.80} is no element name; use letters, digits and _ - . with a letter first"
     )
 
@@ -149,9 +151,11 @@ def _text(value: Any, path: tuple[str, ...]) -> str:
     label = _label(path)
     text = formatter.text(value, label)
     if isinstance(value, float) and float(text) != value:
-        raise RequestError(f"{label}: a float that 14 digits do not hold; give an int, or the text you mean")
+        raise InvalidRequestError(
+            f"{label}: a float that 14 digits do not hold; give an int, or the text you mean"
+        )
     if found := FORBIDDEN.search(text):
-        raise RequestError(f"{label}: XML cannot carry U+{ord(found[0][0]):04X}; take it out")
+        raise InvalidRequestError(f"{label}: XML cannot carry U+{ord(found[0][0]):04X}; take it out")
     if not _MARKUP.search(text):
         return text.replace("\r", "&#13;")
     # A parser reads a bare CR as LF, and CDATA has no other way to write one.

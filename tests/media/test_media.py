@@ -13,7 +13,7 @@ from forms import parts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wechatpay import RequestError
+from wechatpay import InvalidRequestError
 from wechatpay.media import Media
 from wechatpay.multipart import Part
 
@@ -203,7 +203,7 @@ def test_no_name_changes_the_layout(name, part):
 )
 def test_what_cannot_be_uploaded_is_refused_at_once(arguments, named):
     """The error names the argument, when the ``Media`` is made."""
-    with pytest.raises(RequestError, match=named):
+    with pytest.raises(InvalidRequestError, match=named):
         Media(**arguments)
 
 
@@ -242,7 +242,7 @@ class Textual:
 @pytest.mark.parametrize("stream", [Unseekable(), Textual()], ids=["unseekable", "text"])
 def test_streams_that_cannot_be_read_twice_as_bytes_are_refused(stream):
     """What could not be sent after it was hashed is no source."""
-    with pytest.raises(RequestError, match="rb"):
+    with pytest.raises(InvalidRequestError, match="rb"):
         Media(stream).hashed()
 
 
@@ -251,21 +251,21 @@ def test_closed_stream_is_an_error_that_says_so():
     stream = io.BytesIO(CONTENT)
     media = Media(stream, filename="x")
     stream.close()
-    with pytest.raises(RequestError, match="open"):
+    with pytest.raises(InvalidRequestError, match="open"):
         media.hashed()
 
 
 def test_meta_that_has_no_json_is_refused():
     """What a mapping or function gives is checked as any JSON."""
     for meta in ({"a": b"b"}, lambda *_: {"a": float("nan")}):
-        with pytest.raises(RequestError, match="meta"):
+        with pytest.raises(InvalidRequestError, match="meta"):
             Media(CONTENT, meta, filename="x").meta  # noqa: B018  reading is what fails
 
 
 def test_missing_sm3_says_what_to_do(monkeypatch):
     """An OpenSSL without SM3 is an error with a way out, not a traceback of hashlib's."""
     monkeypatch.setattr(hashlib, "algorithms_available", {"sha256"})
-    with pytest.raises(RequestError, match="OpenSSL has no sm3"):
+    with pytest.raises(InvalidRequestError, match="OpenSSL has no sm3"):
         Media(CONTENT, filename="x", digest="sm3")
 
 

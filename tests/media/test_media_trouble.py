@@ -15,7 +15,7 @@ import pytest
 from forms import CONTENT, check, stack
 from wire.gateway import signed
 
-from wechatpay import RequestError
+from wechatpay import InvalidRequestError
 from wechatpay.media import Media
 
 CHANGES = {
@@ -37,7 +37,7 @@ def test_file_that_changes_under_way_is_never_uploaded(change, upload, instance,
         return (yield from proceed(request))
 
     stack(instance).push(meddle)
-    with pytest.raises(RequestError, match=r"changed|cannot be read") as caught:
+    with pytest.raises(InvalidRequestError, match=r"changed|cannot be read") as caught:
         upload(Media(path))
 
     assert "POST" == caught.value.request.method
@@ -60,7 +60,7 @@ def test_missing_file_is_an_error_of_the_call(upload, gateway, path):
     """A file that went away between making the ``Media`` and the call is named."""
     media = Media(path)
     path.unlink()
-    with pytest.raises(RequestError, match="No such file") as caught:
+    with pytest.raises(InvalidRequestError, match="No such file") as caught:
         upload(media)
 
     assert "/v3/merchant/media/video_upload" == caught.value.request.target

@@ -11,7 +11,7 @@ import responses
 from forms import CONTENT, check, stack
 from wire.gateway import proof, reply, signed
 
-from wechatpay import Builder, ConfigurationError, Pause, RequestError, retry
+from wechatpay import Builder, ConfigurationError, InvalidRequestError, Pause, retry
 from wechatpay.media import Media
 
 
@@ -59,7 +59,7 @@ def test_retried_upload_is_sent_whole_again(upload, instance, gateway, path):
 @pytest.mark.parametrize("media", ["/tmp/a.jpg", b"a", {"file": "a"}, io.BytesIO(b"a")], ids=repr)
 def test_only_a_media_is_a_media(media, upload, gateway):
     """What is no ``Media`` is refused with the way to make one."""
-    with pytest.raises(RequestError, match=r"Media\(path\)"):
+    with pytest.raises(InvalidRequestError, match=r"Media\(path\)"):
         upload(media)
 
     assert [] == gateway.seen
@@ -67,7 +67,7 @@ def test_only_a_media_is_a_media(media, upload, gateway):
 
 def test_upload_has_one_body(upload, gateway, path):
     """A file and JSON cannot both be the body."""
-    with pytest.raises(RequestError, match="one body"):
+    with pytest.raises(InvalidRequestError, match="one body"):
         upload(Media(path), json={"a": 1})
 
     assert [] == gateway.seen
@@ -80,7 +80,7 @@ def test_signed_upload_cannot_be_exchanged(upload, instance, gateway, path):
         return (yield from proceed(request.with_(upload=request.upload.with_parts())))
 
     stack(instance).after("signer", exchange)
-    with pytest.raises(RequestError, match="signed"):
+    with pytest.raises(InvalidRequestError, match="signed"):
         upload(Media(path))
 
     assert [] == gateway.seen

@@ -10,7 +10,7 @@ from mp.accounts import APP
 from mp.conftest import respond
 from wire.gateway import reply
 
-from wechatpay import APIError, DecodeError, NoAnswerError
+from wechatpay import APIError, DecodeError, NoResponseError
 from wechatpay.tokens import MemoryTokens, Token
 
 APPID = APP["appid"]
@@ -228,7 +228,7 @@ def test_middleware_that_moves_a_call_moves_its_token(build, gateway, client):
 def test_fetch_that_gets_no_answer_fails_the_call(instance, gateway, client):
     """No answer to the fetch is the call's error; the call itself was not sent."""
     gateway.behaviour = lambda _, peer: peer.close()
-    with pytest.raises(NoAnswerError, match="/cgi-bin/stable_token"):
+    with pytest.raises(NoResponseError, match="/cgi-bin/stable_token"):
         send(client, instance)
 
     assert 1 == len(gateway.seen)

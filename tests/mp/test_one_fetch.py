@@ -146,7 +146,7 @@ def test_blocking_call_does_not_wait_for_the_loop_that_it_holds_up(build, slow):
 
 def test_late_holder_of_the_lock_stops_nobody(build, platform, client, monkeypatch):
     """When a lock stays locked, a fetch goes on without it: to ask for a stable token twice does no harm."""
-    monkeypatch.setattr("wechatpay.protocols.keeper._PATIENCE", 0.2)
+    monkeypatch.setattr("wechatpay.open_platform.access_tokens._PATIENCE", 0.2)
     store = MemoryTokens()
     instance = build(app=APP, tokens=store)
     key = f"{APPID}@{instance.getDriver()._settings.base_uri.partition('://')[2]}"

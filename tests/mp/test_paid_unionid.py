@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mp.accounts import APP, OPENID, UNIONID
 
-from wechatpay import Builder, RequestError
+from wechatpay import Builder, InvalidRequestError
 
 
 @pytest.mark.parametrize("way", [
@@ -58,7 +58,7 @@ def test_query_may_have_any_form(instance, client, query):
 )
 def test_wrong_query_is_refused_before_sending(instance, gateway, client, query, words):
     """Exactly one of the two ways to name the order, and one openid; else nothing is sent."""
-    with pytest.raises(RequestError, match=words):
+    with pytest.raises(InvalidRequestError, match=words):
         client.call(instance.wxa.getpaidunionid, "get", query=query)
 
     assert [] == gateway.seen
@@ -68,7 +68,7 @@ def test_merchant_without_settings_must_be_named(gateway, platform, client):
     """Without a ``mchid`` in the settings, ``mch_id`` goes with the call; with it alone, it need not."""
     query = {"openid": OPENID, "out_trade_no": "N1"}
     nobody = Builder(base_uri=gateway.url, app=APP)
-    with pytest.raises(RequestError, match="mch_id: missing"):
+    with pytest.raises(InvalidRequestError, match="mch_id: missing"):
         client.call(nobody.wxa.getpaidunionid, "get", query=query)
     with Builder(base_uri=gateway.url, app=APP, mchid="1900000109") as instance:
         response = client.call(instance.wxa.getpaidunionid, "get", query=query)

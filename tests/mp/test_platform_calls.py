@@ -8,7 +8,7 @@ import pytest
 from mp.accounts import APP, OPENID, SESSION
 from mp.gateway import JPEG
 
-from wechatpay import APIError, ConfigurationError, RequestError
+from wechatpay import APIError, ConfigurationError, InvalidRequestError
 from wechatpay.media import Media
 
 
@@ -28,7 +28,7 @@ from wechatpay.media import Media
 )
 def test_foreign_options_are_refused(instance, gateway, client, option, words):
     """Options of other protocols, and bodies that cannot be sent, are errors before anything leaves."""
-    with pytest.raises(RequestError, match=words):
+    with pytest.raises(InvalidRequestError, match=words):
         client.call(instance.wxa.x, "post", query={"access_token": "T"}, **option)
 
     assert [] == gateway.seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mp.accounts import APP, OPENID, SESSION, UNIONID
 
-from wechatpay import Builder, ConfigurationError, RequestError
+from wechatpay import Builder, ConfigurationError, InvalidRequestError
 from wechatpay.media import Media
 
 CREDENTIALS = ("authorization", "wechatpay-serial", "x-wechatpay", "cookie")
@@ -90,7 +90,9 @@ def test_no_middleware_can_send_a_credential(tunnel, build, client, middleware, 
     settings, tls, _ = tunnel
     instance = build(**settings)
     getattr(instance.getDriver().select("mp").stack, place)("token", middleware)
-    with pytest.raises(RequestError, match="no signature, no Authorization and no merchant certificate"):
+    with pytest.raises(
+        InvalidRequestError, match="no signature, no Authorization and no merchant certificate"
+    ):
         client.call(instance.wxa.x, "get", query={"access_token": "T"})
 
     assert [] == tls.seen
@@ -100,7 +102,7 @@ def test_no_middleware_can_send_a_credential(tunnel, build, client, middleware, 
 def test_no_middleware_can_send_a_credential_to_a_gateway(instance, gateway, client, middleware):
     """The same where the Builder's base URI, which payments go to, stands for the platform."""
     instance.getDriver().select("mp").stack.push(middleware)
-    with pytest.raises(RequestError, match="merchant certificate"):
+    with pytest.raises(InvalidRequestError, match="merchant certificate"):
         client.call(instance.wxa.x, "get", query={"access_token": "T"})
 
     assert [] == gateway.seen
@@ -113,7 +115,7 @@ def test_signed_requests_cannot_be_led_astray(tunnel, build, client, place):
     instance = build(**settings)
     where, neighbour = place
     getattr(instance.getDriver().select().stack, where)(neighbour, sealed)
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         client.call(instance.v3.certificates, "get")
 
     assert [] == tls.seen
@@ -131,7 +133,7 @@ def test_signed_requests_cannot_be_led_astray(tunnel, build, client, place):
 def test_other_hosts_are_refused(build, client, path):
     """A path of the platform goes to the platform: to no payment host, no other port, not in plain text."""
     instance = build(base_uri="https://api.mch.weixin.qq.com/")
-    with pytest.raises(RequestError, match="nothing is sent there"):
+    with pytest.raises(InvalidRequestError, match="nothing is sent there"):
         client.call(instance[path], "get", query={"access_token": "T"})
 
 
@@ -139,7 +141,7 @@ def test_other_hosts_are_refused(build, client, path):
 def test_payment_paths_never_go_to_the_platform(build, client, path):
     """A base URI of the platform on a payment call is refused."""
     instance = build(base_uri="https://api.mch.weixin.qq.com/", secret="s" * 32)
-    with pytest.raises(RequestError, match="neither WeChat Pay's"):
+    with pytest.raises(InvalidRequestError, match="neither WeChat Pay's"):
         client.call(instance[path], "get", base_uri="https://api.weixin.qq.com/")
 
 

@@ -6,7 +6,7 @@ import pytest
 from mp.accounts import APP, OPENID, SESSION, UNIONID
 from wire.gateway import reply
 
-from wechatpay import APIError, Builder, ConfigurationError, RequestError
+from wechatpay import APIError, Builder, ConfigurationError, InvalidRequestError
 from wechatpay.tokens import MemoryTokens
 
 QUERY = {"openid": OPENID, "transaction_id": "4200001"}
@@ -78,7 +78,7 @@ def test_code_outside_the_hosting_is_told(build, gateway, client, platform):
 def test_secrets_do_not_leave_in_plain(build, gateway, client, path, options):
     """What the hosting adds itself, or what is secret, is refused on the plain address."""
     instance = build(cloud=True, base_uri="https://api.mch.weixin.qq.com/", proxies={"http": gateway.url})
-    with pytest.raises(RequestError, match="would leave unencrypted"):
+    with pytest.raises(InvalidRequestError, match="would leave unencrypted"):
         client.call(instance[path], "post", **options)
 
     assert [] == gateway.seen
@@ -93,9 +93,9 @@ def test_plain_address_needs_cloud(build, gateway, client):
 
     instance.getDriver().select("mp").stack.after("token", downgrade)
     for query in ({"access_token": "T"}, {"component_access_token": "T"}):
-        with pytest.raises(RequestError, match="would leave unencrypted"):
+        with pytest.raises(InvalidRequestError, match="would leave unencrypted"):
             client.call(instance.wxa.x, "get", query=query)
-    with pytest.raises(RequestError, match="neither the open platform's"):
+    with pytest.raises(InvalidRequestError, match="neither the open platform's"):
         client.call(instance.sns.x, "get")
 
     assert [] == gateway.seen

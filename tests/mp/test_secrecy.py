@@ -12,7 +12,7 @@ from mp.accounts import APP, SESSION
 from mp.conftest import respond
 from wire.gateway import reply
 
-from wechatpay import Builder, DecodeError, NoAnswerError, TransportError, WeChatPayError
+from wechatpay import Builder, DecodeError, NoResponseError, TransportError, WeChatPayError
 
 APPID = APP["appid"]
 
@@ -71,7 +71,7 @@ def redirect(seen, peer, platform):
     ("behaviour", "kind"),
     [
         (refuse, WeChatPayError),
-        (hang_up, NoAnswerError),
+        (hang_up, NoResponseError),
         (hang_up_at_once, TransportError),
         (answer_nonsense, DecodeError),
         (redirect, WeChatPayError),

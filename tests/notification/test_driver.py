@@ -13,7 +13,7 @@ from notification.callbacks import APIV3_KEY, ID, ORDER, REFUND, envelope, payme
 from rotation import SERIALS, Rotation
 from wire.gateway import SERIAL
 
-from wechatpay import ConfigurationError, NotificationError, RequestError
+from wechatpay import ConfigurationError, InvalidRequestError, NotificationError
 from wechatpay.notification import (
     ForgedNotificationError,
     MemoryStore,
@@ -131,7 +131,7 @@ def test_builder_that_cannot_take_callbacks_says_what_it_needs(build, colour, se
 
 def test_mistake_of_the_caller_is_raised_or_the_promises(build, colour):
     """A body that was decoded is no callback."""
-    with pytest.raises(RequestError, match=r"^body"):
+    with pytest.raises(InvalidRequestError, match=r"^body"):
         colour.parse(build(apiv3_key=APIV3_KEY).getDriver(), {}, "text")
 
 

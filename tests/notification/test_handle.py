@@ -10,7 +10,7 @@ import threading
 import pytest
 from notification.callbacks import ID, ORDER, envelope, handler, payment, refund, signed
 
-from wechatpay import ConfigurationError, RequestError
+from wechatpay import ConfigurationError, InvalidRequestError
 from wechatpay.notification import Reply
 
 BODY = envelope()
@@ -58,7 +58,7 @@ def test_process_may_reply_for_itself(entry):
 def test_outcome_that_is_none_is_a_mistake_that_shows(entry, outcome):
     """A process returns nothing, fields, or a reply; the event comes again until it does."""
     service = handler()
-    with pytest.raises(RequestError, match=r"^data"):
+    with pytest.raises(InvalidRequestError, match=r"^data"):
         entry.handle(service, BODY, lambda _: outcome)
 
     assert 200 == entry.handle(service, BODY, lambda _: None).status
@@ -143,7 +143,7 @@ def test_awaitable_that_is_no_coroutine_says_the_same():
 
 def test_mistakes_of_the_caller_are_not_replied_to(entry):
     """A body that was decoded is a bug of this service, and raises."""
-    with pytest.raises(RequestError, match=r"^body"):
+    with pytest.raises(InvalidRequestError, match=r"^body"):
         entry.handle(handler(), BODY.decode(), print, signed(BODY))
 
 

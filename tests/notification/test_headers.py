@@ -13,7 +13,7 @@ from starlette.datastructures import Headers as StarletteHeaders
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.datastructures import Headers as WerkzeugHeaders
 
-from wechatpay import NotificationError, RequestError
+from wechatpay import InvalidRequestError, NotificationError
 from wechatpay.notification import ForgedNotificationError, UnsignedNotificationError
 
 BODY = envelope()
@@ -96,7 +96,7 @@ def test_django_headers_are_found():
 @pytest.mark.parametrize("headers", [None, "Wechatpay-Nonce: 1", 7, [1], [("one",)], object()], ids=repr)
 def test_what_are_no_headers_is_a_mistake_of_the_caller(headers):
     """Headers are a mapping or pairs."""
-    with pytest.raises(RequestError, match=r"^headers: give a mapping, or pairs"):
+    with pytest.raises(InvalidRequestError, match=r"^headers: give a mapping, or pairs"):
         handler().parse(headers, BODY)
 
 

@@ -14,8 +14,8 @@ from wechatpay import (
     CryptoError,
     DecodeError,
     IncompleteHeadersError,
+    InvalidRequestError,
     NotificationError,
-    RequestError,
     SignatureError,
     UnknownSerialError,
 )
@@ -51,7 +51,7 @@ def refused():
 )
 def test_body_that_is_not_bytes_is_a_mistake_of_the_caller(body):
     """Only bytes can be proved: text and parsed JSON are not what was signed."""
-    with pytest.raises(RequestError, match=r"^body: give the raw bytes as they came, not \w+"):
+    with pytest.raises(InvalidRequestError, match=r"^body: give the raw bytes as they came, not \w+"):
         handler().parse(signed(envelope()), body)
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from notification.callbacks import envelope, handler, payment, signed
 
-from wechatpay import DecodeError, NotificationError, RequestError
+from wechatpay import DecodeError, InvalidRequestError, NotificationError
 from wechatpay.notification import Reply
 
 
@@ -62,7 +62,7 @@ def read_name(notification):
 )
 def test_data_that_cannot_be_sent_is_refused(notification, data, said):
     """A reply never says less, or the opposite, of what was meant."""
-    with pytest.raises(RequestError, match=said):
+    with pytest.raises(InvalidRequestError, match=said):
         notification.acknowledge(data)
 
 
@@ -77,7 +77,7 @@ def test_rejection_says_fail_and_why(notification):
 @pytest.mark.parametrize("status", [200, 204, 302, 399, 600, 0])
 def test_rejection_never_looks_like_a_success(notification, status):
     """A 2xx would lose the event, whatever the body said."""
-    with pytest.raises(RequestError, match=r"^status"):
+    with pytest.raises(InvalidRequestError, match=r"^status"):
         notification.reject("no", status)
 
 

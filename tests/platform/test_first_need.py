@@ -16,7 +16,7 @@ from rotation import SERIALS, refused
 from wire.gateway import reply
 
 from wechatpay import Builder
-from wechatpay.errors import APIError, ConfigurationError, ConnectError, RequestError
+from wechatpay.errors import APIError, ConfigurationError, ConnectError, InvalidRequestError
 
 OLD, NEW = SERIALS["old"], SERIALS["new"]
 
@@ -157,7 +157,7 @@ def test_error_told_again_is_a_fresh_one(downloading, wechat):
 def test_caller_may_name_a_key_that_is_yet_to_be_downloaded(client, downloading, wechat):
     """Whether it is trusted is seen once there are keys."""
     client.call(downloading.v3.x, "get", headers={"Wechatpay-Serial": OLD})
-    with pytest.raises(RequestError, match="Wechatpay-Serial must name a key"):
+    with pytest.raises(InvalidRequestError, match="Wechatpay-Serial must name a key"):
         client.call(downloading.v3.x, "get", headers={"Wechatpay-Serial": NEW})
 
     assert [(OLD, None)] == wechat.pairs
@@ -165,7 +165,7 @@ def test_caller_may_name_a_key_that_is_yet_to_be_downloaded(client, downloading,
 
 def test_caller_cannot_name_a_key_that_nobody_offers(client, downloading, wechat, gateway):
     """A first call that names a stranger's key is not sent."""
-    with pytest.raises(RequestError, match="Wechatpay-Serial must name a key"):
+    with pytest.raises(InvalidRequestError, match="Wechatpay-Serial must name a key"):
         client.call(downloading.v3.x, "get", headers={"wechatpay-serial": NEW})
 
     assert ["/v3/certificates"] == [seen.target for seen in gateway.seen]
@@ -173,7 +173,7 @@ def test_caller_cannot_name_a_key_that_nobody_offers(client, downloading, wechat
 
 def test_wrong_call_fails_before_anything_is_downloaded(client, downloading, gateway):
     """A call that could not be sent anyway costs no request."""
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         client.call(downloading.v3.x, "post", json={"a": float("nan")})
 
     assert [] == gateway.seen

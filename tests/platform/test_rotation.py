@@ -12,7 +12,7 @@ import pytest
 import rotation
 from rotation import SERIALS
 
-from wechatpay.errors import RequestError, UnknownSerialError
+from wechatpay.errors import InvalidRequestError, UnknownSerialError
 from wechatpay.sensitive import Sensitive
 
 OLD, NEW, THIRD = (SERIALS[name] for name in ("old", "new", "third"))
@@ -157,7 +157,7 @@ def test_leaving_certificate_may_be_named_but_not_encrypted_with(client, downloa
     wechat.rotate("new")
     client.call(downloading.v3.x, "get")
     client.call(downloading.v3.x, "get", headers={"Wechatpay-Serial": OLD})
-    with pytest.raises(RequestError, match="no longer offers"):
+    with pytest.raises(InvalidRequestError, match="no longer offers"):
         client.call(
             downloading.v3.x,
             "post",

@@ -12,7 +12,7 @@ import time
 import pytest
 import scripts
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.promise import Promise
 from wechatpay.promise.background import Background, running_loop
 
@@ -239,7 +239,7 @@ def test_thread_that_cannot_be_started_fails_the_call_before_it_is_sent(backgrou
     finally:
         threading.stack_size(size)
 
-    with pytest.raises(RequestError, match="cannot run"):
+    with pytest.raises(InvalidRequestError, match="cannot run"):
         promise.wait()
 
 
@@ -443,7 +443,7 @@ def test_inherited_promises_fail_saying_why():
         "True",
         "True",
         "True",
-        "NoAnswerError",
+        "NoResponseError",
         "0 late",
     ] == script.stdout.splitlines()
     assert "" == script.stderr

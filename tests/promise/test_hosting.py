@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from wechatpay import NoAnswerError
+from wechatpay import NoResponseError
 from wechatpay.promise import Promise
 
 WHO = contextvars.ContextVar("WHO", default="nobody")
@@ -211,7 +211,7 @@ def test_call_that_awaits_itself_is_told(start):
         promises.append(start(call))
         await promises[0]
 
-    with pytest.raises(NoAnswerError, match="waits for itself"):
+    with pytest.raises(NoResponseError, match="waits for itself"):
         asyncio.run(main())
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from wechatpay.errors import NoAnswerError
+from wechatpay.errors import NoResponseError
 from wechatpay.promise.outcome import Outcome, fulfilled, rejected
 
 
@@ -73,7 +73,7 @@ def test_inherited_outcome_has_failed_even_if_its_lock_is_held_for_ever(monkeypa
 
     assert [1] == calls
     assert not outcome.settle(fulfilled(1))
-    with pytest.raises(NoAnswerError, match="before fork"):
+    with pytest.raises(NoResponseError, match="before fork"):
         outcome.take()
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
-from wechatpay.errors import NoAnswerError, ReadTimeoutError
+from wechatpay.errors import NoResponseError, ReadTimeoutError
 from wechatpay.promise import Promise
 
 CURRENCY = contextvars.ContextVar("currency", default="none")
@@ -244,7 +244,7 @@ def test_callback_that_returns_its_own_promise_fails(background):
     chain.append(Promise.start(gate, background).then(lambda _: chain[0]))
     made.set()
 
-    with pytest.raises(NoAnswerError, match="waits for itself"):
+    with pytest.raises(NoResponseError, match="waits for itself"):
         chain[0].wait()
 
 
@@ -261,7 +261,7 @@ def test_wait_inside_a_loop_is_an_error_that_says_await(start):
 
     async def main():
         promise = start(1)
-        with pytest.raises(NoAnswerError, match="await the promise instead"):
+        with pytest.raises(NoResponseError, match="await the promise instead"):
             promise.wait()
         return await promise
 
@@ -272,7 +272,7 @@ def test_wait_in_a_callback_is_an_error(start):
     """The background thread runs a loop, too."""
     other = start(1)
 
-    with pytest.raises(NoAnswerError, match="await the promise instead"):
+    with pytest.raises(NoResponseError, match="await the promise instead"):
         start(2).then(lambda _: other.wait()).wait()
 
 
@@ -301,9 +301,9 @@ def test_promise_whose_loop_has_stopped_is_an_error_to_wait_for(background):
     async def main():
         await derived
 
-    with pytest.raises(NoAnswerError, match="has stopped"):
+    with pytest.raises(NoResponseError, match="has stopped"):
         promise.wait()
-    with pytest.raises(NoAnswerError, match="has stopped"):
+    with pytest.raises(NoResponseError, match="has stopped"):
         asyncio.run(main())
     assert promise.cancel()
     with pytest.raises(CancelledError):

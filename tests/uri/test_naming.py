@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.naming import attribute, join, literal
 from wechatpay.uri.template import compiled, show
 
@@ -30,8 +30,8 @@ DIFFERENCES = {
     "attr:v3 attr:_a": (AttributeError, "names that begin with '_' are probes"),
     "attr:v3 attr:a\n attr:_a\n_": (AttributeError, "a line feed is in no variable's name"),
     "attr:v3 attr:_a_\n": (AttributeError, "a variable ends in '_', not in a line feed"),
-    "chain:v3 chain: attr:pay": (RequestError, "empty segments in the middle are an error"),
-    "chain:v3 chain:/ attr:pay": (RequestError, "empty segments in the middle are an error"),
+    "chain:v3 chain: attr:pay": (InvalidRequestError, "empty segments in the middle are an error"),
+    "chain:v3 chain:/ attr:pay": (InvalidRequestError, "empty segments in the middle are an error"),
     "attr:v3 item:MerchantFund chain:_x_": ("v3/MerchantFund/{x}", "a capital at the start is a value"),
     "chain: attr:v3 attr:x": ("v3/x", "a leading '/' is dropped"),
     "attr:v3 item:0": ("v3/0", "PHP takes the string for a number, and fails"),
@@ -293,7 +293,7 @@ def test_names_with_a_real_capital_are_kept_within_one_string():
 )
 def test_broken_strings_are_refused_at_once(text):
     """Empty segments and malformed expressions do not wait for the verb."""
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         literal(text, "")
 
 
@@ -332,13 +332,13 @@ def test_parts_are_joined_by_one_slash_or_none(parent, child, template):
 )
 def test_parts_that_do_not_fit_are_refused(parent, child, why):
     """A path after a query, a host after a path and an empty segment are mistakes."""
-    with pytest.raises(RequestError, match=why):
+    with pytest.raises(InvalidRequestError, match=why):
         join(parent, child)
 
 
 def test_errors_do_not_repeat_tokens():
     """What stands in a query stays out of messages: it may be an ``access_token``."""
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         join("wxa/x?access_token=SECRET", "y?access_token=SECRET")
 
     assert "SECRET" not in str(caught.value)
@@ -389,9 +389,9 @@ def test_any_name_gives_a_sound_template_or_a_plain_error(text):
     """Whatever is asked for, only our errors come out, and what comes out is well formed."""
     try:
         compiled(attribute(text, "v3"))
-    except (AttributeError, RequestError):
+    except (AttributeError, InvalidRequestError):
         assert keyword.iskeyword(text) is False
     try:
         compiled(join("v3", literal(text, "v3")))
-    except RequestError:
+    except InvalidRequestError:
         assert text

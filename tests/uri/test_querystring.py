@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.querystring import query
 from wechatpay.uri.target import tidy
 
@@ -105,7 +105,7 @@ def test_query_goes_behind_the_one_of_the_uri(given, existing, merged):
 )
 def test_value_that_is_no_scalar_is_an_error_that_names_it(value):
     """The error names the parameter, and not its value."""
-    with pytest.raises(RequestError, match="query parameter 'limit' cannot be used"):
+    with pytest.raises(InvalidRequestError, match="query parameter 'limit' cannot be used"):
         query({"limit": value})
 
 
@@ -132,7 +132,7 @@ def test_value_that_is_no_scalar_is_an_error_that_names_it(value):
 )
 def test_query_of_another_shape_is_refused(given, why):
     """A fragment, a line break or something that has no names is a mistake."""
-    with pytest.raises(RequestError, match=why):
+    with pytest.raises(InvalidRequestError, match=why):
         query(given)
 
 

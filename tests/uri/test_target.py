@@ -13,7 +13,7 @@ from urllib3.connectionpool import _encode_target
 from urllib3.util import parse_url
 from yarl import URL
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
 
 
@@ -52,7 +52,7 @@ def test_tidy_keeps_a_last_question_mark():
 @pytest.mark.parametrize("function", [normalise, tidy])
 def test_lone_surrogates_are_refused(function):
     """Half a character has no UTF-8 form."""
-    with pytest.raises(RequestError, match="lone surrogate"):
+    with pytest.raises(InvalidRequestError, match="lone surrogate"):
         function("v3/\ud800")
 
 
@@ -80,7 +80,7 @@ def test_normal_targets_pass_both_libraries_untouched(text):
     """What is signed is what ``requests`` and ``aiohttp`` send: neither rewrites a normal target."""
     try:
         refuse_unsafe(text.partition("?")[0].removeprefix("/"), "it")
-    except RequestError:
+    except InvalidRequestError:
         return
     target = "/" + normalise(text.removeprefix("/"))
     url = "https://api.mch.weixin.qq.com" + target
@@ -121,7 +121,7 @@ def test_normalise_is_idempotent_and_loses_nothing(text):
 )
 def test_unsafe_paths_are_refused(path, why):
     """A path that another server may read as a different one is never sent, encoded or not."""
-    with pytest.raises(RequestError, match=f"it has a path with .*{why}"):
+    with pytest.raises(InvalidRequestError, match=f"it has a path with .*{why}"):
         refuse_unsafe(path, "it")
 
 
@@ -212,7 +212,7 @@ def test_base_uri_is_joined_as_the_standard_library_does(folder, final_slash):
 )
 def test_base_uri_that_is_no_plain_folder_is_refused(base_uri):
     """A base is absolute, and has no query, fragment or unsafe path."""
-    with pytest.raises(RequestError, match="base_uri"):
+    with pytest.raises(InvalidRequestError, match="base_uri"):
         resolve(base_uri, "v3/x")
 
 
@@ -281,7 +281,7 @@ def test_authority_reads_scheme_host_and_port(url, expected):
 )
 def test_authority_refuses_what_two_parsers_may_read_differently(url):
     """The host that is checked must be the host that is called."""
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         authority(url)
 
 
@@ -291,7 +291,7 @@ def test_authority_agrees_with_both_libraries(text, start):
     url = start + text
     try:
         expected = authority(url)
-    except RequestError:
+    except InvalidRequestError:
         return
     parsed = parse_url(url)
     other = URL(url, encoded=True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.template import cite, expand, is_expression, names, show
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -28,21 +28,21 @@ DIFFERENCES = {
     "v3/{t}": ("v3/true", "booleans are words, not PHP's 1 and nothing"),
     "v3{?f,t}": ("v3?f=1.5&t=true", "booleans are words, not PHP's 1 and nothing"),
     "v3/{nlist}": ("v3/x,,false,true,3", "undefined members are left out, booleans are words"),
-    "v3/{list:2}": (RequestError, "RFC 6570, section 2.4.1: a prefix is for text"),
-    "v3{?nest*}": (RequestError, FLAT),
-    "v3{?nest}": (RequestError, FLAT),
-    "v3/{bad}": (RequestError, "bytes are no text"),
-    "v3/{a}": (RequestError, FLAT),
-    "v3/{}": (RequestError, MALFORMED),
-    "v3/{{openid}}": (RequestError, MALFORMED),
-    "v3/{openid:x}": (RequestError, MALFORMED),
-    "v3/{!openid}": (RequestError, MALFORMED),
-    "v3/{|openid}": (RequestError, MALFORMED),
-    "v3/{%openid}": (RequestError, MALFORMED),
-    "v3/{open id}": (RequestError, MALFORMED),
-    "v3/{*}": (RequestError, MALFORMED),
-    "v3/{openid**}": (RequestError, MALFORMED),
-    "v3/{\nopenid}": (RequestError, MALFORMED),
+    "v3/{list:2}": (InvalidRequestError, "RFC 6570, section 2.4.1: a prefix is for text"),
+    "v3{?nest*}": (InvalidRequestError, FLAT),
+    "v3{?nest}": (InvalidRequestError, FLAT),
+    "v3/{bad}": (InvalidRequestError, "bytes are no text"),
+    "v3/{a}": (InvalidRequestError, FLAT),
+    "v3/{}": (InvalidRequestError, MALFORMED),
+    "v3/{{openid}}": (InvalidRequestError, MALFORMED),
+    "v3/{openid:x}": (InvalidRequestError, MALFORMED),
+    "v3/{!openid}": (InvalidRequestError, MALFORMED),
+    "v3/{|openid}": (InvalidRequestError, MALFORMED),
+    "v3/{%openid}": (InvalidRequestError, MALFORMED),
+    "v3/{open id}": (InvalidRequestError, MALFORMED),
+    "v3/{*}": (InvalidRequestError, MALFORMED),
+    "v3/{openid**}": (InvalidRequestError, MALFORMED),
+    "v3/{\nopenid}": (InvalidRequestError, MALFORMED),
 }
 
 
@@ -67,7 +67,7 @@ def test_official_suite_is_whole():
 def test_official_suite(template, variables, expected):
     """Every case of the RFC's suite, positive and negative, holds."""
     if expected is False:
-        with pytest.raises(RequestError):
+        with pytest.raises(InvalidRequestError):
             expand(template, variables)
     else:
         assert expand(template, variables) in (expected if isinstance(expected, list) else [expected])
@@ -171,7 +171,7 @@ def test_expansion_goes_beyond_the_suite(template, uri):
 @pytest.mark.parametrize("template", ["v3/{value}", "v3{?value*}", "v3/{+value}"])
 def test_value_without_text_is_an_error_that_names_it(template, value):
     """The error names variable and template, and never shows the value."""
-    with pytest.raises(RequestError, match=re.escape(f"variable 'value' of {cite(template)}")):
+    with pytest.raises(InvalidRequestError, match=re.escape(f"variable 'value' of {cite(template)}")):
         expand(template, {"value": value})
 
 
@@ -215,9 +215,9 @@ def test_value_without_text_is_an_error_that_names_it(template, value):
 )
 def test_malformed_template_is_refused(template):
     """What the grammar does not know is an error, never guessed at."""
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         expand(template, {"a": "1", "b": "2", "id": "3"})
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         names(template)
 
 
@@ -287,7 +287,7 @@ def test_any_template_expands_or_fails_plainly(template, value):
     """Only our own error comes out, and what expands is ASCII without spaces."""
     try:
         expanded = expand(template, {"a": value, "b": value})
-    except RequestError:
+    except InvalidRequestError:
         return
 
     assert re.fullmatch(r"[!#-;=?-\[\]_a-z~]*", expanded)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wechatpay import uri
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.template import cite
 
 WIRE = Path(__file__).parents[1] / "vectors" / "wire.jsonl"
@@ -102,7 +102,7 @@ def test_templates_become_targets(template, variables, path):
 def test_undefined_variable_of_a_path_is_an_error(template, value):
     """The error names variable and template and says how to give it: the path may not lose a segment."""
     expected = f"variable 'openid' of {cite(template)} is None or empty"
-    with pytest.raises(RequestError, match=re.escape(expected)) as caught:
+    with pytest.raises(InvalidRequestError, match=re.escape(expected)) as caught:
         uri.path(template, {"openid": value})
 
     assert "pass openid=..." in str(caught.value)
@@ -111,12 +111,12 @@ def test_undefined_variable_of_a_path_is_an_error(template, value):
 def test_missing_variable_is_an_error_that_says_how_to_give_it():
     """Names that are no keywords go into the mapping."""
     with pytest.raises(
-        RequestError, match=r"'openid' of 'v3/<openid>' is missing: pass openid=\.\.\. to the verb"
+        InvalidRequestError, match=r"'openid' of 'v3/<openid>' is missing: pass openid=\.\.\. to the verb"
     ):
         uri.path("v3/{openid}", {})
-    with pytest.raises(RequestError, match=r"pass \{'open\.id': \.\.\.\} to the verb"):
+    with pytest.raises(InvalidRequestError, match=r"pass \{'open\.id': \.\.\.\} to the verb"):
         uri.path("v3/{open.id}", {})
-    with pytest.raises(RequestError, match="'empty'"):
+    with pytest.raises(InvalidRequestError, match="'empty'"):
         uri.path("v3/{empty}", {"empty": None})
 
 
@@ -137,7 +137,7 @@ def test_missing_variable_is_an_error_that_says_how_to_give_it():
 )
 def test_empty_variable_is_an_error_but_as_the_last_segment(template):
     """``""`` in the middle would name another resource."""
-    with pytest.raises(RequestError, match=r"variable 'a' of .* only the last segment may be"):
+    with pytest.raises(InvalidRequestError, match=r"variable 'a' of .* only the last segment may be"):
         uri.path(template, {"a": "", "b": "x"})
 
 
@@ -183,13 +183,13 @@ def test_empty_variable_is_an_error_but_as_the_last_segment(template):
 )
 def test_paths_that_must_not_be_sent_are_errors(template, variables, why):
     """Dot segments, however they arise, and all that parsers disagree on, fail first of all."""
-    with pytest.raises(RequestError, match=why):
+    with pytest.raises(InvalidRequestError, match=why):
         uri.path(template, variables)
 
 
 def test_errors_show_neither_values_nor_queries():
     """The message of a failed call can be logged."""
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         uri.path("v3/{a}?access_token=SECRET", {"a": "SECRET/\n"})
 
     assert "SECRET" not in str(caught.value)
@@ -207,7 +207,7 @@ def test_sent_paths_are_plain_expansions_and_safe(first, second):
     values = {"first": first, "second": second}
     try:
         sent = uri.path(template, values)
-    except RequestError:
+    except InvalidRequestError:
         return
 
     assert uri.expand(template, values) == sent == uri.normalise(sent)
@@ -220,7 +220,7 @@ def test_whatever_is_sent_is_a_fixed_point(template, value):
     """Any template and value give our error, or a target that normalising does not change."""
     try:
         _, path, query = uri.split(uri.path(template, {"a": value, "b": [value, "x"]}))
-    except RequestError:
+    except InvalidRequestError:
         return
 
     assert path == uri.normalise(path)

@@ -20,7 +20,7 @@ from digests import SECRET
 from merchants import MCHID
 
 from wechatpay import Builder, ConfigurationError
-from wechatpay.identity import Identity
+from wechatpay.apiv2.certificate import Identity
 
 FIELDS = {"mch_id": MCHID, "out_refund_no": "1"}
 EC_KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(

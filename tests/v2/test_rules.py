@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wechatpay.protocols import rules
+from wechatpay import rules
 
 
 @pytest.mark.parametrize(

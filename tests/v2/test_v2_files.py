@@ -14,7 +14,7 @@ from forms import parts
 from merchants import MCHID
 from wire.gateway import Gateway, reply
 
-from wechatpay import APIError, ConnectError, RequestError, SignatureError, VerificationError, retry
+from wechatpay import APIError, ConnectError, InvalidRequestError, SignatureError, VerificationError, retry
 from wechatpay.media import Media
 
 FIELDS = {"mch_id": MCHID, "bill_date": "20260801"}
@@ -246,7 +246,7 @@ def test_upload_is_sent_again_with_its_fields(upload, vault):
 )
 def test_fields_that_cannot_be_signed_are_refused(meta, named, upload, vault):
     """The same rules as for ``xml``, before anything is sent."""
-    with pytest.raises(RequestError, match=named):
+    with pytest.raises(InvalidRequestError, match=named):
         upload(Media(CONTENT, meta, filename="a.jpg"))
 
     assert [] == vault.seen
@@ -254,7 +254,7 @@ def test_fields_that_cannot_be_signed_are_refused(meta, named, upload, vault):
 
 def test_upload_and_xml_are_two_bodies(upload):
     """Fields beside a file go into its ``meta``."""
-    with pytest.raises(RequestError, match="one body"):
+    with pytest.raises(InvalidRequestError, match="one body"):
         upload(Media(CONTENT, filename="a.jpg"), xml=FIELDS)
 
 

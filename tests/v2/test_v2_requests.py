@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from merchants import MCHID
 from wire.gateway import Seen, reply
 
-from wechatpay import Builder, RequestError
+from wechatpay import Builder, InvalidRequestError
 from wechatpay.crypto import hashing
 from wechatpay.formatter import ksort, query_string_like
 
@@ -42,7 +42,7 @@ def test_merchant_id_is_compared_as_text(name, mch_id, sent):
 )
 def test_other_merchants_are_refused_before_sending(fields, client, instance, gateway):
     """Nothing is signed in a name that is not the configured one."""
-    with pytest.raises(RequestError, match=r"mch_?id"):
+    with pytest.raises(InvalidRequestError, match=r"mch_?id"):
         client.call(instance.v2.pay.orderquery, "post", xml=fields)
 
     assert [] == gateway.seen
@@ -59,7 +59,7 @@ def test_the_one_endpoint_without_merchant_id_needs_none(fields, sent):
 
 def test_the_one_endpoint_without_merchant_id_refuses_a_stranger(sent):
     """What carries a merchant id all the same must carry ours."""
-    with pytest.raises(RequestError, match="1900000108"):
+    with pytest.raises(InvalidRequestError, match="1900000108"):
         sent("post", "v2/applyment/micro/signcontract", {"xml": {"mch_id": "1900000108"}})
 
 
@@ -108,7 +108,7 @@ def test_sign_of_the_callers_is_replaced(client, instance, gateway):
 @pytest.mark.parametrize("sign_type", ["md5", "SHA256", "HMAC-SHA512", "", 1, ["MD5"]], ids=repr)
 def test_unknown_sign_type_is_refused(sign_type, sent):
     """No digest that WeChat Pay would not know is ever sent."""
-    with pytest.raises(RequestError, match="sign_type"):
+    with pytest.raises(InvalidRequestError, match="sign_type"):
         sent("post", "v2/pay/orderquery", {"xml": FIELDS | {"sign_type": sign_type}})
 
 
@@ -132,7 +132,7 @@ def test_unknown_sign_type_is_refused(sign_type, sent):
 )
 def test_what_cannot_be_signed_and_sent_is_refused(options, named, client, instance, gateway):
     """The error names the argument or the field, and nothing is sent."""
-    with pytest.raises(RequestError, match=named):
+    with pytest.raises(InvalidRequestError, match=named):
         client.call(instance.v2.pay.orderquery, "post", options)
 
     assert [] == gateway.seen
@@ -141,7 +141,7 @@ def test_what_cannot_be_signed_and_sent_is_refused(options, named, client, insta
 @pytest.mark.parametrize("uri", ["v2", "v2/", "V2", "https://api.mch.weixin.qq.com/v2"])
 def test_the_prefix_alone_is_no_path(uri, sent):
     """``v2`` names the protocol; something must follow."""
-    with pytest.raises(RequestError, match="v2"):
+    with pytest.raises(InvalidRequestError, match="v2"):
         sent("post", uri, {"xml": FIELDS})
 
 
@@ -182,7 +182,7 @@ def test_get_gathers_what_template_query_and_xml_say(sent):
 )
 def test_ambiguous_queries_of_a_get_are_refused(options, why, sent):
     """What two readers could digest differently is not signed."""
-    with pytest.raises(RequestError, match=why):
+    with pytest.raises(InvalidRequestError, match=why):
         sent("get", "v2/papay/h5entrustweb", options)
 
 

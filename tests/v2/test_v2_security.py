@@ -21,7 +21,7 @@ from digests import SECRET, answer, digest, received
 from merchants import MCHID
 from wire.gateway import Gateway, reply
 
-from wechatpay import Builder, ConfigurationError, NoAnswerError, Request, TransportError
+from wechatpay import Builder, ConfigurationError, NoResponseError, Request, TransportError
 from wechatpay.transports.network import no_answer
 
 FIELDS = {"mch_id": MCHID, "out_refund_no": "1"}
@@ -119,7 +119,7 @@ def test_server_is_verified_before_the_certificate_is_shown(client, shop, vault)
 def test_what_tls_said_is_told():
     """The reason inside urllib3's own error reaches the message: it says which certificate is missing."""
     cause = requests.exceptions.SSLError(urllib3.exceptions.SSLError(ssl.SSLError(1, "certificate required")))
-    error = no_answer(NoAnswerError, Request("POST", "https://127.0.0.1/secapi/pay/refund"), cause)
+    error = no_answer(NoResponseError, Request("POST", "https://127.0.0.1/secapi/pay/refund"), cause)
 
     assert "certificate required" in str(error)
 

@@ -6,7 +6,7 @@ import pytest
 from digests import SECRET, digest, received
 from merchants import MCHID
 
-from wechatpay import Builder, ConfigurationError, RequestError
+from wechatpay import Builder, ConfigurationError, InvalidRequestError
 
 FIELDS = {"mch_id": MCHID, "out_trade_no": "1217752501201407033233368018"}
 
@@ -52,7 +52,7 @@ def test_what_was_signed_cannot_be_changed(client, instance, gateway):
         return (yield from proceed(request.with_(content=request.content.replace(b"1217", b"1218"))))
 
     instance.getDriver().select("v2").stack.after("signer", change)
-    with pytest.raises(RequestError, match="signed"):
+    with pytest.raises(InvalidRequestError, match="signed"):
         client.call(instance.v2.pay.orderquery, "post", xml=FIELDS)
 
     assert [] == gateway.seen

@@ -12,7 +12,7 @@ from digests import answer
 from merchants import MCHID
 from wire.gateway import reply
 
-from wechatpay import RequestError
+from wechatpay import InvalidRequestError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 ROWS = [
@@ -67,7 +67,7 @@ def test_recorded_request_is_ours(name, sent):
     """URL and body are those of the PHP SDK; what it refuses is refused."""
     vector = UNITS[name]
     if "exception" in vector:
-        with pytest.raises(RequestError):
+        with pytest.raises(InvalidRequestError):
             sent(vector["verb"], vector["uri"], vector["options"])
         return
     request, expected = sent(vector["verb"], vector["uri"], vector["options"]), vector["result"]
@@ -90,7 +90,7 @@ def test_leading_slash_still_means_apiv2(sent):
 def test_what_php_lets_pass_is_refused(name, sent):
     """What could only be refused by the server, or mean something else, is refused before it is sent."""
     vector = UNITS[name]
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         sent(vector["verb"], vector["uri"], vector["options"])
 
 

@@ -12,7 +12,7 @@ from wire.gateway import proof, reply, signed
 
 from wechatpay import (
     IncompleteHeadersError,
-    NoAnswerError,
+    NoResponseError,
     ServerError,
     SignatureError,
     VerificationError,
@@ -125,7 +125,7 @@ def test_length_that_nothing_has_is_no_answer(
     answer = reply(body, "200 OK", (name, value), *proof(b"{}"))
     gateway.behaviour = lambda _, peer: (peer.send(answer), peer.close())
     options = {"sink": tmp_path / "file"} if to_file else {}
-    with pytest.raises(NoAnswerError, match="outcome unknown"):
+    with pytest.raises(NoResponseError, match="outcome unknown"):
         client.call(instance.v3.x, "get", **options)
 
     assert [] == list(tmp_path.iterdir())

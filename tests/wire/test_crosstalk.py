@@ -12,7 +12,7 @@ from wire import certificates
 from wire.colours import Sync
 from wire.gateway import Gateway, reply, signed
 
-from wechatpay import IncompleteHeadersError, NoAnswerError
+from wechatpay import IncompleteHeadersError, NoResponseError
 
 
 @pytest.fixture(params=["sync", "looped"])
@@ -42,7 +42,7 @@ def late(gateway):
 def test_answer_that_comes_after_its_timeout_is_nobodys(colour, instance, gateway):
     """The connection is given up with the call."""
     told = late(gateway)
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoResponseError):
         colour.call(instance.v3.slow, "get", timeout=0.1)
     told.set()
 
@@ -99,7 +99,7 @@ def test_bytes_behind_an_answer_are_nobodys(colour, instance, gateway):
     for name in "abc":
         try:
             answers.append(colour.call(instance.v3[name], "get").text)
-        except NoAnswerError:
+        except NoResponseError:
             answers.append(None)
 
     assert "unasked" not in answers

@@ -13,7 +13,7 @@ import pytest
 from wire.colours import Sync
 from wire.gateway import Gateway, reply, signed
 
-from wechatpay import APIError, ConnectError, NoAnswerError, ReadTimeoutError
+from wechatpay import APIError, ConnectError, NoResponseError, ReadTimeoutError
 from wechatpay.transports import leases, pools
 
 
@@ -61,7 +61,7 @@ BREAKS = {
 def test_broken_connection_is_no_answer(behaviour, verb, client, instance, gateway, caplog):
     """The outcome is unknown; exactly one request has arrived."""
     gateway.behaviour = behaviour
-    with pytest.raises(NoAnswerError, match=r"/v3/x.*outcome unknown") as caught:
+    with pytest.raises(NoResponseError, match=r"/v3/x.*outcome unknown") as caught:
         client.call(instance.v3.x, verb, query={"token": "T0KEN"})
 
     assert 1 == len(gateway.seen)
@@ -75,7 +75,7 @@ def test_kept_connection_that_breaks_is_no_reason_to_send_again(behaviour, verb,
     """Both libraries would repeat a GET on a fresh connection, with a nonce that was used."""
     gateway.behaviour = at_second(behaviour)
     colour.call(instance.v3.x, verb)
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoResponseError):
         colour.call(instance.v3.x, verb)
 
     assert 2 == len(gateway.seen)

@@ -13,7 +13,7 @@ from wire import certificates
 from wire.gateway import Gateway
 from wire.proxy import Proxy
 
-from wechatpay import ConfigurationError, ConnectError, NoAnswerError, WeChatPayError
+from wechatpay import ConfigurationError, ConnectError, NoResponseError, WeChatPayError
 
 PASSWORD = "pr0xy-Passw0rd"
 
@@ -250,7 +250,7 @@ def test_session_brings_its_own_proxies(tunnelled, bundle, secure, proxy):
 def test_answer_lost_behind_a_proxy_is_not_asked_for_twice(break_off, client, tunnelled, secure, proxy):
     """Once the tunnel stands, a connection that breaks leaves the outcome unknown, as anywhere."""
     secure.behaviour = lambda _, peer: getattr(peer, break_off)()
-    with pytest.raises(NoAnswerError):
+    with pytest.raises(NoResponseError):
         client.call(tunnelled(proxies={"https": through(proxy)}).v3.x, "post", json={"a": 1})
 
     assert 1 == len(secure.seen)

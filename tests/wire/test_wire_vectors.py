@@ -12,7 +12,7 @@ import merchants
 import pytest
 from wire.colours import Sync
 
-from wechatpay import Builder, RequestError
+from wechatpay import Builder, InvalidRequestError
 
 ROWS = [
     row
@@ -96,10 +96,10 @@ def test_recorded_hosts_are_trusted(base_uri):
 )
 def test_other_hosts_are_refused_before_anything_is_sent(base_uri, client, instance, gateway):
     """``Authorization`` leaves for a payment host or the configured one, and for no other."""
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidRequestError):
         client.call(instance.v3.certificates, "get", base_uri=base_uri)
     if "://" in base_uri:
-        with pytest.raises(RequestError):
+        with pytest.raises(InvalidRequestError):
             client.call(instance.chain(f"{base_uri}v3/certificates"), "get")
 
     assert [] == gateway.seen

@@ -13,7 +13,7 @@ from typing import Any
 
 from wechatpay import formatter, transformer
 from wechatpay.crypto import aes_ecb, hashing
-from wechatpay.errors import CryptoError, DecodeError, RequestError
+from wechatpay.errors import CryptoError, DecodeError, InvalidRequestError
 from wechatpay.notification.envelope import decrypted
 from wechatpay.notification.message import Notification, moment
 from wechatpay.notification.refusals import (
@@ -115,7 +115,7 @@ class Documents:
             raise ForgedNotificationError(f"the callback names {named!r:.40}, and its sign is no such one")
         try:
             text = formatter.query_string_like(formatter.ksort(fields))
-        except RequestError:
+        except InvalidRequestError:
             raise MalformedNotificationError(
                 "the callback has fields in fields, which no sign covers"
             ) from None

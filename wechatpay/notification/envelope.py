@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from wechatpay.apiv3.verification import Subject
 from wechatpay.crypto.suites import RSA
 from wechatpay.errors import CryptoError
 from wechatpay.notification.message import Notification, moment
@@ -22,11 +23,10 @@ from wechatpay.notification.refusals import (
     UnknownSerialNotificationError,
     UnsignedNotificationError,
 )
-from wechatpay.protocols.proof import Subject
 
 if TYPE_CHECKING:
+    from wechatpay.apiv3.verification import Proof
     from wechatpay.crypto.suites import Suite
-    from wechatpay.protocols.proof import Proof
 
 __all__ = ["CALLBACK", "decrypted", "opened", "verify"]
 

@@ -95,7 +95,7 @@ class NotificationHandler:
         Raises:
             NotificationError: It must not be acted on; ``error.reply`` is what to answer. Its kinds are in
                 :mod:`wechatpay.notification.refusals`.
-            RequestError: ``body`` is not bytes, or ``headers`` are none.
+            InvalidRequestError: ``body`` is not bytes, or ``headers`` are none.
         """
         return run(self._reader.read(headers, body))
 
@@ -121,8 +121,8 @@ class NotificationHandler:
                 events that ask for some; or a `Reply`.
 
         Raises:
-            RequestError: ``body`` is not bytes, ``headers`` are none, or what ``process`` returned cannot be
-                sent.
+            InvalidRequestError: ``body`` is not bytes, ``headers`` are none, or what ``process`` returned
+                cannot be sent.
             ConfigurationError: ``process`` or the store is asynchronous.
             DecodeError: The store holds something else than a reply.
             Exception: What ``process`` or the store raised.

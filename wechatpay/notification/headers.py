@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.messages import Headers
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def read(given: Given) -> Headers:
             aiohttp or Tornado, ``request.META``, a WSGI environment, the headers of an ASGI scope …
 
     Raises:
-        RequestError: It is neither.
+        InvalidRequestError: It is neither.
     """
     found: dict[str, str] = {}
     for name, value in _pairs(given):
@@ -40,7 +40,7 @@ def _pairs(given: Any) -> Iterator[tuple[Any, Any]]:
     try:
         yield from [(name, value) for name, value in items]
     except (TypeError, ValueError):
-        raise RequestError(
+        raise InvalidRequestError(
             f"headers: give a mapping, or pairs of name and value, not {type(given).__name__}"
         ) from None
 

@@ -57,7 +57,7 @@ class Notification:
                 ``PARKING_FEE.QUERY_TRANS_INFO``.
 
         Raises:
-            RequestError: ``data`` cannot be sent.
+            InvalidRequestError: ``data`` cannot be sent.
         """
         return success(self.version, data)
 
@@ -69,7 +69,7 @@ class Notification:
             status: 4xx or 5xx.
 
         Raises:
-            RequestError: ``status`` is another.
+            InvalidRequestError: ``status`` is another.
         """
         return failure(self.version, reason, status)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wechatpay.errors import ConfigurationError, NotificationError, RequestError, WeChatPayError
+from wechatpay.apiv3.verification import Proof
+from wechatpay.errors import ConfigurationError, InvalidRequestError, NotificationError, WeChatPayError
 from wechatpay.notification import envelope, headers
 from wechatpay.notification.document import Documents
 from wechatpay.notification.refusals import UnconfiguredNotificationError
 from wechatpay.notification.steps import Step, Steps
 from wechatpay.platform import Platform, PlatformKey
 from wechatpay.platform.loading import load_apiv3_key
-from wechatpay.protocols.proof import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,10 +79,10 @@ class Reader:
 
         Raises:
             NotificationError: It must not be acted on.
-            RequestError: ``body`` is not bytes, or ``given`` are no headers.
+            InvalidRequestError: ``body`` is not bytes, or ``given`` are no headers.
         """
         if not isinstance(body, bytes | bytearray | memoryview):
-            raise RequestError(
+            raise InvalidRequestError(
                 f"body: give the raw bytes as they came, not {type(body).__name__}: the signature is over "
                 "bytes, and what was decoded, or parsed, cannot be proved any more"
             )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wechatpay import jsontext, transformer
-from wechatpay.errors import DecodeError, RequestError
+from wechatpay.errors import DecodeError, InvalidRequestError
 
 __all__ = ["Reply", "failure", "success"]
 
@@ -63,14 +63,14 @@ def success(version: str, data: Mapping[str, Any] | None) -> Reply:
     """Say that a callback was received, and what else its kind asks for.
 
     Raises:
-        RequestError: ``data`` is no mapping, cannot be written, or says something else.
+        InvalidRequestError: ``data`` is no mapping, cannot be written, or says something else.
     """
     if data is not None and not isinstance(data, Mapping):
-        raise RequestError(f"data: give a mapping of fields, or nothing, not {type(data).__name__}")
+        raise InvalidRequestError(f"data: give a mapping of fields, or nothing, not {type(data).__name__}")
     fields: dict[str, Any] = _said(version, "SUCCESS", "OK") | dict(data or {})
     verdict = next(iter(fields))
     if fields[verdict] != "SUCCESS":
-        raise RequestError(f"data: {verdict} would say otherwise; reject() is for failures")
+        raise InvalidRequestError(f"data: {verdict} would say otherwise; reject() is for failures")
     return _written(version, fields, 200)
 
 
@@ -83,10 +83,10 @@ def failure(version: str, reason: str, status: int) -> Reply:
         status: HTTP status, 4xx or 5xx: also APIv2 takes nothing else than a 200 for a success.
 
     Raises:
-        RequestError: ``status`` would say otherwise.
+        InvalidRequestError: ``status`` would say otherwise.
     """
     if not 400 <= status < 600:  # noqa: PLR2004  HTTP's errors
-        raise RequestError(f"status: {status} would stop the deliveries; give 4xx or 5xx")
+        raise InvalidRequestError(f"status: {status} would stop the deliveries; give 4xx or 5xx")
     printable = "".join(letter if letter.isprintable() else " " for letter in reason)
     return _written(version, _said(version, "FAIL", printable[:_LONGEST_REASON]), status)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from wechatpay.crypto import hashing
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.payment.values import digest, query_string, require, texts, word
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def coupon_plugin(
         secret: APIv2 secret.
 
     Raises:
-        RequestError: There is no coupon, one is not complete, or an argument is missing.
+        InvalidRequestError: There is no coupon, one is not complete, or an argument is missing.
         CryptoError: ``secret`` is missing.
     """
     listed = [_coupon(index, coupon) for index, coupon in enumerate(coupons or ())]
     if not listed:
-        raise RequestError("coupons: give at least one, with stock_id and out_request_no")
+        raise InvalidRequestError("coupons: give at least one, with stock_id and out_request_no")
     merchant = word("send_coupon_merchant", send_coupon_merchant)
     flat = {"send_coupon_merchant": merchant} | {
         f"{name}{index}": value for index, coupon in enumerate(listed) for name, value in coupon.items()
@@ -75,7 +75,7 @@ def coupon_url(  # noqa: PLR0913  an argument for each value
         coupon_code: The coupon's own code, where the stock asks for it.
 
     Raises:
-        RequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not one word of text.
         CryptoError: ``secret`` is missing.
     """
     fields = {

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from wechatpay import formatter
 from wechatpay.crypto import hashing
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.payment.values import digest, now, query_string, sign, word
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def jsapi(
         ``appId timeStamp nonceStr package signType paySign``.
 
     Raises:
-        RequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not one word of text.
         CryptoError: The key cannot be used.
     """
     fields = _jsapi(appid, prepay_id, clock, nonce)
@@ -93,7 +93,7 @@ def app(  # noqa: PLR0913  an argument for each value
         ``appid partnerid prepayid package noncestr timestamp sign``.
 
     Raises:
-        RequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not one word of text.
         CryptoError: The key cannot be used.
     """
     fields = _app(appid, partnerid, prepay_id, clock, nonce)
@@ -127,7 +127,7 @@ def jsapi_v2(  # noqa: PLR0913  an argument for each value
         ``appId timeStamp nonceStr package signType paySign``.
 
     Raises:
-        RequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not one word of text.
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
     fields = {**_jsapi(appid, prepay_id, clock, nonce), "signType": word("sign_type", sign_type)}
@@ -161,7 +161,7 @@ def app_v2(  # noqa: PLR0913  an argument for each value
         ``appid partnerid prepayid package noncestr timestamp sign``.
 
     Raises:
-        RequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not one word of text.
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
     fields = _app(appid, partnerid, prepay_id, clock, nonce)
@@ -180,15 +180,15 @@ def h5_url(url: str, redirect_url: str) -> str:
         redirect_url: Absolute http(s) URL, not encoded, of the domain registered for H5 payment.
 
     Raises:
-        RequestError: One is no such URL, or ``url`` has a ``redirect_url`` already.
+        InvalidRequestError: One is no such URL, or ``url`` has a ``redirect_url`` already.
     """
     query = _absolute("url", word("url", url), {"https"}).query
     if not query or "#" in url:
-        raise RequestError(
+        raise InvalidRequestError(
             "url: is no H5 URL, which has a query and no fragment; give h5_url as it was answered"
         )
     if any(name == "redirect_url" for name, _ in parse_qsl(query, keep_blank_values=True)):
-        raise RequestError("url: has a redirect_url already; give h5_url as it was answered")
+        raise InvalidRequestError("url: has a redirect_url already; give h5_url as it was answered")
     _absolute("redirect_url", redirect_url, {"https", "http"})
     return f"{url}&{query_string({'redirect_url': redirect_url})}"
 
@@ -216,7 +216,7 @@ def _app(appid: str, partnerid: str, prepay_id: str, clock: Clock, nonce: Nonce)
 
 def _bare(prepay_id: str) -> str:
     if (text := word("prepay_id", prepay_id)).startswith("prepay_id="):
-        raise RequestError(
+        raise InvalidRequestError(
             "prepay_id: give what follows prepay_id=; where that belongs in front, it is put there"
         )
     return text
@@ -229,6 +229,6 @@ def _absolute(name: str, url: str, schemes: Collection[str]) -> SplitResult:
             return parts
     except (AttributeError, TypeError, ValueError):
         pass
-    raise RequestError(
+    raise InvalidRequestError(
         f"{name}: give an absolute {' or '.join(sorted(schemes))} URL that is not encoded as a whole"
     )

@@ -43,7 +43,7 @@ def entrust_web(
         All parameters with ``sign``, for `query_string`.
 
     Raises:
-        RequestError: A parameter is missing, or has no text.
+        InvalidRequestError: A parameter is missing, or has no text.
         CryptoError: ``secret`` is missing.
     """
     fields = {"version": "1.0", "timestamp": now(clock), **texts(parameters)}

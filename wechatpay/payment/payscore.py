@@ -41,7 +41,7 @@ def payscore_use(
         ``mch_id package timestamp nonce_str sign_type sign``.
 
     Raises:
-        RequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not one word of text.
         CryptoError: ``secret`` is missing.
     """
     fields = {"mch_id": mch_id, "package": package}
@@ -73,7 +73,7 @@ def payscore_detail(  # noqa: PLR0913  an argument for each value
         ``mch_id service_id out_order_no timestamp nonce_str sign_type sign``.
 
     Raises:
-        RequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not one word of text.
         CryptoError: ``secret`` is missing.
     """
     fields = {"mch_id": mch_id, "service_id": service_id, "out_order_no": out_order_no}
@@ -106,7 +106,7 @@ def payscore_enable(  # noqa: PLR0913  an argument for each value
         ``mch_id service_id out_request_no timestamp nonce_str sign_type sign``.
 
     Raises:
-        RequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not one word of text.
         CryptoError: ``secret`` is missing.
     """
     fields = {"mch_id": mch_id, "service_id": service_id, "out_request_no": out_request_no}

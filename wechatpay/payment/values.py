@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from wechatpay import formatter
 from wechatpay.crypto import hashing, rsa
-from wechatpay.errors import CryptoError, RequestError
+from wechatpay.errors import CryptoError, InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,14 +38,14 @@ def word(name: str, value: object) -> str:
     """Return an identifier as it was issued.
 
     Raises:
-        RequestError: It is missing, not text, or holds what no identifier of WeChat Pay does.
+        InvalidRequestError: It is missing, not text, or holds what no identifier of WeChat Pay does.
     """
     if value is None or value == "":
-        raise RequestError(f"{name}: is missing; it cannot be left out here")
+        raise InvalidRequestError(f"{name}: is missing; it cannot be left out here")
     if not isinstance(value, str):
-        raise RequestError(f"{name}: give it as text, not {type(value).__name__}")
+        raise InvalidRequestError(f"{name}: give it as text, not {type(value).__name__}")
     if not _is_word(value):
-        raise RequestError(f"{name}: give it as it was issued, in ASCII and without white space")
+        raise InvalidRequestError(f"{name}: give it as it was issued, in ASCII and without white space")
     return formatter.text(value)
 
 
@@ -53,15 +53,16 @@ def texts(parameters: Mapping[str, Any], where: str = "parameters") -> dict[str,
     """Write parameters as the text that is digested and sent; empty ones are left out.
 
     Raises:
-        RequestError: ``parameters`` is no mapping of names to scalars, or has text that is not Unicode.
+        InvalidRequestError: ``parameters`` is no mapping of names to scalars, or has text that is not
+            Unicode.
     """
     if not isinstance(parameters, Mapping):
-        raise RequestError(f"{where}: give a mapping, not {type(parameters).__name__}")
+        raise InvalidRequestError(f"{where}: give a mapping, not {type(parameters).__name__}")
     written: dict[str, str] = {}
     for name, value in parameters.items():
         written[word(f"{where}: a name", name)] = text = formatter.text(value, name)
         if not _is_unicode(text):
-            raise RequestError(f"{name}: holds lone surrogates, which UTF-8 cannot hold")
+            raise InvalidRequestError(f"{name}: holds lone surrogates, which UTF-8 cannot hold")
     return {name: text for name, text in written.items() if text}
 
 
@@ -69,10 +70,10 @@ def require(names: Iterable[str], parameters: Mapping[str, str], where: str = "p
     """Refuse parameters that are not complete.
 
     Raises:
-        RequestError: One of ``names`` is missing or empty.
+        InvalidRequestError: One of ``names`` is missing or empty.
     """
     if missing := [name for name in names if not parameters.get(name)]:
-        raise RequestError(f"{where}: {', '.join(missing)} must be given")
+        raise InvalidRequestError(f"{where}: {', '.join(missing)} must be given")
 
 
 def now(clock: Clock) -> str:
@@ -121,7 +122,8 @@ def query_string(parameters: Mapping[str, Any]) -> str:
         parameters: Such as `payscore_use` or `entrust_web` return; empty ones are left out.
 
     Raises:
-        RequestError: ``parameters`` is no mapping of names to scalars, or has text that is not Unicode.
+        InvalidRequestError: ``parameters`` is no mapping of names to scalars, or has text that is not
+            Unicode.
     """
     return "&".join(f"{quote(name, '')}={quote(text, '')}" for name, text in texts(parameters).items())
 

@@ -57,7 +57,7 @@ def workwx_redpack(
         Everything to send as ``xml``: the merchant's own ``sign`` goes over ``workwx_sign`` too.
 
     Raises:
-        RequestError: A parameter that is signed is missing, or one has no text.
+        InvalidRequestError: A parameter that is signed is missing, or one has no text.
         CryptoError: ``secret`` is missing.
     """
     return _signed(_REDPACK, parameters, secret, nonce)
@@ -80,7 +80,7 @@ def workwx_transfer(
         Everything to send as ``xml``: the merchant's own ``sign`` goes over ``workwx_sign`` too.
 
     Raises:
-        RequestError: A parameter that is signed is missing, or one has no text.
+        InvalidRequestError: A parameter that is signed is missing, or one has no text.
         CryptoError: ``secret`` is missing.
     """
     return _signed(_TRANSFER, parameters, secret, nonce)

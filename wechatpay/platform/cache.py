@@ -19,8 +19,8 @@ try:
 except ImportError:  # pragma: no cover  Windows has none
     fcntl = None  # type: ignore[assignment]
 
+from wechatpay.apiv3.verification import HEADERS
 from wechatpay.messages import Headers, Response
-from wechatpay.protocols.proof import HEADERS
 
 __all__ = ["DirectoryCache"]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from wechatpay.apiv3.verification import ANSWER, Proof
 from wechatpay.crypto import pem
 from wechatpay.crypto.suites import RSA
 from wechatpay.errors import ConfigurationError, CryptoError, DecodeError, VerificationError
 from wechatpay.platform.key import PlatformKey
-from wechatpay.protocols.proof import ANSWER, Proof
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from wechatpay.crypto.suites import Suite
-    from wechatpay.exchange import Flow
     from wechatpay.messages import Request, Response
+    from wechatpay.middleware import Flow
     from wechatpay.platform.download import Download
     from wechatpay.platform.keyring import Keyring
 

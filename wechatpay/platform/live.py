@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import exchange
+from wechatpay import middleware
 from wechatpay.messages import Response
 
 if TYPE_CHECKING:
     from wechatpay.connections import AsyncConnections, Connections
-    from wechatpay.exchange import Flow
+    from wechatpay.middleware import Flow
     from wechatpay.platform.key import PlatformKey
     from wechatpay.platform.refresher import Steps
     from wechatpay.platform.trust import Platform
@@ -87,7 +87,7 @@ class LivePlatform:
                 certificates, being in public-key mode.
             WeChatPayError: The download failed; the known keys stay.
         """
-        exchange.run(_flow(self._platform.renewal()), self._blocking)
+        middleware.run(_flow(self._platform.renewal()), self._blocking)
 
     async def arefresh(self) -> None:
         """Do as `refresh` does, without blocking the event loop.
@@ -95,7 +95,7 @@ class LivePlatform:
         Raises:
             WeChatPayError: As `refresh` does.
         """
-        await exchange.arun(_flow(self._platform.renewal()), self._asynchronous)
+        await middleware.arun(_flow(self._platform.renewal()), self._asynchronous)
 
     def renew(self, serial: str) -> None:
         """Look for a key that is not known, as verifying does: at most once a minute, whoever names it.
@@ -105,7 +105,7 @@ class LivePlatform:
         Raises:
             WeChatPayError: There is no key at all, and none could be downloaded.
         """
-        exchange.run(_flow(self._platform.renewed(serial)), self._blocking)
+        middleware.run(_flow(self._platform.renewed(serial)), self._blocking)
 
     async def arenew(self, serial: str) -> None:
         """Do as `renew` does, without blocking the event loop.
@@ -113,7 +113,7 @@ class LivePlatform:
         Raises:
             WeChatPayError: As `renew` does.
         """
-        await exchange.arun(_flow(self._platform.renewed(serial)), self._asynchronous)
+        await middleware.arun(_flow(self._platform.renewed(serial)), self._asynchronous)
 
     def __repr__(self) -> str:
         return repr(self._platform)

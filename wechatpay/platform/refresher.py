@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wechatpay.exchange import Blocking, Pause
+from wechatpay.middleware import Blocking, Pause
 from wechatpay.platform.failure import explained
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, overload
 
-from wechatpay.errors import NoAnswerError
+from wechatpay.errors import NoResponseError
 from wechatpay.promise.background import Background, here, running_loop
 from wechatpay.promise.outcome import rejected
 from wechatpay.promise.work import Work
@@ -139,13 +139,13 @@ class Promise(Generic[T]):
             timeout: Seconds to wait, after which the work goes on; ``None`` for no limit.
 
         Raises:
-            NoAnswerError: A loop runs in this thread (``await`` the promise instead), the
+            NoResponseError: A loop runs in this thread (``await`` the promise instead), the
                 promise's own loop has stopped, or the promise was made before a fork.
             ReadTimeoutError: ``timeout`` has passed.
             concurrent.futures.CancelledError: The promise was cancelled.
         """
         if running_loop() is not None:
-            raise NoAnswerError(
+            raise NoResponseError(
                 "wait() would block the event loop that runs in this thread: await the promise instead; "
                 "its work goes on"
             )

@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from wechatpay.errors import NoAnswerError
+from wechatpay.errors import NoResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +98,7 @@ class Outcome:
         if self._settlement is None and self._pid != os.getpid():
             self._lock, self._listeners = threading.Lock(), []
             self._settlement = rejected(
-                NoAnswerError(
+                NoResponseError(
                     "this promise was made before fork() and its work goes on in the parent process only: "
                     "what becomes of it is unknown here; begin calls after the fork"
                 )

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.errors import NoAnswerError, ReadTimeoutError, RequestError
+from wechatpay.errors import InvalidRequestError, NoResponseError, ReadTimeoutError
 from wechatpay.promise.background import here, running_loop
 from wechatpay.promise.outcome import Outcome, cancelled, fulfilled, rejected
 from wechatpay.promise.steps import ended, run
@@ -82,7 +82,7 @@ class Work:
 
     def begin(self, call: Callable[[], Any], context: Context) -> None:
         """Run ``call`` and what it returns at home, or here when home's loop has stopped."""
-        kind = NoAnswerError if self.parents else RequestError
+        kind = NoResponseError if self.parents else InvalidRequestError
         self.parents = ()
         if not self._home.is_running():
             self._home = here(self.background)
@@ -126,7 +126,7 @@ class Work:
         """Wait on this thread; whatever interrupts the waiting cancels the work and its parents.
 
         Raises:
-            NoAnswerError: The outcome can never come.
+            NoResponseError: The outcome can never come.
             ReadTimeoutError: ``timeout`` seconds have passed.
         """
         if self.outcome.get() is not None:
@@ -149,7 +149,7 @@ class Work:
         """Wait in the running loop; being cancelled meanwhile cancels the work.
 
         Raises:
-            NoAnswerError: The outcome can never come.
+            NoResponseError: The outcome can never come.
         """
         import asyncio  # noqa: PLC0415 - too heavy for those who never await
 
@@ -159,7 +159,7 @@ class Work:
                 yield from self._run_within(current)
             while self.outcome.get() is None:
                 if current is not None and current in (self._task, self._host):
-                    raise NoAnswerError(
+                    raise NoResponseError(
                         "this work waits for itself: return another promise from the callback"
                     )
                 task = self._task
@@ -285,7 +285,7 @@ class Work:
     def _check_progress(self) -> None:
         for work in self._lineage():
             if work.is_stuck():
-                raise NoAnswerError(
+                raise NoResponseError(
                     f"the event loop of {work.name} has stopped before it ended, so that waiting for it "
                     "would take for ever: await it before its loop ends"
                 )

@@ -217,7 +217,7 @@ class Redirect(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Reset(Fault):
-    """A connection reset after the request was carried out: :class:`~wechatpay.NoAnswerError`."""
+    """A connection reset after the request was carried out: :class:`~wechatpay.NoResponseError`."""
 
     def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:  # noqa: ARG002  there is no answer
         """Carry the request out and tell nobody."""
@@ -242,7 +242,7 @@ class Delay(Fault):
 
 @dataclass(frozen=True, slots=True)
 class TruncatedBody(Fault):
-    """A connection closed in the middle of the answer: :class:`~wechatpay.NoAnswerError`."""
+    """A connection closed in the middle of the answer: :class:`~wechatpay.NoResponseError`."""
 
     def deliver(self, proceed: Callable[[], Answer], sign: Sign) -> Delivery:
         """Send half of the body."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.callbacks.notifier import Notifier
-from wechatpay.sandbox.callbacks.payments import tell
+from wechatpay.sandbox.callbacks.payments import log_step
 from wechatpay.sandbox.gateway import Gateway
 from wechatpay.sandbox.keys.identity import Identity
 from wechatpay.sandbox.ledger import Order, Trouble
@@ -166,7 +166,7 @@ class Sandbox(Running):
         """
         paid = self._gateway.ledger.pay(out_trade_no, openid)
         if isinstance(paid, Order):
-            if told := tell(self._notifier, paid):
+            if told := log_step(self._notifier, paid):
                 self._delivered.append(told)
             return paid
         why = "is paid already" if paid is Trouble.PAID else "was never placed; order first, then pay"
@@ -221,11 +221,11 @@ class Sandbox(Running):
         Raises:
             ConfigurationError: ``url`` does not lead to this machine; or there is no example of that event,
                 and no ``resource``; or the fault is none of callbacks; or ``serial`` is no key in use.
-            RequestError: ``resource`` cannot be written.
+            InvalidRequestError: ``resource`` cannot be written.
             ConnectError: Nobody listens there.
             ReadTimeoutError: No reply came within 5 s. In an event loop that serves your own server, await
                 `anotify`.
-            NoAnswerError: The connection broke.
+            NoResponseError: The connection broke.
         """
         delivered = self._notifier.deliver(url, event, resource, times, details)
         self._delivered.append(delivered)

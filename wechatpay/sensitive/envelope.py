@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from wechatpay.errors import CryptoError, RequestError
+from wechatpay.errors import CryptoError, InvalidRequestError
 from wechatpay.sensitive.marks import LIST, NOTHING
 from wechatpay.sensitive.value import Sensitive
 
@@ -42,8 +42,8 @@ class Envelope:
         """Encrypt in the option ``json``.
 
         Raises:
-            RequestError: A text is too long for the key, or a marked field is no text; the message gives its
-                place.
+            InvalidRequestError: A text is too long for the key, or a marked field is no text; the message
+                gives its place.
         """
         return self._sealed(_marked(value, self.marks.body or None, "json"), "json")
 
@@ -51,7 +51,7 @@ class Envelope:
         """Encrypt in the JSON that goes with an upload.
 
         Raises:
-            RequestError: As for `json`.
+            InvalidRequestError: As for `json`.
         """
         return self._sealed(_marked(value, self.marks.body.get("meta"), "meta"), "meta")
 
@@ -63,7 +63,7 @@ class Envelope:
             existing: The query that the URI brings along, which nothing can be encrypted in any more.
 
         Raises:
-            RequestError: As for `json`; or a marked field stands where it cannot be encrypted.
+            InvalidRequestError: As for `json`; or a marked field stands where it cannot be encrypted.
         """
         marked = self.marks.query
         for text in (existing, value) if marked else ():
@@ -93,7 +93,7 @@ class Envelope:
         try:
             return self._copied(value, place) if _holds(value) else value
         except RecursionError:
-            raise RequestError(f"{place}: nested too deeply, or within itself") from None
+            raise InvalidRequestError(f"{place}: nested too deeply, or within itself") from None
 
     def _copied(self, value: Any, place: str) -> Any:
         if isinstance(value, Sensitive):
@@ -112,12 +112,12 @@ class Envelope:
         if self.key is None:
             return ""
         if self.key.is_leaving:
-            raise RequestError(
+            raise InvalidRequestError(
                 f"{place}: WeChat Pay no longer offers the certificate {self.key.serial}, so nothing is "
                 "encrypted with it: leave Wechatpay-Serial out"
             )
         if not isinstance(public_key := self.key.public_key, RSAPublicKey):
-            raise RequestError(
+            raise InvalidRequestError(
                 f"{place}: sensitive fields are encrypted with RSA keys, and {self.key.serial} is another: "
                 "encrypt it yourself, and leave Sensitive and encrypt_sensitive out"
             )
@@ -125,7 +125,7 @@ class Envelope:
             # Not kept in a variable: trackers show those of every frame that an error passes.
             return rsa.encrypt(value.reveal(), public_key)
         except CryptoError as error:
-            raise RequestError(f"{place}: {error}; is it encrypted already?") from None
+            raise InvalidRequestError(f"{place}: {error}; is it encrypted already?") from None
 
 
 def _holds(value: Any) -> bool:
@@ -164,10 +164,10 @@ def _refuse_ready(query: Any, marked: Tree) -> None:
     """Refuse a query that is encoded already, if it holds what had to be encrypted before."""
     for part in query.removeprefix("?").split("&") if isinstance(query, str) else ():
         if (name := unquote(part.partition("=")[0])) in marked:
-            raise RequestError(f"query.{name}: is encrypted, so pass query={{'{name}': ...}}")
+            raise InvalidRequestError(f"query.{name}: is encrypted, so pass query={{'{name}': ...}}")
 
 
-def _misplaced(place: str, wanted: str, value: Any) -> RequestError:
-    return RequestError(
+def _misplaced(place: str, wanted: str, value: Any) -> InvalidRequestError:
+    return InvalidRequestError(
         f"{place}: is encrypted, or holds what is, so it must be {wanted}, not {type(value).__name__}"
     )

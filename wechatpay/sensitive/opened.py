@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.errors import CryptoError, RequestError
+from wechatpay.errors import CryptoError, InvalidRequestError
 from wechatpay.sensitive.marks import LIST, marks
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def opened_answer(response: Response, private_key: RSAPrivateKey) -> Any:
     Raises:
         CryptoError: A marked text is not encrypted for this key; the message gives its place.
         DecodeError: The body is not JSON.
-        RequestError: No encrypted field is known of the operation that was asked.
+        InvalidRequestError: No encrypted field is known of the operation that was asked.
     """
     verb, _, route = response.operation.partition(" ")
     found = marks(verb, route)
     if found is None or not found.response:
-        raise RequestError(
+        raise InvalidRequestError(
             f"decrypt_marked: no encrypted field is known of {response.operation or 'this answer'}: "
             "decrypt single fields with getDriver().decrypt(text)"
         )

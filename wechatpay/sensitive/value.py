@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Any, NoReturn, Self
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 
 __all__ = ["Sensitive"]
 
@@ -28,10 +28,10 @@ class Sensitive:
             text: At most 214 bytes of UTF-8, under a key of 2048 bits.
 
         Raises:
-            RequestError: ``text`` is no text.
+            InvalidRequestError: ``text`` is no text.
         """
         if not isinstance(text, str):
-            raise RequestError(f"Sensitive: wraps text, not {type(text).__name__}")
+            raise InvalidRequestError(f"Sensitive: wraps text, not {type(text).__name__}")
         object.__setattr__(self, "_text", text)
 
     def reveal(self) -> str:
@@ -62,7 +62,7 @@ class Sensitive:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise RequestError(
+        raise InvalidRequestError(
             "a Sensitive is never pickled: hand its encrypted text over, or wrap it over there"
         )
 

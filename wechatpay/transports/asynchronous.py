@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp.http import HttpProcessingError, StreamWriter
 
-from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, TransportError
+from wechatpay.errors import ConnectError, NoResponseError, ReadTimeoutError, TransportError
 from wechatpay.messages import Headers, Response
 from wechatpay.transports.head import head
 from wechatpay.transports.leases import Lease, UnconnectedError
@@ -49,7 +49,7 @@ class AsyncTransport:
 
         Raises:
             ConnectError: Nothing was sent.
-            NoAnswerError: The request left; no whole answer came.
+            NoResponseError: The request left; no whole answer came.
         """
         try:
             # Elsewhere: trackers show the local variables of every frame that an error passes.
@@ -167,4 +167,4 @@ def _mapped(error: Exception, request: Request) -> TransportError:
         return no_answer(ConnectError, request, error)
     if isinstance(error, TimeoutError):
         return no_answer(ReadTimeoutError, request, error)
-    return no_answer(NoAnswerError, request, error)
+    return no_answer(NoResponseError, request, error)

@@ -11,7 +11,7 @@ from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
 
-from wechatpay.errors import ConnectError, NoAnswerError, ReadTimeoutError, WeChatPayError
+from wechatpay.errors import ConnectError, NoResponseError, ReadTimeoutError, WeChatPayError
 from wechatpay.messages import Response
 from wechatpay.transports.adapter import Adapter, fields
 from wechatpay.transports.network import no_answer, receiver
@@ -41,7 +41,7 @@ class BlockingTransport:
 
         Raises:
             ConnectError: Nothing was sent.
-            NoAnswerError: The request left; no whole answer came.
+            NoResponseError: The request left; no whole answer came.
         """
         try:
             with self._open(request) as answer:
@@ -108,7 +108,7 @@ def _mapped(error: Exception, request: Request) -> WeChatPayError:
     for kind, signs in _SIGNS.items():
         if any(isinstance(cause, signs) for cause in causes):
             return no_answer(kind, request, causes[-1])
-    return no_answer(NoAnswerError, request, causes[-1])
+    return no_answer(NoResponseError, request, causes[-1])
 
 
 def _causes(error: object) -> Iterator[Exception]:

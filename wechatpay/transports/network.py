@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 
 import certifi
 
-from wechatpay.errors import ConfigurationError, ConnectError, NoAnswerError, ReadTimeoutError, TransportError
+from wechatpay.errors import (
+    ConfigurationError,
+    ConnectError,
+    NoResponseError,
+    ReadTimeoutError,
+    TransportError,
+)
 from wechatpay.transports.proxies import Proxies
 
 if TYPE_CHECKING:
-    from wechatpay.identity import Identity
+    from wechatpay.apiv2.certificate import Identity
     from wechatpay.messages import Request
     from wechatpay.settings import Transport
     from wechatpay.sink import Sink
@@ -122,6 +128,6 @@ def _wrapped(error: BaseException) -> BaseException | None:
 
 _WORDS = {
     ConnectError: "nothing was sent: no connection to",
-    NoAnswerError: "outcome unknown: no whole answer from",
+    NoResponseError: "outcome unknown: no whole answer from",
     ReadTimeoutError: "outcome unknown: no answer in time from",
 }

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.naming import attribute, below, join, literal
 from wechatpay.uri.querystring import query
 from wechatpay.uri.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
@@ -75,7 +75,8 @@ def path(template: str, variables: Mapping[str, Any]) -> str:
         A path without leading ``/``, or an absolute URL.
 
     Raises:
-        RequestError: The template is malformed; a variable of the path is missing, ``None``, ``[]``, ``{}``,
+        InvalidRequestError: The template is malformed; a variable of the path is missing, ``None``, ``[]``,
+            ``{}``,
             or ``""`` elsewhere than as the last segment; a value has no text; or the outcome has a dot
             segment, an empty segment, a fragment, a backslash, CR, LF or NUL.
     """
@@ -103,7 +104,7 @@ def _harmless(value: Any) -> str | None:
 @lru_cache(CACHED)
 def _plan(template: str) -> _Plan:
     if not _RAW.isdisjoint(template):
-        raise RequestError(f"{cite(template)} holds a backslash, CR, LF or NUL, which is never sent")
+        raise InvalidRequestError(f"{cite(template)} holds a backslash, CR, LF or NUL, which is never sent")
     parts = compiled(template).parts
     before, after = _cut(parts)
     expressions = [part for part in parts if isinstance(part, Expression)]
@@ -155,12 +156,16 @@ def _finished(plan: _Plan, template: str, variables: Mapping[str, Any]) -> str:
     filled = _names(part for part in plan.path if isinstance(part, Expression))
     for name in filled[:-1] if plan.may_end_blank else filled:
         if variables[name] == "":
-            raise RequestError(f"variable {name!r} of {cite(template)} is '': only the last segment may be")
+            raise InvalidRequestError(
+                f"variable {name!r} of {cite(template)} is '': only the last segment may be"
+            )
     _refuse_backslash(plan, template, variables)
     before = _expanded(plan.path, template, variables)
     after = _expanded(plan.query, template, variables)
     if "#" in before or "#" in after:
-        raise RequestError(f"{cite(template)} gets a fragment ('#'), which is never sent: leave it out")
+        raise InvalidRequestError(
+            f"{cite(template)} gets a fragment ('#'), which is never sent: leave it out"
+        )
     origin, rest, own = split(before)
     refuse_unsafe(rest, cite(template))
     query_text = "&".join(filter(None, (own, after[1:])))
@@ -174,7 +179,9 @@ def _refuse_backslash(plan: _Plan, template: str, variables: Mapping[str, Any]) 
         if isinstance(part, Expression) and part.operator == "+":
             expanded = part.expand(variables, template)
             if "%5C" in expanded.upper():
-                raise RequestError(f"{{+{part.variables[0].name}}} of {cite(template)} holds a backslash")
+                raise InvalidRequestError(
+                    f"{{+{part.variables[0].name}}} of {cite(template)} holds a backslash"
+                )
 
 
 def _names(expressions: Iterable[Expression]) -> list[str]:
@@ -191,4 +198,4 @@ def _require(name: str, template: str, variables: Mapping[str, Any]) -> None:
     if members is None or (isinstance(members, (list, tuple)) and (not members or None in members)):
         given = "is missing" if name not in variables else "is None or empty, or has a None in it"
         way = f"{name}=..." if name.isidentifier() else f"{{{name!r}: ...}}"
-        raise RequestError(f"variable {name!r} of {cite(template)} {given}: pass {way} to the verb")
+        raise InvalidRequestError(f"variable {name!r} of {cite(template)} {given}: pass {way} to the verb")

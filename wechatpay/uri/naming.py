@@ -18,7 +18,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.target import absolute
 from wechatpay.uri.template import CACHED, braced, cite, compiled, is_expression
 
@@ -46,7 +46,7 @@ def attribute(name: str, parent: str) -> str:
 
     Raises:
         AttributeError: ``name`` begins with ``_`` and is no variable: ``copy``, IPython and others probe so.
-        RequestError: ``name`` holds brackets that are no expression.
+        InvalidRequestError: ``name`` holds brackets that are no expression.
     """
     if name in _CAPITAL_NAMES and _below(parent) == _CAPITAL_PARENT:
         return name
@@ -78,7 +78,7 @@ def literal(text: str, parent: str) -> str:
         parent: The node's template so far, ``""`` for the root.
 
     Raises:
-        RequestError: An expression is malformed, or a segment in the middle is empty.
+        InvalidRequestError: An expression is malformed, or a segment in the middle is empty.
     """
     compiled(text)
     text = braced(text)
@@ -88,7 +88,7 @@ def literal(text: str, parent: str) -> str:
     query = _QUERY.search(text)
     head = text[: query.start()] if query else text
     if "//" in head or head.startswith("/"):
-        raise RequestError(f"{cite(text)} has an empty segment: write one '/' between segments")
+        raise InvalidRequestError(f"{cite(text)} has an empty segment: write one '/' between segments")
 
     def segment(match: re.Match[str]) -> str:
         return _segment(match[0], f"{parent}/{head[: match.start()]}")
@@ -102,7 +102,7 @@ def below(parent: str, name: str) -> str:
 
     Raises:
         AttributeError: As for `attribute`.
-        RequestError: As for `attribute` and `join`.
+        InvalidRequestError: As for `attribute` and `join`.
     """
     return join(parent, attribute(name, parent))
 
@@ -111,23 +111,24 @@ def join(parent: str, child: str) -> str:
     """Append what `attribute` or `literal` gave to a template.
 
     Raises:
-        RequestError: ``child`` is an absolute URL, a path follows a query, or an inner segment is empty.
+        InvalidRequestError: ``child`` is an absolute URL, a path follows a query, or an inner segment is
+            empty.
     """
     if not parent:
         return child
     if "://" in child and absolute(child):
-        raise RequestError(f"an absolute URL can only begin a chain, not follow {cite(parent)}")
+        raise InvalidRequestError(f"an absolute URL can only begin a chain, not follow {cite(parent)}")
     if "?" in parent or "{&" in parent or "#" in parent:
         if child.startswith(("&", "{&")):
             return parent + child
-        raise RequestError(
+        raise InvalidRequestError(
             f"{cite(child)} cannot follow the query of {cite(parent)}: pass the query option to the verb"
         )
     if child.startswith(("?", "#", "{?", "{&", "{#", "{/")):
         return parent + child
     if parent.endswith("/"):
         if not absolute(parent):
-            raise RequestError(
+            raise InvalidRequestError(
                 f"{cite(child)} after {cite(parent)} leaves an empty segment: drop the last '/'"
             )
         return parent + child

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.target import tidy
 from wechatpay.uri.template import text
 
@@ -29,8 +29,8 @@ def query(options_query: Any, existing: str = "") -> str:
         The query without ``?``; ``""`` if there is none.
 
     Raises:
-        RequestError: A name is not ``str``, or a value is nested, ``bytes``, not finite or of another type; a
-            ready string holds ``#``, CR, LF or NUL.
+        InvalidRequestError: A name is not ``str``, or a value is nested, ``bytes``, not finite or of
+            another type; a ready string holds ``#``, CR, LF or NUL.
     """
     if options_query is None:
         ready = ""
@@ -43,7 +43,7 @@ def query(options_query: Any, existing: str = "") -> str:
 
 def _ready(given: str) -> str:
     if not _FORBIDDEN.isdisjoint(given):
-        raise RequestError(
+        raise InvalidRequestError(
             "query is a ready string with '#', CR, LF or NUL in it: pass a mapping, or encode them"
         )
     return tidy(given.removeprefix("?"))
@@ -53,7 +53,7 @@ def _parameters(options_query: Any) -> Iterator[tuple[str, Any]]:
     pairs = list(options_query.items()) if isinstance(options_query, Mapping) else options_query
     if not isinstance(pairs, (list, tuple)):
         kind = type(options_query).__name__
-        raise RequestError(f"query is a {kind}: pass a mapping, a list of pairs, or a str")
+        raise InvalidRequestError(f"query is a {kind}: pass a mapping, a list of pairs, or a str")
     for pair in pairs:
         match pair:
             case (str() as name, list() | tuple() as members):
@@ -62,7 +62,7 @@ def _parameters(options_query: Any) -> Iterator[tuple[str, Any]]:
                 if value is not None:
                     yield name, value
             case _:
-                raise RequestError("query must pair names, which are str, with values: {'limit': 10}")
+                raise InvalidRequestError("query must pair names, which are str, with values: {'limit': 10}")
 
 
 def _encoded(name: str, value: Any) -> str:
@@ -70,7 +70,7 @@ def _encoded(name: str, value: Any) -> str:
         return f"{_quoted(name)}={_quoted(value if type(value) is str else _text(value))}"
     except (TypeError, ValueError) as error:
         why = "lone surrogates are no text" if isinstance(error, UnicodeError) else error
-        raise RequestError(f"query parameter {name!r} cannot be used: {why}") from None
+        raise InvalidRequestError(f"query parameter {name!r} cannot be used: {why}") from None
 
 
 def _quoted(text: str) -> str:

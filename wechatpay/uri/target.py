@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 
 __all__ = ["absolute", "authority", "encode", "normalise", "refuse_unsafe", "resolve", "split", "tidy"]
 
@@ -57,7 +57,7 @@ def normalise(text: str) -> str:
     ``?`` with nothing behind it goes. Idempotent.
 
     Raises:
-        RequestError: ``text`` holds a lone surrogate.
+        InvalidRequestError: ``text`` holds a lone surrogate.
     """
     clean = tidy(text)
     path, _, query = clean.partition("?")
@@ -68,14 +68,14 @@ def tidy(text: str) -> str:
     """Do what `normalise` does for a part of a path or query, where a last ``?`` is text like any other.
 
     Raises:
-        RequestError: ``text`` holds a lone surrogate.
+        InvalidRequestError: ``text`` holds a lone surrogate.
     """
     if _TIDY.fullmatch(text):
         return text
     try:
         return _TRIPLET.sub(lambda match: match[0].upper(), encode(text, _KEPT))
     except UnicodeEncodeError:
-        raise RequestError("the URI holds a lone surrogate: pass well-formed text") from None
+        raise InvalidRequestError("the URI holds a lone surrogate: pass well-formed text") from None
 
 
 def refuse_unsafe(path: str, what: str) -> None:
@@ -86,12 +86,14 @@ def refuse_unsafe(path: str, what: str) -> None:
         what: What the error calls it.
 
     Raises:
-        RequestError: It holds an empty segment, a dot segment, CR, LF, NUL or a backslash, encoded or not
-            (the backslash only when not).
+        InvalidRequestError: It holds an empty segment, a dot segment, CR, LF, NUL or a backslash, encoded
+            or not (the backslash only when not).
     """
     found = _UNSAFE.search(f"/{path}")
     if found:
-        raise RequestError(f"{what} has a path with {_REASONS[str(found.lastgroup)]}, which is never sent")
+        raise InvalidRequestError(
+            f"{what} has a path with {_REASONS[str(found.lastgroup)]}, which is never sent"
+        )
 
 
 def absolute(text: str) -> bool:
@@ -122,7 +124,7 @@ def resolve(base_uri: str, path: str) -> str:
         path: Normalised, with its query, without leading ``/``; an absolute URL is returned as it is.
 
     Raises:
-        RequestError: ``base_uri`` is not absolute, or has a query, a fragment or an unsafe path.
+        InvalidRequestError: ``base_uri`` is not absolute, or has a query, a fragment or an unsafe path.
     """
     return path if absolute(path) else _folder(base_uri) + path
 
@@ -130,7 +132,7 @@ def resolve(base_uri: str, path: str) -> str:
 @lru_cache(64)
 def _folder(base_uri: str) -> str:
     if not absolute(base_uri) or "?" in base_uri or "#" in base_uri:
-        raise RequestError(
+        raise InvalidRequestError(
             "base_uri must be an absolute URL without query and fragment: https://host/folder/"
         )
     origin, path, _ = split(base_uri)
@@ -145,18 +147,19 @@ def authority(url: str) -> tuple[str, str, int]:
         Scheme and host in lower case, and the port: the one given, or the scheme's own.
 
     Raises:
-        RequestError: It is no ``http`` or ``https`` URL, or it has user info, a fragment, a backslash, white
+        InvalidRequestError: It is no ``http`` or ``https`` URL, or it has user info, a fragment, a
+            backslash, white
             space, characters outside ASCII, an empty label in the host, a bad port, or a ``//`` path.
     """
     origin, path, query = split(url)
     match = _ORIGIN.fullmatch(origin)
     if not match or path.startswith("/") or not _TIDY.fullmatch(path) or not _TIDY.fullmatch(query):
-        raise RequestError(
+        raise InvalidRequestError(
             "a URL must read https://host/path: no user info, fragment, backslash, white space, non-ASCII "
             "character or final dot in the host, and a port, if any, that is a plain number"
         )
     scheme = match[1].lower()
     port = int(match[3]) if match[3] else _PORTS[scheme]
     if port > _LAST_PORT:
-        raise RequestError(f"port {port} does not exist: the last one is {_LAST_PORT}")
+        raise InvalidRequestError(f"port {port} does not exist: the last one is {_LAST_PORT}")
     return scheme, match[2].lower(), port

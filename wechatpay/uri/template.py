@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.target import encode
 
 __all__ = [
@@ -114,7 +114,7 @@ class Expression:
         """Expand with ``values``; variables that are not among them leave nothing.
 
         Raises:
-            RequestError: A value has no text; it names variable and ``template``.
+            InvalidRequestError: A value has no text; it names variable and ``template``.
         """
         operator = _OPERATORS[self.operator]
         pieces = [piece for each in self.variables for piece in _pieces(operator, each, values, template)]
@@ -158,7 +158,7 @@ def names(template: str) -> frozenset[str]:
     """List the variables a template uses.
 
     Raises:
-        RequestError: The template is malformed.
+        InvalidRequestError: The template is malformed.
     """
     return compiled(template).names
 
@@ -171,7 +171,7 @@ def expand(template: str, variables: Mapping[str, Any]) -> str:
         variables: Text, numbers, lists and mappings of them; ``True`` is ``true``; ``None`` is undefined.
 
     Raises:
-        RequestError: The template is malformed, or a value has no text.
+        InvalidRequestError: The template is malformed, or a value has no text.
     """
     return "".join(
         part if isinstance(part, str) else part.expand(variables, template)
@@ -184,7 +184,7 @@ def compiled(template: str) -> Template:
     """Parse a template once.
 
     Raises:
-        RequestError: The template is malformed.
+        InvalidRequestError: The template is malformed.
     """
     parts: list[str | Expression] = []
     at = 0
@@ -199,14 +199,14 @@ def compiled(template: str) -> Template:
 def _literal(literal: str, template: str) -> str:
     stray = _STRAY_BRACKET.search(literal)
     if stray:
-        raise RequestError(
+        raise InvalidRequestError(
             f"malformed template {cite(template)} at {stray[0]!r}: an expression reads {{openid}} or "
             "<openid>, its name in letters, digits, '_' and inner '.'; percent-encode brackets that are text"
         )
     try:
         return encode(literal, RESERVED)
     except UnicodeEncodeError:
-        raise RequestError(
+        raise InvalidRequestError(
             f"template {cite(template)} holds a lone surrogate: pass well-formed text"
         ) from None
 
@@ -222,7 +222,7 @@ def _pieces(operator: _Operator, variable: Variable, values: Mapping[str, Any], 
     except (TypeError, ValueError) as error:
         why = "it holds a lone surrogate" if isinstance(error, UnicodeError) else str(error)
         where = f"variable {variable.name!r} of {cite(template)}"
-        raise RequestError(f"{where} cannot be used: {why}") from None
+        raise InvalidRequestError(f"{where} cannot be used: {why}") from None
 
 
 def _expanded(operator: _Operator, variable: Variable, value: Any) -> list[str]:

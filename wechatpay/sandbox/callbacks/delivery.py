@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from wechatpay.errors import ConfigurationError, ConnectError, NoAnswerError, ReadTimeoutError
+from wechatpay.errors import ConfigurationError, ConnectError, NoResponseError, ReadTimeoutError
 from wechatpay.messages import Headers
 from wechatpay.sandbox.callbacks.callback import Reply
 
@@ -58,7 +58,7 @@ def post(url: str, callback: Callback) -> Reply:
         ConfigurationError: The URL does not lead to this machine.
         ConnectError: Nobody listens there.
         ReadTimeoutError: No reply came within 5 s.
-        NoAnswerError: The connection broke.
+        NoResponseError: The connection broke.
     """
     parts = check(url)
     connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=_PATIENCE)
@@ -73,7 +73,7 @@ def post(url: str, callback: Callback) -> Reply:
                 f"{url} did not reply within {_PATIENCE:g} s, as WeChat Pay wants"
             ) from None
         except (OSError, HTTPException) as error:
-            raise NoAnswerError(f"{url} broke the connection: {error or type(error).__name__}") from None
+            raise NoResponseError(f"{url} broke the connection: {error or type(error).__name__}") from None
     is_xml = callback.body.lstrip().startswith(b"<")
     is_acknowledged = status in _TAKEN and (not is_xml or _SUCCESS.search(body) is not None)
     return Reply(status, headers, body, is_acknowledged)

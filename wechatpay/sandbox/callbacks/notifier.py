@@ -82,7 +82,7 @@ class Notifier:
         Raises:
             ConfigurationError: There is no example of that event, and no ``resource``; or the fault is none
                 of callbacks; or ``serial`` is no key in use.
-            RequestError: ``resource`` cannot be written.
+            InvalidRequestError: ``resource`` cannot be written.
         """
         return _signed(*self._laid_out(event, resource, details), details.get("fault"))
 
@@ -92,7 +92,7 @@ class Notifier:
         Raises:
             ConfigurationError: See `callback`; or the URL does not lead to this machine; or ``times`` is less
                 than 1.
-            RequestError: ``resource`` cannot be written.
+            InvalidRequestError: ``resource`` cannot be written.
             TransportError: No reply came.
         """
         check(url)

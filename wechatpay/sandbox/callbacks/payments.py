@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.callbacks.notifier import Notifier
     from wechatpay.sandbox.ledger import Order
 
-__all__ = ["tell"]
+__all__ = ["log_step"]
 
 _log = logging.getLogger("wechatpay.sandbox")
 
 
-def tell(notifier: Notifier, order: Order) -> Delivered | None:
+def log_step(notifier: Notifier, order: Order) -> Delivered | None:
     """Tell that an order was paid, once, to its ``notify_url`` if that leads to this machine.
 
     Args:

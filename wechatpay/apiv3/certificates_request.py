@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wechatpay import uri
-from wechatpay.exchange import Stack, entered
 from wechatpay.messages import Request
+from wechatpay.middleware import Stack, entered
 
 if TYPE_CHECKING:
-    from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Headers
+    from wechatpay.middleware import Flow, Handler
     from wechatpay.settings import Settings
 
 __all__ = ["SigningStack", "download"]

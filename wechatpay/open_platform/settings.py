@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
 from wechatpay.errors import ConfigurationError
-from wechatpay.hosts import OPEN_PLATFORM, PAYMENT_HOSTS, Trust
+from wechatpay.uri.hosts import OPEN_PLATFORM, PAYMENT_HOSTS, Trust
 
 if TYPE_CHECKING:
     from wechatpay.tokens import TokenStore

@@ -8,21 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import jsontext, uri
-from wechatpay.errors import ConfigurationError, RequestError
+from wechatpay import jsontext, rules, uri
+from wechatpay.apiv3.body_digest import StreamTally
+from wechatpay.apiv3.certificates_request import SigningStack, download
+from wechatpay.apiv3.errors import failure
+from wechatpay.apiv3.key_selector import SERIAL, Keying, lasting
+from wechatpay.apiv3.signing import Signer, Verifier
+from wechatpay.assembly import USER_AGENT, assemble, refuse, send
+from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.messages import Headers, Response
-from wechatpay.protocols import rules
-from wechatpay.protocols.assembly import USER_AGENT, assemble, refuse, send
-from wechatpay.protocols.certificates import SigningStack, download
-from wechatpay.protocols.failure import failure
-from wechatpay.protocols.keying import SERIAL, Keying, lasting
-from wechatpay.protocols.signing import Signer, Verifier
-from wechatpay.protocols.tally import StreamTally
 
 if TYPE_CHECKING:
-    from wechatpay.exchange import Flow, Handler
     from wechatpay.media import Media
     from wechatpay.messages import Call, Request
+    from wechatpay.middleware import Flow, Handler
     from wechatpay.multipart import File
     from wechatpay.sensitive.envelope import Envelope
     from wechatpay.settings import Settings
@@ -70,7 +69,7 @@ class V3:
         """Build the request for ``call``, whose template expanded to ``path``.
 
         Raises:
-            RequestError: The call cannot be sent as it is.
+            InvalidRequestError: The call cannot be sent as it is.
             ConfigurationError: There is no key of WeChat Pay's, and none can be downloaded.
         """
         refuse(call, _FOREIGN)
@@ -131,7 +130,7 @@ class V3:
         """Give ``request`` a hashed file, behind the JSON that describes it.
 
         Raises:
-            RequestError: The description has no JSON, or cannot be encrypted.
+            InvalidRequestError: The description has no JSON, or cannot be encrypted.
         """
         from wechatpay.multipart import Part  # noqa: PLC0415  few calls upload
 
@@ -163,9 +162,9 @@ def _encoded(body: Any) -> bytes:
         try:
             return body.encode()
         except UnicodeEncodeError:
-            raise RequestError(
+            raise InvalidRequestError(
                 "body: holds a lone surrogate, which is no text that UTF-8 can carry"
             ) from None
     if isinstance(body, bytes | bytearray):
         return bytes(body)
-    raise RequestError(f"body: give bytes or text, not {type(body).__name__}")
+    raise InvalidRequestError(f"body: give bytes or text, not {type(body).__name__}")

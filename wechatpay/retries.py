@@ -10,16 +10,16 @@ from wechatpay.errors import (
     APIError,
     ConfigurationError,
     ConnectError,
-    NoAnswerError,
+    NoResponseError,
     ServerError,
     WeChatPayError,
 )
-from wechatpay.exchange import Pause
-from wechatpay.story import tell
+from wechatpay.logs import log_step
+from wechatpay.middleware import Pause
 
 if TYPE_CHECKING:
-    from wechatpay.exchange import Flow, Handler, Middleware
     from wechatpay.messages import Request
+    from wechatpay.middleware import Flow, Handler, Middleware
 
 __all__ = ["retry"]
 
@@ -58,7 +58,7 @@ def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middl
                 if not _may_repeat(request, error):
                     raise
                 pause = min(most, wait * random.uniform(1.0, 1.5))  # noqa: S311  no secret
-                tell(
+                log_step(
                     request,
                     "attempt %s of %s failed (%s): again in %.1f s",
                     attempt,
@@ -80,4 +80,4 @@ def _are_seconds(value: object) -> bool:
 def _may_repeat(request: Request, error: WeChatPayError) -> bool:
     if isinstance(error, ConnectError) or (isinstance(error, APIError) and error.retryable):
         return True
-    return request.method == "GET" and isinstance(error, NoAnswerError | ServerError)
+    return request.method == "GET" and isinstance(error, NoResponseError | ServerError)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wechatpay import hosts, uri
-from wechatpay.errors import RequestError
+from wechatpay import uri
+from wechatpay.errors import InvalidRequestError
+from wechatpay.uri import hosts
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request
@@ -18,16 +19,16 @@ def check(request: Request, settings: Settings) -> None:
     """Hold back what a middleware changed after it was signed, what would change on its way, or go astray.
 
     Raises:
-        RequestError: The request is one of these.
+        InvalidRequestError: The request is one of these.
     """
     if request.seal is not None and not request.seal.matches(request):
-        raise RequestError(
+        raise InvalidRequestError(
             "a middleware inside the signer changed the method, the target or the body: "
             "what is signed is what is sent; move it outside with stack.before('signer', …)",
             request=request,
         )
     if why := _spoilt(request):
-        raise RequestError(
+        raise InvalidRequestError(
             f"a middleware made a request that cannot be sent as it is: {why}", request=request
         )
     if hosts.is_open_platform(request.url):

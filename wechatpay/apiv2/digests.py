@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from wechatpay import formatter, transformer, uri
+from wechatpay import formatter, rules, transformer, uri
+from wechatpay.apiv2 import responses as answers
 from wechatpay.crypto import hashing
-from wechatpay.errors import APIError, RequestError, SignatureError, VerificationError
+from wechatpay.errors import APIError, InvalidRequestError, SignatureError, VerificationError
+from wechatpay.logs import log_step
 from wechatpay.messages import Seal
 from wechatpay.multipart import Part
-from wechatpay.protocols import answers, rules
-from wechatpay.story import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Request, Response
+    from wechatpay.middleware import Flow, Handler
     from wechatpay.settings import Account
 
 __all__ = ["Signer", "Verifier", "parsed", "rendered"]
@@ -43,7 +43,7 @@ class Signer:
         """Draw the nonce, digest the fields, and put them where they are sent.
 
         Raises:
-            RequestError: A field names another merchant, or has no text; or ``sign_type`` is unknown.
+            InvalidRequestError: A field names another merchant, or has no text; or ``sign_type`` is unknown.
         """
         # Signed elsewhere: trackers show the local variables of every frame that an error passes.
         return (yield from proceed(self._signed(request)))
@@ -56,7 +56,7 @@ class Signer:
             given["nonce_str"] = self._nonce()
         text = _digested(given)
         sign = hashing.sign(algorithm, text, self._account.secret)
-        tell(request, "signed %s fields as merchant %s, %s", len(given), self._account.mchid, algorithm)
+        log_step(request, "signed %s fields as merchant %s, %s", len(given), self._account.mchid, algorithm)
         sealed = rendered(request.with_(parameters={**given, "sign": sign}))
         seal = Seal(sealed.method, sealed.target, sealed.content, text, sealed.upload)
         return sealed.with_(seal=seal)
@@ -75,22 +75,24 @@ def _digested(fields: Mapping[str, Any]) -> bytes:
     try:
         return formatter.query_string_like(formatter.ksort(fields)).encode()
     except UnicodeEncodeError:
-        raise RequestError("xml: holds a lone surrogate, which is no text that UTF-8 can carry") from None
+        raise InvalidRequestError(
+            "xml: holds a lone surrogate, which is no text that UTF-8 can carry"
+        ) from None
 
 
 def parsed(query: str) -> dict[str, str]:
     """Read a query's fields, to be digested.
 
     Raises:
-        RequestError: A name comes twice, or a part is not UTF-8.
+        InvalidRequestError: A name comes twice, or a part is not UTF-8.
     """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
-        raise RequestError("query: holds bytes that are not UTF-8, which APIv2 cannot sign") from None
+        raise InvalidRequestError("query: holds bytes that are not UTF-8, which APIv2 cannot sign") from None
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise RequestError("query: a name comes twice, which APIv2 cannot sign; give it once")
+        raise InvalidRequestError("query: a name comes twice, which APIv2 cannot sign; give it once")
     return fields
 
 
@@ -98,7 +100,7 @@ def rendered(request: Request) -> Request:
     """Put the fields where they are sent: in front of a file, into the query of a GET, else into XML.
 
     Raises:
-        RequestError: A field cannot be written; the message names it.
+        InvalidRequestError: A field cannot be written; the message names it.
     """
     fields = request.parameters or {}
     if request.upload is not None:
@@ -117,12 +119,14 @@ def _check_merchant(request: Request, fields: Mapping[str, Any], mchid: str) -> 
         name: formatter.text(value, name) for name in _MERCHANT if (value := fields.get(name)) is not None
     }
     if not any(named.values()) and not rules.names_no_merchant(request.route):
-        raise RequestError(
+        raise InvalidRequestError(
             f"mch_id: missing; name the merchant {mchid}, as {', '.join(_MERCHANT)}", request=request
         )
     for name, value in named.items():
         if value != mchid:
-            raise RequestError(f"{name}: {value!r} is not the configured mchid {mchid!r}", request=request)
+            raise InvalidRequestError(
+                f"{name}: {value!r} is not the configured mchid {mchid!r}", request=request
+            )
 
 
 def _algorithm(fields: Mapping[str, Any]) -> str:
@@ -131,7 +135,7 @@ def _algorithm(fields: Mapping[str, Any]) -> str:
         return hashing.ALGO_MD5
     if isinstance(algorithm, str) and algorithm in hashing.ALGORITHMS:
         return algorithm
-    raise RequestError(f"sign_type: {algorithm!r} is unknown; it is {' or '.join(hashing.ALGORITHMS)}")
+    raise InvalidRequestError(f"sign_type: {algorithm!r} is unknown; it is {' or '.join(hashing.ALGORITHMS)}")
 
 
 class Verifier:
@@ -161,7 +165,7 @@ class Verifier:
         # Errors are raised elsewhere: trackers show the local variables of every frame that one passes.
         found = answers.fields(request, response) or {}
         if not found.get("sign") and _may_lack_sign(request):
-            tell(request, "answers here may come without sign, as this one does")
+            log_step(request, "answers here may come without sign, as this one does")
             return None
         return self._doubt(request, found)
 
@@ -178,13 +182,13 @@ class Verifier:
             return f"the answer is signed with {algorithm}, the request with {asked}"
         if not self._belongs(found, sign, algorithm):
             return "sign does not belong to this answer"
-        tell(request, "verified, %s", algorithm)
+        log_step(request, "verified, %s", algorithm)
         return None
 
     def _belongs(self, found: Mapping[str, Any], sign: str, algorithm: str) -> bool:
         try:
             text = formatter.query_string_like(formatter.ksort(found))
-        except RequestError:
+        except InvalidRequestError:
             return False
         return hashing.equals(hashing.sign(algorithm, text, self._account.secret), sign)
 

@@ -10,8 +10,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from wechatpay.demo.examples import EXAMPLES, SPELLINGS
-from wechatpay.demo.run import COLOURS
+from wechatpay.cli.demo.examples import EXAMPLES, SPELLINGS
+from wechatpay.cli.demo.run import COLOURS
 from wechatpay.errors import WeChatPayError
 from wechatpay.sandbox.apiv3.gate import fields
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from wechatpay.demo.examples import Example
-    from wechatpay.demo.run import Made, Outcome
+    from wechatpay.cli.demo.examples import Example
+    from wechatpay.cli.demo.run import Made, Outcome
     from wechatpay.messages import Response
 
 __all__ = ["Page"]

@@ -8,21 +8,20 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from wechatpay import formatter
+from wechatpay import formatter, rules
+from wechatpay.apiv3.body_digest import StreamTally, is_sha1_of
+from wechatpay.apiv3.verification import ANSWER, Proof
 from wechatpay.crypto.encoding import base64_decode
-from wechatpay.errors import APIError, CryptoError, RequestError, VerificationError
-from wechatpay.exchange import Blocking
+from wechatpay.errors import APIError, CryptoError, InvalidRequestError, VerificationError
+from wechatpay.logs import log_step
 from wechatpay.messages import Seal
-from wechatpay.protocols import rules
-from wechatpay.protocols.proof import ANSWER, Proof
-from wechatpay.protocols.tally import StreamTally, is_sha1_of
-from wechatpay.story import tell
+from wechatpay.middleware import Blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Request, Response
+    from wechatpay.middleware import Flow, Handler
     from wechatpay.platform import Platform, PlatformKey
     from wechatpay.platform.refresher import Steps
     from wechatpay.settings import Merchant
@@ -65,7 +64,7 @@ class Signer:
 
     def _with(self, signature: str, request: Request, seal: Seal, stamp: tuple[str, str]) -> Request:
         merchant = self._merchant
-        tell(request, "signed %s bytes as %s, serial %s", len(seal.text), merchant, merchant.serial)
+        log_step(request, "signed %s bytes as %s, serial %s", len(seal.text), merchant, merchant.serial)
         return request.with_(headers={"Authorization": merchant.authorization(signature, *stamp)}, seal=seal)
 
 
@@ -79,7 +78,9 @@ def _decoded(text: bytes) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError:
-        raise RequestError("body: is not UTF-8, but private_key is a function, which signs text") from None
+        raise InvalidRequestError(
+            "body: is not UTF-8, but private_key is a function, which signs text"
+        ) from None
 
 
 def _checked(signature: object) -> str:
@@ -114,7 +115,7 @@ class Verifier:
                 error.verified = self._is_genuine(request, error.response)
             raise
         if rules.is_unsigned(request.route):
-            tell(request, "answers here carry no signature")
+            log_step(request, "answers here carry no signature")
         else:
             yield from self._acquaint(request, response)
             if request.sink is not None:
@@ -131,7 +132,7 @@ class Verifier:
             proof = Proof.read(response.headers, self._clock(), ANSWER)
         except VerificationError:
             return
-        tell(request, "answered with the key %s, which is not known yet", serial)
+        log_step(request, "answered with the key %s, which is not known yet", serial)
         yield from self._platform.seek(proof.serial)
 
     def _recount(self, sink: Sink, request: Request, response: Response) -> Steps[None]:
@@ -160,7 +161,7 @@ class Verifier:
         except VerificationError as error:
             error.request, error.response = request, response
             raise
-        tell(request, "verified with key %s", proof.serial)
+        log_step(request, "verified with key %s", proof.serial)
 
     def _key(self, request: Request, serial: str, at: float) -> PlatformKey | None:
         """Return the key that an answer names: one that we know, or knew when the request named it."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import transformer
+from wechatpay import rules, transformer
 from wechatpay.errors import APIError, DecodeError, ServerError, VerificationError
-from wechatpay.protocols import rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import wechatpay
 from wechatpay import options, uri
-from wechatpay.errors import ConnectError, RedirectError, RequestError
+from wechatpay.errors import ConnectError, InvalidRequestError, RedirectError
+from wechatpay.logs import log_step
 from wechatpay.messages import Headers, Request, Response
-from wechatpay.story import tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wechatpay.exchange import Flow
     from wechatpay.messages import Call
+    from wechatpay.middleware import Flow
     from wechatpay.sensitive.envelope import Envelope
     from wechatpay.settings import Settings
     from wechatpay.sink import Sink
@@ -39,7 +39,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
     """Build the request: the final URL, the merged headers, the exact body.
 
     Raises:
-        RequestError: The query, a header, the timeout or the base URI cannot be sent; or the host is
+        InvalidRequestError: The query, a header, the timeout or the base URI cannot be sent; or the host is
             not trusted.
     """
     given = call.options
@@ -48,7 +48,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
     if base is None:
         base = settings.base_uri
     if not isinstance(base, str):
-        raise RequestError("base_uri: give an https URL as text, or leave it out")
+        raise InvalidRequestError("base_uri: give an https URL as text, or leave it out")
     url = uri.resolve(base + "/" if origin else base, route)
     if target_query := uri.query(query, existing):
         url = f"{url}?{target_query}"
@@ -82,11 +82,11 @@ def refuse(call: Call, names: Mapping[str, str]) -> None:
     """Refuse options that this protocol has no use for; ``names`` maps each to what to do instead.
 
     Raises:
-        RequestError: One of them was given.
+        InvalidRequestError: One of them was given.
     """
     for name, advice in names.items():
         if call.options.get(name):
-            raise RequestError(f"{name}: {advice}")
+            raise InvalidRequestError(f"{name}: {advice}")
 
 
 def _path(request: Request) -> str:
@@ -103,14 +103,14 @@ def send(request: Request) -> Flow:
     Raises:
         RedirectError: The gateway answered 3xx.
     """
-    tell(request, "%s %s goes to %s", request.method, _path, _host)
+    log_step(request, "%s %s goes to %s", request.method, _path, _host)
     response: Response
     try:
         response = yield request
     except ConnectError as error:
-        tell(request, "no connection (%s): trying once more", error)
+        log_step(request, "no connection (%s): trying once more", error)
         response = yield request
-    tell(request, "answered %s, %s bytes", response.status_code, len(response.content))
+    log_step(request, "answered %s, %s bytes", response.status_code, len(response.content))
     if 300 <= response.status_code < 400:  # noqa: PLR2004  the redirects
         raise RedirectError(
             f"{response.status_code}: redirects are not followed, so that Authorization stays home; "

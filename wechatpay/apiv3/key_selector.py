@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
-from wechatpay.errors import RequestError
+from wechatpay.errors import InvalidRequestError
 from wechatpay.sensitive.envelope import Envelope
 from wechatpay.sensitive.marks import NOTHING, Marks, marks
 
@@ -35,8 +35,8 @@ class Keying:
         """Choose the key for a call and find what is to be encrypted with it.
 
         Raises:
-            RequestError: The caller names a key that is not believed, or asks to encrypt where nothing is
-                known to be encrypted.
+            InvalidRequestError: The caller names a key that is not believed, or asks to encrypt where
+                nothing is known to be encrypted.
             ConfigurationError: There is no key, and none can be downloaded.
         """
         return Envelope(self.choose(call), _marked(call, path))
@@ -45,7 +45,7 @@ class Keying:
         """Return the key that the caller names, else the preferred one; ``None`` before there is one.
 
         Raises:
-            RequestError: The caller names a key that is not believed.
+            InvalidRequestError: The caller names a key that is not believed.
             ConfigurationError: There is no key, and none can be downloaded.
         """
         preferred = self._platform.preferred
@@ -61,7 +61,7 @@ class Keying:
     def _named(self, serial: Any, preferred: PlatformKey | None) -> PlatformKey | None:
         key = self._platform.get(serial) if isinstance(serial, str) else None
         if key is None and (preferred is not None or not isinstance(serial, str)):
-            raise RequestError(
+            raise InvalidRequestError(
                 "headers: Wechatpay-Serial must name a key that certs holds and that is valid: "
                 f"{', '.join(self._platform.serials)}"
             )
@@ -82,9 +82,9 @@ def _marked(call: Call, path: str) -> Marks:
     _, route, _ = uri.split(path)
     found = marks(call.verb, route)
     if found is None or not (found.query or found.body or found.response):
-        raise RequestError(
+        raise InvalidRequestError(
             f"encrypt_sensitive: no field of {call!r} is known to be encrypted: wrap values in Sensitive(…)"
         )
     if found.body and call.options.get("body") is not None:
-        raise RequestError("encrypt_sensitive: fields cannot be found in `body`: give `json`")
+        raise InvalidRequestError("encrypt_sensitive: fields cannot be found in `body`: give `json`")
     return found

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wechatpay import jsontext
 from wechatpay.errors import DecodeError, WeChatPayError
-from wechatpay.exchange import Blocking, Pause
+from wechatpay.logs import log_step
 from wechatpay.messages import Request
+from wechatpay.middleware import Blocking, Pause
 from wechatpay.platform.flight import Flight
 from wechatpay.process import PerProcess
-from wechatpay.story import tell
 from wechatpay.tokens import Token
 from wechatpay.tokens.store import LEASE_SECONDS
 
 if TYPE_CHECKING:
-    from wechatpay.exchange import Handler
     from wechatpay.messages import Headers, Response, Timeout
-    from wechatpay.openplatform import App
+    from wechatpay.middleware import Handler
+    from wechatpay.open_platform.settings import App
 
 __all__ = ["Keeper", "Steps"]
 
@@ -167,7 +167,9 @@ class Keeper:
 
     def _asked(self, errand: _Errand, *, force: bool) -> Steps[Token]:
         now = self._clock()
-        tell(errand.request, "asking for a new access_token of %s%s", self._app.appid, ", by force" * force)
+        log_step(
+            errand.request, "asking for a new access_token of %s%s", self._app.appid, ", by force" * force
+        )
         response = yield from errand.proceed(self._question(errand, force=force))
         return _token(response, now)
 

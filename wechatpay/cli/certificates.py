@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from wechatpay.builder import Builder
 from wechatpay.crypto import pem
 from wechatpay.errors import ConfigurationError, CryptoError, WeChatPayError
-from wechatpay.hosts import DEFAULT_BASE_URI
+from wechatpay.uri.hosts import DEFAULT_BASE_URI
 
 if TYPE_CHECKING:
     from wechatpay.platform import PlatformKey

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 import wechatpay
-from wechatpay.certificates import certificates
+from wechatpay.cli.certificates import certificates
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def demo() -> None:
 
     Exits with 1 if anything is not as it should be.
     """
-    from wechatpay.demo import show  # noqa: PLC0415  other commands need not load it
+    from wechatpay.cli.demo import show  # noqa: PLC0415  other commands need not load it
 
     if show(_console()):
         raise typer.Exit(1)

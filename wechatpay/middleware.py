@@ -72,14 +72,14 @@ Handler = Callable[[Request], Flow]
 Middleware = Callable[[Request, Handler], Flow]
 
 
-class Doer(Protocol):
+class Backend(Protocol):
     """Performs effects for :func:`run`, blocking until each is done."""
 
     def send(self, request: Request) -> Response: ...
     def pause(self, seconds: float) -> None: ...
 
 
-class AsyncDoer(Protocol):
+class AsyncBackend(Protocol):
     """Performs effects for :func:`arun`."""
 
     async def send(self, request: Request) -> Response: ...
@@ -87,7 +87,7 @@ class AsyncDoer(Protocol):
     async def call(self, function: Callable[..., Any], *args: Any) -> Any: ...
 
 
-def run(flow: Flow, doer: Doer) -> Response:
+def run(flow: Flow, doer: Backend) -> Response:
     """Run a flow to its end on this thread."""
     resume, value = flow.send, None
     try:
@@ -102,7 +102,7 @@ def run(flow: Flow, doer: Doer) -> Response:
         return answer
 
 
-def _perform(effect: Effect, doer: Doer) -> Any:
+def _perform(effect: Effect, doer: Backend) -> Any:
     if isinstance(effect, Request):
         return doer.send(effect)
     if isinstance(effect, Pause):
@@ -112,7 +112,7 @@ def _perform(effect: Effect, doer: Doer) -> Any:
     raise _unknown(effect)
 
 
-async def arun(flow: Flow, doer: AsyncDoer) -> Response:
+async def arun(flow: Flow, doer: AsyncBackend) -> Response:
     """Run a flow to its end on the running event loop."""
     resume, value = flow.send, None
     try:
@@ -127,7 +127,7 @@ async def arun(flow: Flow, doer: AsyncDoer) -> Response:
         return answer
 
 
-def _begun(effect: Effect, doer: AsyncDoer) -> Awaitable[Any]:
+def _begun(effect: Effect, doer: AsyncBackend) -> Awaitable[Any]:
     if isinstance(effect, Request):
         return doer.send(effect)
     if isinstance(effect, Pause):

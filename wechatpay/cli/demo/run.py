@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wechatpay.demo.examples import EXAMPLES, SPELLINGS, Example
+from wechatpay.cli.demo.examples import EXAMPLES, SPELLINGS, Example
 from wechatpay.errors import SignatureError, WeChatPayError
 from wechatpay.sandbox import faults
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wechatpay.builder import Builder, Node
-    from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Request, Response
+    from wechatpay.middleware import Flow, Handler
     from wechatpay.sandbox import Received, Sandbox
 
 __all__ = ["COLOURS", "Forgery", "Made", "Outcome", "run"]

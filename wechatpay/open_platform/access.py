@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wechatpay.errors import APIError, ConfigurationError
-from wechatpay.protocols.errcode import RETIRED
-from wechatpay.protocols.keeper import Keeper
-from wechatpay.protocols.parameters import added, parameters
-from wechatpay.story import tell
+from wechatpay.logs import log_step
+from wechatpay.open_platform.access_tokens import Keeper
+from wechatpay.open_platform.errors import RETIRED
+from wechatpay.open_platform.parameters import added, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wechatpay.exchange import Flow, Handler
     from wechatpay.messages import Headers, Request
-    from wechatpay.openplatform import OpenPlatform
+    from wechatpay.middleware import Flow, Handler
+    from wechatpay.open_platform.settings import OpenPlatform
     from wechatpay.tokens import Token
 
 __all__ = ["TOKENS", "Access"]
@@ -82,7 +82,7 @@ class Access:
         except APIError as error:
             if error.code not in RETIRED:
                 raise
-            tell(request, "the access_token was refused (%s): once more with a new one", error.code)
+            log_step(request, "the access_token was refused (%s): once more with a new one", error.code)
         token = yield from keeper.current(request, proceed, refused=token)
         return (yield from proceed(_with_token(request, token)))
 

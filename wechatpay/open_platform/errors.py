@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import APIError, ServerError
-from wechatpay.protocols.parameters import members, secrets
+from wechatpay.open_platform.parameters import members, secrets
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request, Response

@@ -9,22 +9,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext
-from wechatpay.discretion import hush
-from wechatpay.errors import RequestError
-from wechatpay.exchange import Stack
-from wechatpay.hosts import is_open_platform, refuse_credentials
+from wechatpay.assembly import USER_AGENT, assemble, refuse, send
+from wechatpay.errors import InvalidRequestError
+from wechatpay.logs import install_filter
 from wechatpay.messages import Headers
+from wechatpay.middleware import Stack
 from wechatpay.multipart import Part
-from wechatpay.protocols.access import TOKENS, Access
-from wechatpay.protocols.assembly import USER_AGENT, assemble, refuse, send
-from wechatpay.protocols.errcode import failure
-from wechatpay.protocols.parameters import added, parameters, secrets
+from wechatpay.open_platform.access import TOKENS, Access
+from wechatpay.open_platform.errors import failure
+from wechatpay.open_platform.parameters import added, parameters, secrets
 from wechatpay.sink import Sink
+from wechatpay.uri.hosts import is_open_platform, refuse_credentials
 
 if TYPE_CHECKING:
-    from wechatpay.exchange import Flow
     from wechatpay.media import Media
     from wechatpay.messages import Call, Request
+    from wechatpay.middleware import Flow
     from wechatpay.multipart import File
     from wechatpay.settings import Settings
 
@@ -52,7 +52,7 @@ class MP:
     def __init__(self, settings: Settings) -> None:
         if settings.transport.session is not None:
             # Its pools, unlike ours, log the query, in which this protocol has its secrets.
-            hush()
+            install_filter()
         platform = settings.open_platform
         self._settings = replace(settings, base_uri=platform.base_uri, trust=platform.trust)
         self._mchid = platform.mchid
@@ -70,7 +70,7 @@ class MP:
         """Build the request for ``call``, whose template expanded to ``path``; its token comes later.
 
         Raises:
-            RequestError: The call cannot be sent as it is.
+            InvalidRequestError: The call cannot be sent as it is.
         """
         refuse(call, _FOREIGN)
         body = _content(call)
@@ -87,7 +87,7 @@ class MP:
         request = replace(request, headers=_without_payment(request.headers), sink=sink)
         for name in TOKENS:
             if "" in parameters(request).get(name, ()):
-                raise RequestError(f"{name}: is blank; pass a token, or leave it out")
+                raise InvalidRequestError(f"{name}: is blank; pass a token, or leave it out")
         return self._paid(request) if request.route == _PAID_UNIONID else request
 
     @staticmethod
@@ -95,7 +95,7 @@ class MP:
         """Give ``request`` a file, behind the fields that describe it.
 
         Raises:
-            RequestError: What describes the file is no mapping of fields.
+            InvalidRequestError: What describes the file is no mapping of fields.
         """
         upload = media.upload(file, *(Part(name, _field(value)) for name, value in media.fields().items()))
         headers = {"Content-Type": upload.content_type, "Content-Length": str(len(upload))}
@@ -109,19 +109,19 @@ class MP:
         given = parameters(request)
         for name in ("openid", "transaction_id", "mch_id", "out_trade_no"):
             if name in given and (len(given[name]) > 1 or not given[name][0]):
-                raise RequestError(f"{name}: give one, which is not blank")
+                raise InvalidRequestError(f"{name}: give one, which is not blank")
         if "openid" not in given:
-            raise RequestError("openid: missing; give the payer's, under the app's appid")
+            raise InvalidRequestError("openid: missing; give the payer's, under the app's appid")
         if ("transaction_id" in given) == ("out_trade_no" in given):
-            raise RequestError(
+            raise InvalidRequestError(
                 "give either transaction_id or out_trade_no (with its mch_id): one of them names the order"
             )
         if "transaction_id" in given and "mch_id" in given:
-            raise RequestError("mch_id: belongs to out_trade_no; leave it out beside transaction_id")
+            raise InvalidRequestError("mch_id: belongs to out_trade_no; leave it out beside transaction_id")
         if "transaction_id" in given or "mch_id" in given:
             return request
         if self._mchid is None:
-            raise RequestError("mch_id: missing; give it beside out_trade_no, or mchid to the Builder")
+            raise InvalidRequestError("mch_id: missing; give it beside out_trade_no, or mchid to the Builder")
         return added(request, {"mch_id": self._mchid})
 
     @staticmethod
@@ -141,11 +141,13 @@ def _content(call: Call) -> bytes:
     if body is None or isinstance(body, bytes | bytearray):
         return bytes(body or b"")
     if not isinstance(body, str):
-        raise RequestError(f"body: give bytes or text, not {type(body).__name__}")
+        raise InvalidRequestError(f"body: give bytes or text, not {type(body).__name__}")
     try:
         return body.encode()
     except UnicodeEncodeError:
-        raise RequestError("body: holds a lone surrogate, which is no text that UTF-8 can carry") from None
+        raise InvalidRequestError(
+            "body: holds a lone surrogate, which is no text that UTF-8 can carry"
+        ) from None
 
 
 def _without_payment(headers: Headers) -> Headers:
@@ -156,7 +158,7 @@ def _without_payment(headers: Headers) -> Headers:
 def _refuse_plain(request: Request) -> None:
     """Keep secrets off the plain address that WeChat's cloud hosting has."""
     if request.url.startswith("http:") and is_open_platform(request.url) and any(secrets(request)):
-        raise RequestError(
+        raise InvalidRequestError(
             "an access_token or secret would leave unencrypted: with cloud=True leave it out, "
             "the hosting adds its own",
             request=request,

@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
-from wechatpay.errors import ConfigurationError, RequestError
-from wechatpay.exchange import Stack
+from wechatpay.apiv2.digests import Signer, Verifier, parsed, rendered
+from wechatpay.apiv2.responses import failure
+from wechatpay.assembly import USER_AGENT, assemble, refuse, send
+from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.messages import Headers
-from wechatpay.protocols.answers import failure
-from wechatpay.protocols.assembly import USER_AGENT, assemble, refuse, send
-from wechatpay.protocols.digest import Signer, Verifier, parsed, rendered
+from wechatpay.middleware import Stack
 from wechatpay.sink import Sink
 
 if TYPE_CHECKING:
-    from wechatpay.exchange import Flow
     from wechatpay.media import Media
     from wechatpay.messages import Call, Request
+    from wechatpay.middleware import Flow
     from wechatpay.multipart import File
     from wechatpay.settings import Account, Settings
 
@@ -63,7 +63,7 @@ class V2:
         """Build the request for ``call``, whose template expanded to ``path``; its fields are not yet signed.
 
         Raises:
-            RequestError: The call cannot be sent as it is.
+            InvalidRequestError: The call cannot be sent as it is.
             ConfigurationError: It asks for ``security``, and the setting ``merchant`` was left out.
         """
         refuse(call, _FOREIGN)
@@ -92,7 +92,7 @@ class V2:
         """Give ``request`` a hashed file, and the fields that are signed and sent in front of it.
 
         Raises:
-            RequestError: What describes the file is no mapping of fields.
+            InvalidRequestError: What describes the file is no mapping of fields.
         """
         upload = media.upload(file)
         fields = {
@@ -117,7 +117,7 @@ def _without_prefix(path: str) -> str:
     origin, route, query = uri.split(path)
     route = route[len("v2/") :]
     if not route:
-        raise RequestError("v2 is the protocol, and no path by itself: go on, as in v2/pay/orderquery")
+        raise InvalidRequestError("v2 is the protocol, and no path by itself: go on, as in v2/pay/orderquery")
     return f"{origin and origin + '/'}{route}{query and '?' + query}"
 
 
@@ -125,7 +125,7 @@ def _fields(xml: Any) -> Mapping[str, Any]:
     if xml is None:
         return {}
     if not isinstance(xml, Mapping):
-        raise RequestError(f"xml: give a mapping of fields, not {type(xml).__name__}")
+        raise InvalidRequestError(f"xml: give a mapping of fields, not {type(xml).__name__}")
     return xml
 
 

@@ -7,8 +7,8 @@ import hmac
 import zlib
 from typing import TYPE_CHECKING
 
+from wechatpay.apiv3.verification import HEADERS
 from wechatpay.crypto.suites import RSA
-from wechatpay.protocols.proof import HEADERS
 
 if TYPE_CHECKING:
     from wechatpay.crypto.suites import Suite

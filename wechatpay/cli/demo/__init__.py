@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from wechatpay.builder import Builder
-from wechatpay.demo.page import Page
-from wechatpay.demo.run import run
+from wechatpay.cli.demo.page import Page
+from wechatpay.cli.demo.run import run
 from wechatpay.sandbox import Sandbox
 
 if TYPE_CHECKING:

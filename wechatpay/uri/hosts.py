@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wechatpay import uri
-from wechatpay.errors import ConfigurationError, RequestError
+from wechatpay.errors import ConfigurationError, InvalidRequestError
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request
@@ -71,7 +71,7 @@ class Trust:
         """
         try:
             scheme, host, port = uri.authority(base_uri)
-        except RequestError as error:
+        except InvalidRequestError as error:
             raise ConfigurationError(f"base_uri: {error}") from None
         if scheme != "https" and not _is_loopback(host):
             raise ConfigurationError(f"base_uri: {scheme}://{host} is not encrypted: use https")
@@ -91,14 +91,14 @@ class Trust:
         """Let ``url`` pass if it names a trusted host.
 
         Raises:
-            RequestError: It does not.
+            InvalidRequestError: It does not.
         """
         scheme, host, port = _authority(url[: url.find("/", 8)])
         if (scheme, host, port) == (self.scheme, self.host, self.port):
             return
         if (scheme, port) == ("https", 443) and host in self.known:
             return
-        raise RequestError(
+        raise InvalidRequestError(
             f"{scheme}://{host}:{port} is neither {self.owner}'s nor the configured base_uri's: "
             "nothing is sent there"
         )
@@ -113,10 +113,10 @@ def refuse_credentials(request: Request) -> None:
     """Hold back a request to the open platform that carries what is WeChat Pay's alone.
 
     Raises:
-        RequestError: It is signed, has an ``Authorization``, or asks for the merchant certificate.
+        InvalidRequestError: It is signed, has an ``Authorization``, or asks for the merchant certificate.
     """
     if request.seal is not None or "Authorization" in request.headers or request.mutual:
-        raise RequestError(
+        raise InvalidRequestError(
             "requests to the open platform carry no signature, no Authorization and no merchant certificate: "
             "take out the middleware that put one there",
             request=request,

@@ -1,0 +1,1 @@
+"""APIv3: JSON, signed with RSA or SM2."""

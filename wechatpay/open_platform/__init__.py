@@ -1,0 +1,1 @@
+"""The open platform, ``api.weixin.qq.com``: JSON, with an access token."""
