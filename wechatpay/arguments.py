@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import requests
 
     from wechatpay.middleware import Middleware
-    from wechatpay.tokens import TokenStore
+    from wechatpay.open_platform import TokenStore
 
 __all__ = ["SettingsDict"]
 
@@ -42,8 +42,8 @@ class SettingsDict(TypedDict, total=False):
             each as ``private_key`` or paired with its passphrase; or ``apiclient_cert.p12`` for both.
         app: ``{"appid": …, "secret": …}`` of an official account or mini program, whose access tokens the
             library then keeps.
-        tokens: Where it keeps them: in memory by default, else a `wechatpay.tokens.FileTokens`, a
-            `wechatpay.tokens.RedisTokens`, or any `wechatpay.tokens.TokenStore`.
+        tokens: Where it keeps them: in memory by default, else a `wechatpay.open_platform.FileTokens`, a
+            `wechatpay.open_platform.RedisTokens`, or any `wechatpay.tokens.TokenStore`.
         cloud: ``True`` in WeChat's cloud hosting, which adds access tokens itself.
         base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
             One that is not WeChat Pay's, a sandbox or a gateway, gets the open platform's requests as well.

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from wechatpay.apiv2.protocol import V2
+    from wechatpay.apiv2.protocol import APIv2
     from wechatpay.apiv3.settings import Merchant
     from wechatpay.media import Media
     from wechatpay.messages import Request, Response, Timeout
     from wechatpay.middleware import Flow, Handler
     from wechatpay.notification import Notification, NotificationHandler, ReplayStore
     from wechatpay.notification.headers import Given
-    from wechatpay.open_platform.protocol import MP
+    from wechatpay.open_platform.protocol import OpenPlatform
     from wechatpay.platform.live import LivePlatform
     from wechatpay.promise import Promise
     from wechatpay.promise.background import Background
@@ -47,13 +47,13 @@ class Driver:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._protocols: dict[str, V2 | V3 | MP] = {}
+        self._protocols: dict[str, APIv2 | V3 | OpenPlatform] = {}
         if settings.merchant:
             self._open("v3", V3(settings))
         if settings.account:
-            from wechatpay.apiv2.protocol import V2  # noqa: PLC0415  many call APIv3 alone
+            from wechatpay.apiv2.protocol import APIv2  # noqa: PLC0415  many call APIv3 alone
 
-            self._open("v2", V2(settings, settings.account))
+            self._open("v2", APIv2(settings, settings.account))
         if settings.middlewares:
             # Else it is made when it is asked for: few call the open platform, but names may clash there.
             self.select("mp")
@@ -63,12 +63,12 @@ class Driver:
         self._asynchronous = AsyncConnections(settings, network)
         self._background = PerProcess(_background)
 
-    def _open(self, name: str, protocol: V2 | V3 | MP) -> V2 | V3 | MP:
+    def _open(self, name: str, protocol: APIv2 | V3 | OpenPlatform) -> APIv2 | V3 | OpenPlatform:
         for known_as, added in self._settings.middlewares:
             protocol.stack.push(added, known_as)
         return self._protocols.setdefault(name, protocol)
 
-    def select(self, protocol: str = "v3") -> V2 | V3 | MP:
+    def select(self, protocol: str = "v3") -> APIv2 | V3 | OpenPlatform:
         """Return a protocol, ``v3``, ``v2`` or ``mp`` (the open platform), whose ``stack`` can be edited.
 
         Raises:
@@ -77,9 +77,9 @@ class Driver:
         if protocol in self._protocols:
             return self._protocols[protocol]
         if protocol == "mp":
-            from wechatpay.open_platform.protocol import MP  # noqa: PLC0415  few call the open platform
+            from wechatpay.open_platform.protocol import OpenPlatform  # noqa: PLC0415  few call the open platform
 
-            return self._open(protocol, MP(self._settings))
+            return self._open(protocol, OpenPlatform(self._settings))
         if protocol in _NEEDS:
             raise ConfigurationError(
                 f"API{protocol} needs the settings {_NEEDS[protocol]}, which were left out"
@@ -300,7 +300,7 @@ def _checked(media: Any) -> Media:
     )
 
 
-def _uploaded(protocol: V2 | V3 | MP, media: Media, handler: Handler, request: Request) -> Flow:
+def _uploaded(protocol: APIv2 | V3 | OpenPlatform, media: Media, handler: Handler, request: Request) -> Flow:
     """Hash the file, off the event loop, before the stack runs: what is signed is known only then."""
     try:
         file = yield Blocking(media.hashed, *protocol.filed)

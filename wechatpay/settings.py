@@ -12,7 +12,7 @@ from wechatpay.apiv2.certificate import Identity
 from wechatpay.apiv3.settings import Merchant, word
 from wechatpay.arguments import SettingsDict
 from wechatpay.errors import ConfigurationError, InvalidRequestError
-from wechatpay.open_platform.settings import OpenPlatform
+from wechatpay.open_platform.settings import OpenPlatformSettings
 from wechatpay.uri import hosts
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Settings:
 
     merchant: Merchant | None
     account: Account | None
-    open_platform: OpenPlatform
+    open_platform: OpenPlatformSettings
     base_uri: str
     trust: hosts.Trust
     timeout: Timeout
@@ -100,7 +100,7 @@ class Settings:
         return cls(
             merchant=Merchant.load(values, base_uri, clock),
             account=_account(values),
-            open_platform=OpenPlatform.load(values, base_uri, mchid),
+            open_platform=OpenPlatformSettings.load(values, base_uri, mchid),
             base_uri=base_uri,
             trust=trust,
             timeout=_checked(options.timeout, values.get("timeout", (5.0, 30.0))),

@@ -1,4 +1,4 @@
-"""APIv2 digests: the two middlewares that sign requests and verify answers.
+"""APIv2 digests: the middlewares that sign requests and verify responses.
 
 https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=4_3
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from wechatpay import formatter, rules, transformer, uri
-from wechatpay.apiv2 import responses as answers
+from wechatpay import formatter, transformer, uri
+from wechatpay.apiv2 import responses, rules
 from wechatpay.crypto import hashing
 from wechatpay.errors import APIError, InvalidRequestError, SignatureError, VerificationError
 from wechatpay.logs import log_step
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from wechatpay.middleware import Flow, Handler
     from wechatpay.settings import Account
 
-__all__ = ["Signer", "Verifier", "parsed", "rendered"]
+__all__ = ["Signer", "Verifier", "parse_query", "render"]
 
-#: What the merchant id is called, here and there.
-_MERCHANT = ("mch_id", "mchid", "combine_mch_id")
+#: Fields that may carry the merchant id.
+_MERCHANT_FIELDS = ("mch_id", "mchid", "combine_mch_id")
 
-#: Hexadecimal digits of an HMAC-SHA256.
-_LONG = 64
+#: Hexadecimal digits of an HMAC-SHA256; an MD5 has 32.
+_HMAC_LENGTH = 64
 
 
 class Signer:
@@ -40,51 +40,50 @@ class Signer:
         self._nonce = nonce
 
     def __call__(self, request: Request, proceed: Handler) -> Flow:
-        """Draw the nonce, digest the fields, and put them where they are sent.
+        """Draw the nonce, sign the fields, and render them.
 
         Raises:
-            InvalidRequestError: A field names another merchant, or has no text; or ``sign_type`` is unknown.
+            InvalidRequestError: The merchant id is missing or another's, a value is not text, or
+                ``sign_type`` is unknown.
         """
-        # Signed elsewhere: trackers show the local variables of every frame that an error passes.
-        return (yield from proceed(self._signed(request)))
+        # In its own function: error trackers show the local variables of the frames that an error passes.
+        return (yield from proceed(self._sign(request)))
 
-    def _signed(self, request: Request) -> Request:
-        given = _given(request)
-        _check_merchant(request, given, self._account.mchid)
-        algorithm = _algorithm(given)
-        if "nonce_str" in given and given["nonce_str"] in (None, ""):
-            given["nonce_str"] = self._nonce()
-        text = _digested(given)
+    def _sign(self, request: Request) -> Request:
+        fields = _unsigned_fields(request)
+        _check_merchant(request, fields, self._account.mchid)
+        algorithm = _algorithm(fields)
+        if "nonce_str" in fields and fields["nonce_str"] in (None, ""):
+            fields["nonce_str"] = self._nonce()
+        text = _text_to_sign(fields)
         sign = hashing.sign(algorithm, text, self._account.secret)
-        log_step(request, "signed %s fields as merchant %s, %s", len(given), self._account.mchid, algorithm)
-        sealed = rendered(request.with_(parameters={**given, "sign": sign}))
-        seal = Seal(sealed.method, sealed.target, sealed.content, text, sealed.upload)
-        return sealed.with_(seal=seal)
+        log_step(request, "signed %s fields as merchant %s, %s", len(fields), self._account.mchid, algorithm)
+        signed = render(request.with_(parameters={**fields, "sign": sign}))
+        seal = Seal(signed.method, signed.target, signed.content, text, signed.upload)
+        return signed.with_(seal=seal)
 
 
-def _given(request: Request) -> dict[str, Any]:
-    """Copy the fields, as they will be sent, without ``sign``: a caller's own is never sent."""
+def _unsigned_fields(request: Request) -> dict[str, Any]:
+    """Copy the fields as they will be sent, without ``sign``: a caller's own is never sent."""
     fields = request.parameters or {}
     if request.method == "GET":
-        fresh = {name: None for name, value in fields.items() if name == "nonce_str" and value is None}
-        fields = {**parsed(uri.query(fields)), **fresh}
+        undrawn = {name: None for name, value in fields.items() if name == "nonce_str" and value is None}
+        fields = {**parse_query(uri.query(fields)), **undrawn}
     return {name: value for name, value in fields.items() if name != "sign"}
 
 
-def _digested(fields: Mapping[str, Any]) -> bytes:
+def _text_to_sign(fields: Mapping[str, Any]) -> bytes:
     try:
         return formatter.query_string_like(formatter.ksort(fields)).encode()
     except UnicodeEncodeError:
-        raise InvalidRequestError(
-            "xml: holds a lone surrogate, which is no text that UTF-8 can carry"
-        ) from None
+        raise InvalidRequestError("xml: holds a lone surrogate, which UTF-8 cannot encode") from None
 
 
-def parsed(query: str) -> dict[str, str]:
-    """Read a query's fields, to be digested.
+def parse_query(query: str) -> dict[str, str]:
+    """Parse the fields of a query, which are signed as those of an XML body are.
 
     Raises:
-        InvalidRequestError: A name comes twice, or a part is not UTF-8.
+        InvalidRequestError: A name occurs twice, or a part is not UTF-8.
     """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict")
@@ -92,15 +91,15 @@ def parsed(query: str) -> dict[str, str]:
         raise InvalidRequestError("query: holds bytes that are not UTF-8, which APIv2 cannot sign") from None
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        raise InvalidRequestError("query: a name comes twice, which APIv2 cannot sign; give it once")
+        raise InvalidRequestError("query: a name occurs twice, which APIv2 cannot sign: give it once")
     return fields
 
 
-def rendered(request: Request) -> Request:
-    """Put the fields where they are sent: in front of a file, into the query of a GET, else into XML.
+def render(request: Request) -> Request:
+    """Write the fields where they are sent: before a file, into the query of a GET, else into an XML body.
 
     Raises:
-        InvalidRequestError: A field cannot be written; the message names it.
+        InvalidRequestError: A value cannot be written; the message names its field.
     """
     fields = request.parameters or {}
     if request.upload is not None:
@@ -114,13 +113,15 @@ def rendered(request: Request) -> Request:
 
 
 def _check_merchant(request: Request, fields: Mapping[str, Any], mchid: str) -> None:
-    """Hold back what would be signed in another merchant's name."""
+    """Refuse to sign in another merchant's name."""
     named = {
-        name: formatter.text(value, name) for name in _MERCHANT if (value := fields.get(name)) is not None
+        name: formatter.text(value, name)
+        for name in _MERCHANT_FIELDS
+        if (value := fields.get(name)) is not None
     }
-    if not any(named.values()) and not rules.names_no_merchant(request.route):
+    if not any(named.values()) and not rules.carries_no_merchant_id(request.route):
         raise InvalidRequestError(
-            f"mch_id: missing; name the merchant {mchid}, as {', '.join(_MERCHANT)}", request=request
+            f"mch_id: missing: give {mchid} as one of {', '.join(_MERCHANT_FIELDS)}", request=request
         )
     for name, value in named.items():
         if value != mchid:
@@ -135,69 +136,69 @@ def _algorithm(fields: Mapping[str, Any]) -> str:
         return hashing.ALGO_MD5
     if isinstance(algorithm, str) and algorithm in hashing.ALGORITHMS:
         return algorithm
-    raise InvalidRequestError(f"sign_type: {algorithm!r} is unknown; it is {' or '.join(hashing.ALGORITHMS)}")
+    raise InvalidRequestError(f"sign_type: {algorithm!r} is unknown: give {' or '.join(hashing.ALGORITHMS)}")
 
 
 class Verifier:
-    """Verifies answers; a middleware."""
+    """Verifies responses; a middleware."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def __call__(self, request: Request, proceed: Handler) -> Flow:
-        """Let only answers pass that are WeChat Pay's; mark errors that are.
+        """Verify the response's ``sign``; mark error responses as verified or not.
 
         Raises:
-            VerificationError: The answer is not provably WeChat Pay's.
+            VerificationError: The response is not provably WeChat Pay's.
         """
         try:
             response = yield from proceed(request)
         except APIError as error:
-            error.verified = error.response is not None and self._is_genuine(request, error.response)
+            error.verified = error.response is not None and self._is_verified(request, error.response)
             raise
-        if flaw := self._flaw(request, response):
+        if reason := self._invalid_reason(request, response):
             raise SignatureError(
-                f"{request.method} {request.path}: {flaw}", request=request, response=response
+                f"{request.method} {request.path}: {reason}", request=request, response=response
             )
         return response
 
-    def _flaw(self, request: Request, response: Response) -> str | None:
-        # Errors are raised elsewhere: trackers show the local variables of every frame that one passes.
-        found = answers.fields(request, response) or {}
-        if not found.get("sign") and _may_lack_sign(request):
-            log_step(request, "answers here may come without sign, as this one does")
+    def _invalid_reason(self, request: Request, response: Response) -> str | None:
+        # The caller raises: error trackers show the local variables of the frames that an error passes.
+        fields = responses.parse(request, response) or {}
+        if not fields.get("sign") and _may_lack_sign(request):
+            log_step(request, "accepted without sign: this endpoint's responses carry none")
             return None
-        return self._doubt(request, found)
+        return self._invalid_sign(request, fields)
 
-    def _doubt(self, request: Request, found: Mapping[str, Any]) -> str | None:
-        """Say why an answer may come from someone who does not know the secret."""
-        sign = found.get("sign")
+    def _invalid_sign(self, request: Request, fields: Mapping[str, Any]) -> str | None:
+        """Return why the sender may not know the secret, or ``None``."""
+        sign = fields.get("sign")
         if not isinstance(sign, str) or not sign:
-            return "the answer carries no sign, so its outcome is unknown"
-        is_long = (request.parameters or {}).get("sign_type") == hashing.ALGO_HMAC_SHA256
-        asked = hashing.ALGO_HMAC_SHA256 if is_long else hashing.ALGO_MD5
-        algorithm = hashing.ALGO_HMAC_SHA256 if len(sign) == _LONG else hashing.ALGO_MD5
-        # Who asked for HMAC does not believe MD5; who asked for MD5 may well get the stronger one.
-        if algorithm == hashing.ALGO_MD5 != asked:
-            return f"the answer is signed with {algorithm}, the request with {asked}"
-        if not self._belongs(found, sign, algorithm):
-            return "sign does not belong to this answer"
+            return "the response carries no sign, so the outcome is unknown"
+        is_hmac = (request.parameters or {}).get("sign_type") == hashing.ALGO_HMAC_SHA256
+        requested = hashing.ALGO_HMAC_SHA256 if is_hmac else hashing.ALGO_MD5
+        algorithm = hashing.ALGO_HMAC_SHA256 if len(sign) == _HMAC_LENGTH else hashing.ALGO_MD5
+        # A downgrade to MD5 is refused; a response with a stronger digest than the request's is accepted.
+        if algorithm == hashing.ALGO_MD5 != requested:
+            return f"the response is signed with {algorithm}, the request with {requested}"
+        if not self._matches(fields, sign, algorithm):
+            return "sign does not match the response, so the outcome is unknown"
         log_step(request, "verified, %s", algorithm)
         return None
 
-    def _belongs(self, found: Mapping[str, Any], sign: str, algorithm: str) -> bool:
+    def _matches(self, fields: Mapping[str, Any], sign: str, algorithm: str) -> bool:
         try:
-            text = formatter.query_string_like(formatter.ksort(found))
+            text = formatter.query_string_like(formatter.ksort(fields))
         except InvalidRequestError:
             return False
         return hashing.equals(hashing.sign(algorithm, text, self._account.secret), sign)
 
-    def _is_genuine(self, request: Request, response: Response) -> bool:
+    def _is_verified(self, request: Request, response: Response) -> bool:
         try:
-            return self._doubt(request, answers.fields(request, response) or {}) is None
+            return self._invalid_sign(request, responses.parse(request, response) or {}) is None
         except VerificationError:
             return False
 
 
 def _may_lack_sign(request: Request) -> bool:
-    return rules.is_unsigned_v2(request.route) or rules.answers_in_json(request.route)
+    return rules.is_unsigned(request.route) or rules.returns_json(request.route)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
-from wechatpay.apiv2.digests import Signer, Verifier, parsed, rendered
-from wechatpay.apiv2.responses import failure
+from wechatpay.apiv2 import responses
+from wechatpay.apiv2.digests import Signer, Verifier, parse_query, render
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.messages import Headers
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from wechatpay.multipart import File
     from wechatpay.settings import Account, Settings
 
-__all__ = ["V2"]
+__all__ = ["APIv2"]
 
-_FOREIGN = {
-    "body": "APIv2 signs fields, not bytes; give `xml`, a mapping",
+_REFUSED_OPTIONS = {
+    "body": "APIv2 signs fields, not bytes; give `xml`, a mapping of fields",
     "json": "APIv3's; give `xml`",
 }
 
 
-class V2:
+class APIv2:
     """Builds APIv2 requests and runs them through its stack.
 
     Attributes:
@@ -60,13 +60,13 @@ class V2:
         )
 
     def request(self, call: Call, path: str) -> Request:
-        """Build the request for ``call``, whose template expanded to ``path``; its fields are not yet signed.
+        """Build the request for ``call``, whose template expanded to ``path``; the signer signs its fields.
 
         Raises:
             InvalidRequestError: The call cannot be sent as it is.
-            ConfigurationError: It asks for ``security``, and the setting ``merchant`` was left out.
+            ConfigurationError: ``security`` was given, and the setting ``merchant`` was left out.
         """
-        refuse(call, _FOREIGN)
+        refuse(call, _REFUSED_OPTIONS)
         options, is_get = call.options, call.verb == "GET"
         if (mutual := bool(options.get("security"))) and self._account.identity is None:
             raise ConfigurationError(
@@ -82,17 +82,17 @@ class V2:
         )
         fields = _fields(options.get("xml"))
         if is_get:
-            fields = parsed(uri.query(fields, request.target.partition("?")[2]))
-        # An XML answer to a download is a failure, so even unsigned bodies are held back until they are seen.
+            fields = parse_query(uri.query(fields, request.target.partition("?")[2]))
+        # A failed download returns XML in place of the file: the sink is fed once the body is known.
         sink = None if (destination := options.get("sink")) is None else Sink(destination)
         fields = _with_nonce(fields, wanted=not options.get("nonceless"))
         return request.with_(parameters=fields, mutual=mutual, sink=sink)
 
     def attach(self, request: Request, media: Media, file: File) -> Request:
-        """Give ``request`` a hashed file, and the fields that are signed and sent in front of it.
+        """Attach a file, and the fields that are signed and sent before it.
 
         Raises:
-            InvalidRequestError: What describes the file is no mapping of fields.
+            InvalidRequestError: The file's ``meta`` is not a mapping of fields.
         """
         upload = media.upload(file)
         fields = {
@@ -105,19 +105,19 @@ class V2:
 
     @staticmethod
     def _exchange(request: Request) -> Flow:
-        # Nothing was put where it is sent when the signer was taken out.
-        response = yield from send(request if request.seal else rendered(request))
-        if error := failure(request, response):
+        # The signer renders the fields; they are rendered here if it was removed from the stack.
+        response = yield from send(request if request.seal else render(request))
+        if error := responses.failure(request, response):
             raise error
         return response
 
 
 def _without_prefix(path: str) -> str:
-    """Take out ``v2/``, by which the chain tells the protocols apart."""
+    """Remove ``v2/``, which selects the protocol and is not sent."""
     origin, route, query = uri.split(path)
     route = route[len("v2/") :]
     if not route:
-        raise InvalidRequestError("v2 is the protocol, and no path by itself: go on, as in v2/pay/orderquery")
+        raise InvalidRequestError("v2 selects the protocol: add a path, as in v2/pay/orderquery")
     return f"{origin and origin + '/'}{route}{query and '?' + query}"
 
 
@@ -130,7 +130,7 @@ def _fields(xml: Any) -> Mapping[str, Any]:
 
 
 def _with_nonce(fields: Mapping[str, Any], *, wanted: bool) -> dict[str, Any]:
-    """Leave a place for the nonce, which each attempt draws anew."""
+    """Mark the nonce as to be drawn: each attempt draws its own."""
     fields = dict(fields)
     if fields.get("nonce_str") in (None, ""):
         if wanted:

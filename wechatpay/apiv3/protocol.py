@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import jsontext, rules, uri
+from wechatpay import jsontext, uri
+from wechatpay.apiv3 import rules
 from wechatpay.apiv3.body_digest import StreamTally
 from wechatpay.apiv3.certificates_request import SigningStack, download
 from wechatpay.apiv3.errors import failure

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from wechatpay import formatter, rules
+from wechatpay import formatter
+from wechatpay.apiv3 import rules
 from wechatpay.apiv3.body_digest import StreamTally, is_sha1_of
 from wechatpay.apiv3.verification import ANSWER, Proof
 from wechatpay.crypto.encoding import base64_decode

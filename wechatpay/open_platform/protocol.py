@@ -5,53 +5,84 @@ https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
-from wechatpay.errors import InvalidRequestError
+from wechatpay.errors import APIError, InvalidRequestError, ServerError
 from wechatpay.logs import install_filter
 from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
 from wechatpay.multipart import Part
-from wechatpay.open_platform.access import TOKENS, Access
-from wechatpay.open_platform.errors import failure
-from wechatpay.open_platform.parameters import added, parameters, secrets
+from wechatpay.open_platform.tokens import TOKEN_NAMES, Authenticator, add_query, query_values
 from wechatpay.sink import Sink
 from wechatpay.uri.hosts import is_open_platform, refuse_credentials
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wechatpay.media import Media
-    from wechatpay.messages import Call, Request
+    from wechatpay.messages import Call, Request, Response
     from wechatpay.middleware import Flow
     from wechatpay.multipart import File
     from wechatpay.settings import Settings
 
-__all__ = ["MP"]
+__all__ = ["OpenPlatform"]
 
-_FOREIGN = {
-    "nonceless": "APIv2's; the open platform knows no nonce",
-    "security": "APIv2's; the merchant certificate never goes to the open platform",
+_REFUSED_OPTIONS = {
+    "nonceless": "APIv2's; requests to the open platform carry no nonce",
+    "security": "APIv2's; the merchant certificate is never sent to the open platform",
     "xml": "APIv2's; give `json`",
 }
 
 _PAID_UNIONID = "wxa/getpaidunionid"
 
+_SECRET_NAMES = frozenset({"access_token", "appsecret", "component_access_token", "refresh_token", "secret"})
 
-class MP:
+#: Maximum size in bytes of an error that comes in place of a file; the platform's have a few hundred.
+_MAX_ERROR_SIZE = 64 * 1024
+
+_RETRYABLE = frozenset({"-1", "45011"})
+
+_WINDOW = "unionids are available for five minutes after the payment, for the openid that paid"
+
+#: https://developers.weixin.qq.com/doc/offiaccount/Getting_Started/Global_Return_Code.html
+_MEANINGS = {
+    "-1": "the platform is busy: send it again after a pause",
+    "40001": "the access_token is no longer good, or the app's secret is wrong",
+    "40003": f"the openid is not a user of this app; {_WINDOW}",
+    "40013": "the appid is wrong",
+    "40014": "the access_token is not this app's",
+    "40029": "the code is wrong, expired or already used",
+    "40125": "the app's secret is wrong",
+    "40164": "this machine's IP address is not on the app's list: add it in WeChat's console",
+    "41001": "the access_token is missing: with cloud=True the code must run in WeChat's cloud hosting, and "
+    "this path must be on its list of open interfaces",
+    "42001": "the access_token expired",
+    "45009": "today's calls are used up",
+    "45011": "too many calls: send it again in a minute",
+    "48001": "the app may not use this interface",
+    "89002": "the app is not bound to an open-platform account, so its users have no unionid: bind it at "
+    "https://open.weixin.qq.com/",
+    "89300": f"there is no such order; {_WINDOW}",
+}
+
+
+class OpenPlatform:
     """Builds the open platform's requests and runs them through its stack.
 
     Attributes:
         stack: The middlewares, outermost first: ``token``.
-        filed: The digest of uploaded files, by which they are known again, and the name of their part.
+        filed: The digest of uploaded files, and the name of their part.
     """
 
     filed = ("sha256", "media")
 
     def __init__(self, settings: Settings) -> None:
         if settings.transport.session is not None:
-            # Its pools, unlike ours, log the query, in which this protocol has its secrets.
+            # Its connection pools log the query, which holds this protocol's secrets; ours do not.
             install_filter()
         platform = settings.open_platform
         self._settings = replace(settings, base_uri=platform.base_uri, trust=platform.trust)
@@ -64,15 +95,15 @@ class MP:
             }
         )
         own = _without_payment(self._defaults.with_(settings.headers))
-        self.stack = Stack(self._exchange, token=Access(platform, own, settings.clock))
+        self.stack = Stack(self._exchange, token=Authenticator(platform, own, settings.clock))
 
     def request(self, call: Call, path: str) -> Request:
-        """Build the request for ``call``, whose template expanded to ``path``; its token comes later.
+        """Build the request for ``call``, whose template expanded to ``path``; the middleware adds the token.
 
         Raises:
             InvalidRequestError: The call cannot be sent as it is.
         """
-        refuse(call, _FOREIGN)
+        refuse(call, _REFUSED_OPTIONS)
         body = _content(call)
         request = assemble(
             self._settings,
@@ -82,54 +113,58 @@ class MP:
             content=body,
             query=call.options.get("query"),
         )
-        # JSON in the place of an image is a failure, so a body is held back until it is seen.
+        # An error is JSON in place of the file: the sink is fed once the body is known.
         sink = None if (destination := call.options.get("sink")) is None else Sink(destination)
         request = replace(request, headers=_without_payment(request.headers), sink=sink)
-        for name in TOKENS:
-            if "" in parameters(request).get(name, ()):
-                raise InvalidRequestError(f"{name}: is blank; pass a token, or leave it out")
-        return self._paid(request) if request.route == _PAID_UNIONID else request
+        for name in TOKEN_NAMES:
+            if "" in query_values(request).get(name, ()):
+                raise InvalidRequestError(f"{name}: is empty: pass a token, or leave it out")
+        return self._check_paid_unionid(request) if request.route == _PAID_UNIONID else request
 
     @staticmethod
     def attach(request: Request, media: Media, file: File) -> Request:
-        """Give ``request`` a file, behind the fields that describe it.
+        """Attach a file to ``request``, after the fields that describe it.
 
         Raises:
-            InvalidRequestError: What describes the file is no mapping of fields.
+            InvalidRequestError: The file's ``meta`` is not a mapping of fields.
         """
-        upload = media.upload(file, *(Part(name, _field(value)) for name, value in media.fields().items()))
+        upload = media.upload(
+            file, *(Part(name, _form_field(value)) for name, value in media.fields().items())
+        )
         headers = {"Content-Type": upload.content_type, "Content-Length": str(len(upload))}
         return request.with_(upload=upload, headers=headers)
 
-    def _paid(self, request: Request) -> Request:
-        """Check how an order is named: by WeChat Pay's number alone, or by the merchant and its number.
+    def _check_paid_unionid(self, request: Request) -> Request:
+        """Check that one order is named: by transaction_id alone, or by mch_id and out_trade_no.
 
         https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc/user-info/basic-info/getPaidUnionid.html
         """
-        given = parameters(request)
+        given = query_values(request)
         for name in ("openid", "transaction_id", "mch_id", "out_trade_no"):
             if name in given and (len(given[name]) > 1 or not given[name][0]):
-                raise InvalidRequestError(f"{name}: give one, which is not blank")
+                raise InvalidRequestError(f"{name}: give it once, and not empty")
         if "openid" not in given:
-            raise InvalidRequestError("openid: missing; give the payer's, under the app's appid")
+            raise InvalidRequestError("openid: missing: give the payer's openid of this app")
         if ("transaction_id" in given) == ("out_trade_no" in given):
             raise InvalidRequestError(
-                "give either transaction_id or out_trade_no (with its mch_id): one of them names the order"
+                "transaction_id, out_trade_no: give one of them (out_trade_no with its mch_id)"
             )
         if "transaction_id" in given and "mch_id" in given:
-            raise InvalidRequestError("mch_id: belongs to out_trade_no; leave it out beside transaction_id")
+            raise InvalidRequestError("mch_id: belongs to out_trade_no: leave it out beside transaction_id")
         if "transaction_id" in given or "mch_id" in given:
             return request
         if self._mchid is None:
-            raise InvalidRequestError("mch_id: missing; give it beside out_trade_no, or mchid to the Builder")
-        return added(request, {"mch_id": self._mchid})
+            raise InvalidRequestError(
+                "mch_id: missing: give it beside out_trade_no, or give the Builder mchid"
+            )
+        return add_query(request, {"mch_id": self._mchid})
 
     @staticmethod
     def _exchange(request: Request) -> Flow:
         refuse_credentials(request)
-        _refuse_plain(request)
+        _refuse_secrets_over_http(request)
         response = yield from send(request)
-        if error := failure(request, response):
+        if error := _failure(request, response):
             raise error
         return response
 
@@ -141,29 +176,80 @@ def _content(call: Call) -> bytes:
     if body is None or isinstance(body, bytes | bytearray):
         return bytes(body or b"")
     if not isinstance(body, str):
-        raise InvalidRequestError(f"body: give bytes or text, not {type(body).__name__}")
+        raise InvalidRequestError(f"body: give bytes or str, not {type(body).__name__}")
     try:
         return body.encode()
     except UnicodeEncodeError:
-        raise InvalidRequestError(
-            "body: holds a lone surrogate, which is no text that UTF-8 can carry"
-        ) from None
+        raise InvalidRequestError("body: holds a lone surrogate, which UTF-8 cannot encode") from None
 
 
 def _without_payment(headers: Headers) -> Headers:
-    """Take out what a Builder's headers may say to WeChat Pay alone."""
+    """Remove headers that are meant for WeChat Pay only."""
     return headers.with_({name: None for name in headers if name.lower().startswith("wechatpay-")})
 
 
-def _refuse_plain(request: Request) -> None:
-    """Keep secrets off the plain address that WeChat's cloud hosting has."""
-    if request.url.startswith("http:") and is_open_platform(request.url) and any(secrets(request)):
+def _refuse_secrets_over_http(request: Request) -> None:
+    """Refuse to send a secret to the unencrypted address of WeChat's cloud hosting."""
+    if request.url.startswith("http:") and is_open_platform(request.url) and any(_secrets(request)):
         raise InvalidRequestError(
-            "an access_token or secret would leave unencrypted: with cloud=True leave it out, "
-            "the hosting adds its own",
+            "an access_token or secret would be sent unencrypted: with cloud=True leave it out, "
+            "WeChat's cloud hosting adds its own",
             request=request,
         )
 
 
-def _field(value: Any) -> str:
+def _form_field(value: Any) -> str:
     return value if isinstance(value, str) else jsontext.encode(value, "meta").decode()
+
+
+def _secrets(request: Request) -> Iterator[str]:
+    """Yield the tokens and secrets in the query and in the body."""
+    query = ((name, value) for name, values in query_values(request).items() for value in values)
+    for name, value in (*query, *_json_object(request.content).items()):
+        if name in _SECRET_NAMES and isinstance(value, str) and value:
+            yield value
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """Parse a JSON object; anything else, such as an image, has no members."""
+    if not body.lstrip().startswith(b"{"):
+        return {}
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _failure(request: Request, response: Response) -> APIError | None:
+    """Build the error for a response with a non-zero ``errcode`` or a 4xx or 5xx status; else ``None``."""
+    body = response.content or (request.sink.head(_MAX_ERROR_SIZE) if request.sink else b"")
+    members, status = _json_object(body), response.status_code
+    code = "" if (given := members.get("errcode")) is None or str(given) == "0" else str(given)
+    if status < 400 and not code:  # noqa: PLR2004  HTTP's errors
+        return None
+    message = _without_secrets(request, text) if isinstance(text := members.get("errmsg"), str) else ""
+    words = f"{code}: {message}" if code else _describe(response)
+    meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
+    return (ServerError if status >= 500 else APIError)(  # noqa: PLR2004  HTTP's server errors
+        f"{request.method} {request.path} → {words}{meaning}",
+        status_code=status,
+        code=code,
+        message=message,
+        retryable=code in _RETRYABLE,
+        request=request,
+        response=replace(response, content=body),
+    )
+
+
+def _describe(response: Response) -> str:
+    kind = response.headers.get("Content-Type", "no Content-Type")
+    size = len(response.content)
+    return f"{response.status_code} without an errcode ({kind}, {size} bytes: see .response.text)"
+
+
+def _without_secrets(request: Request, message: str) -> str:
+    """Remove tokens and secrets of the request that the response quotes."""
+    for secret in _secrets(request):
+        message = message.replace(secret, "…")
+    return message

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
 from wechatpay.errors import ConfigurationError
+from wechatpay.open_platform.stores import MemoryTokens
 from wechatpay.uri.hosts import OPEN_PLATFORM, PAYMENT_HOSTS, Trust
 
 if TYPE_CHECKING:
-    from wechatpay.tokens import TokenStore
+    from wechatpay.open_platform.stores import TokenStore
 
-__all__ = ["App", "OpenPlatform"]
+__all__ = ["App", "OpenPlatformSettings"]
 
-_STORE = ("get", "put", "acquire", "release")
+_STORE_METHODS = ("get", "put", "acquire", "release")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class App:
 
     Attributes:
         appid: Its id.
-        secret: Its AppSecret, which fetches access tokens.
-        tokens: Where these are kept.
+        secret: Its AppSecret, by which access tokens are requested.
+        tokens: Where they are kept.
     """
 
     appid: str
@@ -37,8 +38,8 @@ class App:
         """Check the settings ``app`` and ``tokens``.
 
         Raises:
-            ConfigurationError: ``app`` is not ``{"appid": …, "secret": …}``, or ``tokens`` is no store, or
-                there is nothing to keep in it.
+            ConfigurationError: ``app`` is not ``{"appid": …, "secret": …}``, ``tokens`` is not a store, or
+                ``tokens`` was given without ``app``.
         """
         if given is None:
             if tokens is not None:
@@ -46,28 +47,24 @@ class App:
             return None
         if not isinstance(given, Mapping) or given.keys() != {"appid", "secret"}:
             raise ConfigurationError('app: give {"appid": …, "secret": …}, both of them and nothing else')
-        if tokens is not None and not all(callable(getattr(tokens, name, None)) for name in _STORE):
+        if tokens is not None and not all(callable(getattr(tokens, name, None)) for name in _STORE_METHODS):
             raise ConfigurationError(
-                f"tokens: a store such as FileTokens or RedisTokens, with {', '.join(_STORE)}, "
+                f"tokens: give a store such as FileTokens or RedisTokens, with {', '.join(_STORE_METHODS)}, "
                 f"not {type(tokens).__name__}"
             )
-        if tokens is None:
-            from wechatpay.tokens import MemoryTokens  # noqa: PLC0415  few have an app
-
-            tokens = MemoryTokens()
-        return cls(_word(given, "appid"), _word(given, "secret"), tokens)
+        return cls(_identifier(given, "appid"), _identifier(given, "secret"), tokens or MemoryTokens())
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPlatform:
+class OpenPlatformSettings:
     """What requests to the open platform need.
 
     Attributes:
         base_uri: Where they go.
         trust: The hosts that they may go to.
-        app: Whose access tokens to use, or ``None``: callers pass their own.
-        cloud: Whether the code runs in WeChat's cloud hosting, where there are no tokens.
-        mchid: Whose orders to look up, or ``None``.
+        app: The app whose access tokens are used, or ``None``: callers pass their own.
+        cloud: Whether the code runs in WeChat's cloud hosting, which adds tokens itself.
+        mchid: Merchant id of the orders to look up, or ``None``.
     """
 
     base_uri: str
@@ -77,21 +74,21 @@ class OpenPlatform:
     mchid: str | None
 
     @classmethod
-    def load(cls, values: Mapping[str, Any], base_uri: str, mchid: str | None) -> OpenPlatform:
+    def load(cls, values: Mapping[str, Any], base_uri: str, mchid: str | None) -> OpenPlatformSettings:
         """Check the settings ``app``, ``cloud`` and ``tokens``.
 
         Args:
             values: All settings.
-            base_uri: Where payment requests go. Unless that is WeChat Pay itself, it is a sandbox or a
-                gateway of one's own, and the open platform's requests go there as well.
-            mchid: Whose orders to look up.
+            base_uri: Where payment requests go. Unless that is WeChat Pay itself, it is a sandbox or your own
+                gateway, and the open platform's requests go there as well.
+            mchid: Merchant id of the orders to look up.
 
         Raises:
             ConfigurationError: One of the settings is wrong.
         """
         cloud = values.get("cloud", False)
         if not isinstance(cloud, bool):
-            raise ConfigurationError("cloud: True in WeChat's cloud hosting, else leave it out")
+            raise ConfigurationError("cloud: give True in WeChat's cloud hosting, else leave it out")
         app = App.load(values.get("app"), values.get("tokens"))
         if cloud and app:
             raise ConfigurationError(
@@ -99,13 +96,14 @@ class OpenPlatform:
                 "elsewhere leave cloud out"
             )
         if uri.authority(base_uri)[1] in PAYMENT_HOSTS:
-            # Inside its containers the hosting answers on the plain address, and adds the token.
+            # Inside its containers the hosting serves the plain address, and adds the token.
             base_uri = f"http{'' if cloud else 's'}://{OPEN_PLATFORM}/"
         return cls(base_uri, Trust.of_open_platform(base_uri), app, cloud, mchid)
 
 
-def _word(given: Mapping[str, Any], name: str) -> str:
+def _identifier(given: Mapping[str, Any], name: str) -> str:
     value = given[name]
     if isinstance(value, str) and value and value.isascii() and value.isprintable() and " " not in value:
-        return value
-    raise ConfigurationError(f"app: {name} is one word of ASCII text, such as WeChat's console shows it")
+        # An exact str: what is checked is what is sent.
+        return str.__str__(value)
+    raise ConfigurationError(f"app: {name}: give one word of ASCII text, as WeChat's console shows it")

@@ -8,11 +8,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from mp.accounts import APP
-from mp.conftest import respond
+from open_platform.accounts import APP
+from open_platform.conftest import respond
 
 from wechatpay import options
-from wechatpay.tokens import MemoryTokens
+from wechatpay.open_platform import MemoryTokens
 
 APPID = APP["appid"]
 
@@ -146,7 +146,7 @@ def test_blocking_call_does_not_wait_for_the_loop_that_it_holds_up(build, slow):
 
 def test_late_holder_of_the_lock_stops_nobody(build, platform, client, monkeypatch):
     """When a lock stays locked, a fetch goes on without it: to ask for a stable token twice does no harm."""
-    monkeypatch.setattr("wechatpay.open_platform.access_tokens._PATIENCE", 0.2)
+    monkeypatch.setattr("wechatpay.open_platform.tokens._MAX_WAIT", 0.2)
     store = MemoryTokens()
     instance = build(app=APP, tokens=store)
     key = f"{APPID}@{instance.getDriver()._settings.base_uri.partition('://')[2]}"
@@ -177,9 +177,9 @@ def test_token_that_came_while_the_lock_was_taken_is_used(build, platform, clien
     ((_, token),) = store._tokens.items()
 
     class Late(MemoryTokens):
-        def acquire(self, key, lease):
+        def acquire(self, key, owner):
             self.put(key, token)
-            return super().acquire(key, lease)
+            return super().acquire(key, owner)
 
     instance = build(app=APP, tokens=Late())
 

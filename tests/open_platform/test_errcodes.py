@@ -6,7 +6,7 @@ import json
 import pickle
 
 import pytest
-from mp.accounts import APP, OPENID
+from open_platform.accounts import APP, OPENID
 from wire.gateway import reply
 
 from wechatpay import APIError, DecodeError, RedirectError, ServerError, retry
@@ -28,10 +28,10 @@ def answering(gateway, code, message="words"):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ({"openid": "stranger"}, "40003: .* one of this app's users; .* five minutes of the payment"),
-        ({"openid": "unbound"}, "89002: .* bound to no open-platform account"),
-        ({"transaction_id": "0"}, "89300: .* no such order; .* five minutes of the payment"),
-        ({"transaction_id": "late"}, "89300: .* within five minutes"),
+        ({"openid": "stranger"}, "40003: .* not a user of this app; .* five minutes after the payment"),
+        ({"openid": "unbound"}, "89002: .* not bound to an open-platform account"),
+        ({"transaction_id": "0"}, "89300: .* no such order; .* five minutes after the payment"),
+        ({"transaction_id": "late"}, "89300: .* five minutes after"),
         ({"transaction_id": "other"}, "89300: .* for the openid that paid"),
     ],
     ids=["openid", "unbound", "order", "late", "other"],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from mp.accounts import APP, OPENID, SESSION, UNIONID
+from open_platform.accounts import APP, OPENID, SESSION, UNIONID
 from wire.gateway import reply
 
 from wechatpay import APIError, Builder, ConfigurationError, InvalidRequestError
-from wechatpay.tokens import MemoryTokens
+from wechatpay.open_platform import MemoryTokens
 
 QUERY = {"openid": OPENID, "transaction_id": "4200001"}
 
@@ -18,13 +18,13 @@ QUERY = {"openid": OPENID, "transaction_id": "4200001"}
         ({"app": "wx1"}, 'app: give {"appid": …, "secret": …}'),
         ({"app": {"appid": "wx1"}}, "both of them and nothing else"),
         ({"app": APP | {"token": "x"}}, "both of them and nothing else"),
-        ({"app": {"appid": "wx 1", "secret": "s"}}, "app: appid is one word"),
-        ({"app": {"appid": "wx1", "secret": ""}}, "app: secret is one word"),
-        ({"app": {"appid": "wx1", "secret": None}}, "app: secret is one word"),
-        ({"app": {"appid": "wx1", "secret": "密"}}, "app: secret is one word"),
-        ({"app": APP, "tokens": {}}, "tokens: a store such as FileTokens or RedisTokens, .* not dict"),
+        ({"app": {"appid": "wx 1", "secret": "s"}}, "app: appid: give one word"),
+        ({"app": {"appid": "wx1", "secret": ""}}, "app: secret: give one word"),
+        ({"app": {"appid": "wx1", "secret": None}}, "app: secret: give one word"),
+        ({"app": {"appid": "wx1", "secret": "密"}}, "app: secret: give one word"),
+        ({"app": APP, "tokens": {}}, "tokens: give a store such as FileTokens or RedisTokens, .* not dict"),
         ({"tokens": MemoryTokens()}, "tokens: keeps the access tokens of app, which was left out"),
-        ({"cloud": "yes"}, "cloud: True in WeChat's cloud hosting"),
+        ({"cloud": "yes"}, "cloud: give True in WeChat's cloud hosting"),
         ({"cloud": True, "app": APP}, "cloud: .* leave app out there"),
     ],
 )
@@ -78,7 +78,7 @@ def test_code_outside_the_hosting_is_told(build, gateway, client, platform):
 def test_secrets_do_not_leave_in_plain(build, gateway, client, path, options):
     """What the hosting adds itself, or what is secret, is refused on the plain address."""
     instance = build(cloud=True, base_uri="https://api.mch.weixin.qq.com/", proxies={"http": gateway.url})
-    with pytest.raises(InvalidRequestError, match="would leave unencrypted"):
+    with pytest.raises(InvalidRequestError, match="would be sent unencrypted"):
         client.call(instance[path], "post", **options)
 
     assert [] == gateway.seen
@@ -93,7 +93,7 @@ def test_plain_address_needs_cloud(build, gateway, client):
 
     instance.getDriver().select("mp").stack.after("token", downgrade)
     for query in ({"access_token": "T"}, {"component_access_token": "T"}):
-        with pytest.raises(InvalidRequestError, match="would leave unencrypted"):
+        with pytest.raises(InvalidRequestError, match="would be sent unencrypted"):
             client.call(instance.wxa.x, "get", query=query)
     with pytest.raises(InvalidRequestError, match="neither the open platform's"):
         client.call(instance.sns.x, "get")

@@ -10,9 +10,9 @@ import time
 
 import authority
 import pytest
-from mp import detour
-from mp.accounts import APP, OPENID, ORDER, UNIONID
-from mp.gateway import OpenPlatform
+from open_platform import detour
+from open_platform.accounts import APP, OPENID, ORDER, UNIONID
+from open_platform.gateway import OpenPlatform
 from tunnels import Tunnels
 from wire import colours
 from wire.gateway import Gateway, reply

@@ -6,12 +6,12 @@ import json
 import time
 
 import pytest
-from mp.accounts import APP
-from mp.conftest import respond
+from open_platform.accounts import APP
+from open_platform.conftest import respond
 from wire.gateway import reply
 
 from wechatpay import APIError, DecodeError, NoResponseError
-from wechatpay.tokens import MemoryTokens, Token
+from wechatpay.open_platform import MemoryTokens, Token
 
 APPID = APP["appid"]
 
@@ -153,7 +153,7 @@ def test_wrong_secret_is_explained(build, platform, client):
 def test_answer_without_token_is_an_error(instance, gateway, client, body):
     """What is no token with its lifetime is not taken for one."""
     gateway.answer(reply(body))
-    with pytest.raises(DecodeError, match="answered no access_token"):
+    with pytest.raises(DecodeError, match="the response holds no access_token"):
         send(client, instance)
 
 

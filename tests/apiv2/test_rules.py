@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wechatpay import rules
+from wechatpay.apiv2 import rules
+from wechatpay.apiv3 import rules as apiv3_rules
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from wechatpay import rules
 )
 def test_unsigned_paths_are_known_in_any_case(route, expected):
     """Paths that come without a signature are compared without regard to case, and as a whole."""
-    assert expected == rules.is_unsigned(route)
+    assert expected == apiv3_rules.is_unsigned(route)
 
 
 @pytest.mark.parametrize(
@@ -31,20 +32,20 @@ def test_unsigned_paths_are_known_in_any_case(route, expected):
 )
 def test_statements_are_known_in_any_case(route):
     """So are paths that are signed over a digest."""
-    assert rules.is_digest_signed(route)
-    assert not rules.is_digest_signed(f"{route}/x")
+    assert apiv3_rules.is_digest_signed(route)
+    assert not apiv3_rules.is_digest_signed(f"{route}/x")
 
 
 @pytest.mark.parametrize(
     ("rule", "route"),
     [
-        (rules.is_unsigned_v2, "v3/billdownload/file"),
-        (rules.is_unsigned_v2, "v2/pay/downloadbill"),
-        (rules.answers_with_a_file, "pay/downloadbills"),
+        (rules.is_unsigned, "v3/billdownload/file"),
+        (rules.is_unsigned, "v2/pay/downloadbill"),
+        (rules.returns_file, "pay/downloadbills"),
         (rules.needs_certificate, "pay/orderquery"),
-        (rules.names_no_merchant, "applyment/micro/submit"),
-        (rules.wants_a_query, "secapi/pay/refund"),
-        (rules.answers_in_json, "appauth/getaccesstokens"),
+        (rules.carries_no_merchant_id, "applyment/micro/submit"),
+        (rules.needs_query_after_error, "secapi/pay/refund"),
+        (rules.returns_json, "appauth/getaccesstokens"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

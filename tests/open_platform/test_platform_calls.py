@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from mp.accounts import APP, OPENID, SESSION
-from mp.gateway import JPEG
+from open_platform.accounts import APP, OPENID, SESSION
+from open_platform.gateway import JPEG
 
 from wechatpay import APIError, ConfigurationError, InvalidRequestError
 from wechatpay.media import Media
@@ -16,9 +16,9 @@ from wechatpay.media import Media
     ("option", "words"),
     [
         ({"xml": {"a": 1}}, "xml: APIv2's"),
-        ({"security": True}, "security: APIv2's; the merchant certificate never goes"),
+        ({"security": True}, "security: APIv2's; the merchant certificate is never sent"),
         ({"nonceless": True}, "nonceless: APIv2's"),
-        ({"body": 1}, "body: give bytes or text, not int"),
+        ({"body": 1}, "body: give bytes or str, not int"),
         ({"body": "\ud800"}, "body: holds a lone surrogate"),
         ({"json": float("nan")}, "json: NaN"),
         ({"headers": {"Authorization": "x"}}, "headers: Authorization is written by the core"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mp.accounts import APP, OPENID, SESSION, UNIONID
+from open_platform.accounts import APP, OPENID, SESSION, UNIONID
 
 from wechatpay import Builder, ConfigurationError, InvalidRequestError
 from wechatpay.media import Media

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mp.accounts import APP, OPENID, UNIONID
+from open_platform.accounts import APP, OPENID, UNIONID
 
 from wechatpay import Builder, InvalidRequestError
 
@@ -35,14 +35,17 @@ def test_query_may_have_any_form(instance, client, query):
     ("query", "words"),
     [
         ({"transaction_id": "1"}, "openid: missing"),
-        ({"openid": OPENID}, "either transaction_id or out_trade_no"),
-        ({"openid": OPENID, "mch_id": "1"}, "either transaction_id or out_trade_no"),
-        ({"openid": OPENID, "transaction_id": "1", "out_trade_no": "2"}, "either transaction_id"),
+        ({"openid": OPENID}, "transaction_id, out_trade_no: give one of them"),
+        ({"openid": OPENID, "mch_id": "1"}, "transaction_id, out_trade_no: give one of them"),
+        (
+            {"openid": OPENID, "transaction_id": "1", "out_trade_no": "2"},
+            "transaction_id, out_trade_no: give one of them",
+        ),
         ({"openid": OPENID, "transaction_id": "1", "mch_id": "2"}, "mch_id: belongs to out_trade_no"),
-        ({"openid": OPENID, "transaction_id": ""}, "transaction_id: give one"),
-        ({"openid": [OPENID, OPENID], "transaction_id": "1"}, "openid: give one"),
-        ({"openid": "", "transaction_id": "1"}, "openid: give one"),
-        ({"openid": OPENID, "transaction_id": "1", "access_token": ""}, "access_token: is blank"),
+        ({"openid": OPENID, "transaction_id": ""}, "transaction_id: give it once"),
+        ({"openid": [OPENID, OPENID], "transaction_id": "1"}, "openid: give it once"),
+        ({"openid": "", "transaction_id": "1"}, "openid: give it once"),
+        ({"openid": OPENID, "transaction_id": "1", "access_token": ""}, "access_token: is empty"),
     ],
     ids=[
         "no-openid",

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from mp.accounts import APP, OPENID, UNIONID
+from open_platform.accounts import APP, OPENID, UNIONID
 
 import wechatpay
 

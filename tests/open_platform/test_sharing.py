@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from mp.accounts import APP
-from mp.conftest import respond
+from open_platform.accounts import APP
+from open_platform.conftest import respond
 
 PROCESSES = 20
 CALLERS = 200
@@ -27,7 +27,7 @@ def store(request, tmp_path):
 @pytest.fixture
 def herd(gateway, store):
     """Give a function that has the whole herd call once, at some offset of the clock."""
-    command = [sys.executable, "-m", "mp.herd", gateway.url, store, str(PROCESSES)]
+    command = [sys.executable, "-m", "open_platform.herd", gateway.url, store, str(PROCESSES)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     pipes["cwd"] = Path(__file__).parents[1]
     with subprocess.Popen(command, **pipes) as process:

@@ -8,8 +8,8 @@ import traceback
 
 import pytest
 import requests
-from mp.accounts import APP, SESSION
-from mp.conftest import respond
+from open_platform.accounts import APP, SESSION
+from open_platform.conftest import respond
 from wire.gateway import reply
 
 from wechatpay import Builder, DecodeError, NoResponseError, TransportError, WeChatPayError
@@ -111,8 +111,8 @@ def test_no_story_and_no_log_shows_a_token_or_the_secret(build, platform, client
 
     told = capfd.readouterr().err + caplog.text
     assert 2 == len(platform.tokens)
-    assert f"asking for a new access_token of {APPID}" in told
-    assert "the access_token was refused (40001): once more with a new one" in told
+    assert f"requesting an access_token of {APPID}" in told
+    assert "the access_token was refused (40001): replacing it, sending again" in told
     for secret in (APP["secret"], *platform.tokens):
         assert secret not in told
 

@@ -12,10 +12,10 @@ import multiprocessing
 import sys
 import time
 
-from mp.accounts import APP
+from open_platform.accounts import APP
 
 from wechatpay import Builder, WeChatPayError
-from wechatpay.tokens import FileTokens, RedisTokens
+from wechatpay.open_platform import FileTokens, RedisTokens
 
 THREADS = TASKS = 5
 

@@ -1,0 +1,49 @@
+"""Which APIv3 responses carry no signature, or one over a digest, as data.
+
+A *route* is a path without leading ``/`` and without the prefix that a base URI added.
+"""
+
+from __future__ import annotations
+
+__all__ = ["is_digest_signed", "is_unsigned"]
+
+#: Prefixes of the overseas gateways, in front of ``v3/``.
+_PREFIXES = ("hk/v3/", "global/v3/")
+
+#: Downloads that come without a signature; their hash comes with the signed answer that named them.
+_UNSIGNED = frozenset(
+    {
+        "v3/billdownload/file",
+        "v3/new-tax-control-fapiao/download",
+        "v3/transferdownload/elecvoucherfile",
+        "v3/transferdownload/signfile",
+    }
+)
+
+#: Images of complaints: one more segment is the image's id; ``upload`` is signed.
+_COMPLAINT_IMAGES = ("v3/merchant-service/images/", "v3/global/merchant-service/images/")
+
+#: Settlement statements: the header ``Wechatpay-Statement-Sha1`` is signed in place of the body.
+_DIGEST_SIGNED = frozenset({"v3/statements", "v3/global/statements"})
+
+
+def _without_prefix(route: str) -> str:
+    route = route.lower()
+    return route.partition("/")[2] if route.startswith(_PREFIXES) else route
+
+
+def is_unsigned(route: str) -> bool:
+    """Return whether responses on ``route`` carry no signature."""
+    route = _without_prefix(route)
+    if route in _UNSIGNED:
+        return True
+    for prefix in _COMPLAINT_IMAGES:
+        name = route.removeprefix(prefix)
+        if name != route:
+            return bool(name) and "/" not in name and name != "upload"
+    return False
+
+
+def is_digest_signed(route: str) -> bool:
+    """Return whether responses on ``route`` may be signed over their SHA-1 instead of their body."""
+    return _without_prefix(route) in _DIGEST_SIGNED

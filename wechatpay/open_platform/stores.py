@@ -1,0 +1,361 @@
+"""Where access tokens are kept, so that threads, processes and machines share one.
+
+A Builder keeps them in memory by default. ``tokens=FileTokens(path)`` shares them between the processes of
+one machine, ``tokens=RedisTokens(url)`` between machines. Any object with the methods of `TokenStore` works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import stat
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from wechatpay.errors import ConfigurationError, ConnectError
+from wechatpay.process import PerProcess
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  Windows has none
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
+__all__ = ["LOCK_TTL", "FileTokens", "MemoryTokens", "RedisTokens", "Token", "TokenStore"]
+
+#: Seconds after which a lock that nobody released expires: more than a token request may take.
+LOCK_TTL = 30.0
+
+#: Seconds to wait for a Redis server, unless its URL says otherwise.
+_REDIS_TIMEOUT = 5.0
+
+#: Deletes a lock only if it has the given owner. https://redis.io/docs/latest/commands/set/#patterns
+_RELEASE = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0'
+
+#: Maximum size of a token file in bytes: tokens of a thousand apps.
+_MAX_FILE_SIZE = 1 << 20
+
+#: Do not follow a link, do not wait for the other end of a pipe. Windows has neither flag.
+_OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+#: Permissions that a token file must not have.
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token.
+
+    Attributes:
+        value: The token itself.
+        good_until: Unix seconds after which it is no longer used, shortly before it expires.
+    """
+
+    value: str = field(repr=False)
+    good_until: float
+
+
+class TokenStore(Protocol):
+    """Keeps one token and one lock per key.
+
+    The methods may block: asynchronous calls run them on threads. They are called from any thread and in
+    forked processes. A key is ASCII text made of an appid and a host.
+    """
+
+    def get(self, key: str) -> Token | None:
+        """Return the token, even an expired one, or ``None``."""
+
+    def put(self, key: str, token: Token) -> None:
+        """Replace the token."""
+
+    def acquire(self, key: str, owner: str) -> bool:
+        """Lock ``key`` for ``owner`` without waiting.
+
+        The lock of a process that died must expire by itself, within about a minute.
+
+        Args:
+            key: What to lock.
+            owner: A random text that identifies this attempt.
+
+        Returns:
+            ``True`` if ``owner`` has the lock now, ``False`` while another owner has it.
+        """
+
+    def release(self, key: str, owner: str) -> None:
+        """Unlock ``key`` if ``owner`` has the lock; leave another owner's lock alone."""
+
+
+class MemoryTokens:
+    """Keeps tokens in memory; the default. Builders that are given the same object share its tokens."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+        self._locks = PerProcess(_MemoryLocks)
+
+    def get(self, key: str) -> Token | None:
+        """Return the token, or ``None``."""
+        return self._tokens.get(key)
+
+    def put(self, key: str, token: Token) -> None:
+        """Replace the token."""
+        self._tokens[key] = token
+
+    def acquire(self, key: str, owner: str) -> bool:
+        """Lock ``key`` for ``owner``, unless another owner has it; the lock expires after 30 s."""
+        locks, now = self._locks.get(), time.monotonic()
+        with locks.mutex:
+            if locks.held.get(key, ("", now))[1] > now:
+                return False
+            locks.held[key] = (owner, now + LOCK_TTL)
+            return True
+
+    def release(self, key: str, owner: str) -> None:
+        """Unlock ``key`` if ``owner`` has the lock."""
+        locks = self._locks.get()
+        with locks.mutex:
+            if locks.held.get(key, ("", 0.0))[0] == owner:
+                del locks.held[key]
+
+    def __repr__(self) -> str:
+        return "<MemoryTokens>"
+
+
+class _MemoryLocks:
+    """Owner and expiry time of each lock; a forked child starts without any."""
+
+    def __init__(self) -> None:
+        self.mutex = threading.Lock()
+        self.held: dict[str, tuple[str, float]] = {}
+
+
+class FileTokens:
+    """Keeps tokens in a file that only its owner may read, with a lock file beside it.
+
+    The file is replaced as a whole, so that readers never see half of it. The operating system releases the
+    lock when its holder ends. (Windows has no such lock: there, two processes may request a token at once.)
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Choose the file; it is created by the first `put`.
+
+        Args:
+            path: A file used for nothing else, in a directory that exists.
+
+        Raises:
+            ConfigurationError: The path is a directory, or its directory does not exist.
+        """
+        self._path = Path(path).absolute()
+        if self._path.is_dir() or not self._path.parent.is_dir():
+            raise ConfigurationError(f"tokens: {str(path)!r} must be a file in a directory that exists")
+        self._locks: PerProcess[dict[str, int]] = PerProcess(dict)
+
+    def get(self, key: str) -> Token | None:
+        """Read the token, or ``None``.
+
+        Raises:
+            ConfigurationError: The file cannot be read, other users may read or write it, or it is not a file
+                of tokens.
+        """
+        return _decode(self._read().get(key))
+
+    def put(self, key: str, token: Token) -> None:
+        """Replace the token; tokens of other keys stay.
+
+        Raises:
+            ConfigurationError: The file cannot be read or written.
+        """
+        tokens = self._read() | {key: _encode(token)}
+        with self._name_file_in_errors():
+            # mkstemp creates the file with access for its owner only.
+            descriptor, part = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+            try:
+                with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123  a descriptor, no path
+                    json.dump(tokens, file)
+                Path(part).replace(self._path)
+            except BaseException:
+                Path(part).unlink(missing_ok=True)
+                raise
+
+    def acquire(self, key: str, owner: str) -> bool:  # noqa: ARG002  one lock for the whole file
+        """Lock the file for ``owner``, unless another owner has it.
+
+        Raises:
+            ConfigurationError: The lock file cannot be opened.
+        """
+        if fcntl is None:  # pragma: no cover  Windows
+            return True
+        with self._name_file_in_errors():
+            path = self._path.with_name(f"{self._path.name}.lock")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN_FLAGS, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._locks.get()[owner] = descriptor
+        return True
+
+    def release(self, key: str, owner: str) -> None:  # noqa: ARG002  one lock for the whole file
+        """Unlock the file if ``owner`` has the lock."""
+        descriptor = self._locks.get().pop(owner, None)
+        if descriptor is not None:
+            # Closing alone would leave the lock to a child that was forked in the meantime.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+    def _read(self) -> dict[str, Any]:
+        with self._name_file_in_errors():
+            try:
+                descriptor = os.open(self._path, os.O_RDONLY | _OPEN_FLAGS)
+            except FileNotFoundError:
+                return {}
+            with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, no path
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode) or (os.name == "posix" and status.st_mode & _OTHERS):
+                    raise ConfigurationError(
+                        f"tokens: {str(self._path)!r} must be a file that only its owner can read: chmod 600"
+                    )
+                text = file.read(_MAX_FILE_SIZE)
+        tokens = _parse(text) if text else {}
+        if not isinstance(tokens, dict):
+            raise ConfigurationError(
+                f"tokens: {str(self._path)!r} is not a file of tokens: give another path, or delete it"
+            )
+        return tokens
+
+    @contextlib.contextmanager
+    def _name_file_in_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigurationError(f"tokens: {str(self._path)!r}: {error.strerror}") from None
+
+    def __repr__(self) -> str:
+        return f"<FileTokens {self._path}>"
+
+
+class RedisTokens:
+    """Keeps tokens on a Redis server; needs ``pip install 'wechatpay-chainable[redis]'``.
+
+    ::
+
+        RedisTokens("redis://:password@host:6379/0")
+        RedisTokens(client)                             # your own redis.Redis
+    """
+
+    def __init__(self, server: str | redis.Redis, *, prefix: str = "wechatpay:token:") -> None:
+        """Choose the server; nothing is sent yet.
+
+        Args:
+            server: A URL (``redis://``, ``rediss://``, ``unix://``), or a blocking client (asynchronous calls
+                use it on a thread).
+            prefix: What the keys begin with, for deployments that share a server.
+
+        Raises:
+            ConfigurationError: The library ``redis`` is not installed, or ``server`` is neither of these.
+        """
+        try:
+            import redis  # noqa: PLC0415  an extra
+        except ImportError:
+            raise ConfigurationError(
+                "tokens: RedisTokens needs redis: pip install 'wechatpay-chainable[redis]'"
+            ) from None
+        self._redis_error = redis.RedisError
+        self._client: Any = server
+        self._prefix = prefix
+        if isinstance(server, str):
+            try:
+                self._client = redis.Redis.from_url(
+                    server, socket_timeout=_REDIS_TIMEOUT, socket_connect_timeout=_REDIS_TIMEOUT
+                )
+            except (ValueError, TypeError):
+                # The library's own message may quote the password.
+                raise ConfigurationError(
+                    "tokens: give the URL of a Redis server as redis://host:6379/0"
+                ) from None
+        elif not isinstance(server, redis.Redis | redis.RedisCluster):
+            raise ConfigurationError(
+                f"tokens: give a URL or a redis.Redis, the blocking client, not {type(server).__name__}"
+            )
+
+    def get(self, key: str) -> Token | None:
+        """Fetch the token, or ``None``.
+
+        Raises:
+            ConnectError: The server does not respond.
+        """
+        with self._translate_errors():
+            text = self._client.get(self._prefix + key)
+        return None if text is None else _decode(_parse(text))
+
+    def put(self, key: str, token: Token) -> None:
+        """Replace the token; the server deletes it when it is no longer good.
+
+        Raises:
+            ConnectError: The server does not respond.
+        """
+        seconds = math.ceil(token.good_until - time.time())
+        with self._translate_errors():
+            self._client.set(self._prefix + key, json.dumps(_encode(token)), ex=max(1, seconds))
+
+    def acquire(self, key: str, owner: str) -> bool:
+        """Lock ``key`` for ``owner``, unless another owner has it; the lock expires after 30 s.
+
+        Raises:
+            ConnectError: The server does not respond.
+        """
+        with self._translate_errors():
+            return bool(
+                self._client.set(f"{self._prefix}{key}:lock", owner, nx=True, px=int(LOCK_TTL * 1000))
+            )
+
+    def release(self, key: str, owner: str) -> None:
+        """Unlock ``key`` if ``owner`` has the lock.
+
+        Raises:
+            ConnectError: The server does not respond.
+        """
+        with self._translate_errors():
+            self._client.eval(_RELEASE, 1, f"{self._prefix}{key}:lock", owner)
+
+    @contextlib.contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except self._redis_error as error:
+            raise ConnectError(
+                f"tokens: the Redis server failed ({type(error).__name__}): no request was sent to WeChat"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"<RedisTokens {self._prefix}>"
+
+
+def _encode(token: Token) -> dict[str, Any]:
+    return {"access_token": token.value, "good_until": token.good_until}
+
+
+def _decode(stored: Any) -> Token | None:
+    """Read what `_encode` wrote; ``None`` for anything else."""
+    match stored:
+        case {"access_token": str() as value, "good_until": (int() | float()) as until}:
+            return Token(value, float(until)) if value and math.isfinite(until) else None
+    return None
+
+
+def _parse(text: str | bytes) -> Any:
+    """Parse JSON; ``None`` for anything else."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
