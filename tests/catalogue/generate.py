@@ -1,0 +1,206 @@
+"""Generate the catalogue's package data and the typed stubs.
+
+``python tests/catalogue/generate.py`` writes the stubs again from ``wechatpay/catalogue/*.jsonl``.
+``python tests/catalogue/generate.py FOLDER`` first replaces that data with what FOLDER holds:
+``operations.jsonl`` and ``events.jsonl`` as extracted from the documents, and, if they are there,
+``errors.jsonl`` and ``request-id.tsv``. Both print which operations and files changed.
+``--check`` writes nothing and exits with 1 if a file is stale.
+
+It stands among the tests because users never run it, and a test does: it checks that no file is stale.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import stubs
+
+PACKAGE = Path(__file__).parents[2] / "wechatpay" / "catalogue"
+DOC = "https://pay.weixin.qq.com/doc/"
+HOST = "https://api.mch.weixin.qq.com/"
+
+#: Body members of which one must be given. The catalogue marks them as optional, the documents name the rule.
+ONE_OF = {
+    ("POST", "v3/refund/domestic/refunds"): ["transaction_id", "out_trade_no"],
+    ("POST", "v2/pay/orderquery"): ["transaction_id", "out_trade_no"],
+    ("POST", "v2/pay/refundquery"): ["transaction_id", "out_trade_no", "out_refund_no", "refund_id"],
+    ("POST", "v2/secapi/pay/refund"): ["transaction_id", "out_trade_no"],
+    ("POST", "v2/secapi/pay/refundv2"): ["transaction_id", "out_trade_no"],
+    ("POST", "v2/secapi/pay/reverse"): ["transaction_id", "out_trade_no"],
+}
+
+
+def lines(rows):
+    """Lay rows out, one a line."""
+    return "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+
+
+def read(path):
+    """Read rows, one a line."""
+    return [json.loads(line) for line in Path(path).read_text("utf-8").splitlines()]
+
+
+def operation(row):
+    """Cut one documented operation down to what the package keeps."""
+    base = row["options"].get("base_uri", HOST)
+    one_of = ONE_OF.get((row["verb"].upper(), row["uri"]), [])
+    kept = {
+        "verb": row["verb"].upper(),
+        "uri": row["uri"],
+        "title": row["title"],
+        "doc": [link.removeprefix(DOC) for link in row["doc"]],
+        "tag": row.get("tag", []),
+        "base_uri": "" if base == HOST else base,
+        "path": fields(row["path_params"]),
+        "query": fields(row["query"]),
+        "body": fields(
+            field | {"required": field["required"] and field["name"] not in one_of} for field in row["body"]
+        ),
+        "body_kind": row["body_kind"],
+        "one_of": one_of,
+        "security": "security" in row.get("options_required", ()),
+        "encrypts": any(
+            header["name"] == "Wechatpay-Serial" and header["required"] for header in row["headers"]
+        ),
+        "response": fields(row["response"]),
+        "response_kind": row["response_kind"],
+        "response_status": row["response_status"],
+    }
+    if row.get("query_optional"):
+        kept["query_optional"] = True
+    defaults = {"body_kind": "none", "response_kind": "json", "response_status": 200}
+    always = {"verb", "uri", "title"}
+    return {
+        name: value
+        for name, value in kept.items()
+        if name in always or value not in (defaults.get(name), [], {}, "", False)
+    }
+
+
+def event(row):
+    """Cut one documented callback down to what the package keeps."""
+    kept = {
+        "event": row["event"],
+        "version": row["version"],
+        "title": row["title"],
+        "doc": [link.removeprefix(DOC) for link in row["doc"]],
+        "variants": [name for name in row.get("variants", ()) if isinstance(name, str)],
+        "original_types": row.get("original_types", []),
+        "resource": fields(row["resource"] or []),
+        "encrypted": row["encrypted"],
+    }
+    return {name: value for name, value in kept.items() if value not in ([], {}, "", False)}
+
+
+def fields(listed):
+    """Name each field's type, with ``!`` behind it where it is required, and what else is known."""
+    return {field["name"]: _field(field) for field in listed}
+
+
+def _field(field):
+    kind = field["type"] + ("!" if field["required"] else "")
+    more = {
+        name: field[name]
+        for name in (
+            "enum",
+            "max_length",
+            "value",
+            "default",
+            "sensitive",
+            "cipher",
+            "encoded",
+            "encoded_type",
+        )
+        if name in field
+    }
+    if field.get("fields"):
+        more["fields"] = fields(field["fields"])
+    if field.get("variants"):
+        more["variants"] = {case["when"]: fields(case["fields"]) for case in field["variants"]}
+    return {"type": kind, **more} if more else kind
+
+
+def data(folder):
+    """Make the package data from a folder of extracted documents."""
+    made = {
+        "operations.jsonl": lines(
+            sorted(
+                map(operation, read(folder / "operations.jsonl")), key=lambda row: (row["uri"], row["verb"])
+            )
+        ),
+        "events.jsonl": lines(map(event, read(folder / "events.jsonl"))),
+    }
+    errors, tails = folder / "errors.jsonl", folder / "request-id.tsv"
+    if errors.exists():
+        made["errors.jsonl"] = lines(
+            {name: value for name, value in row.items() if name != "source" and value is not None}
+            for row in read(errors)
+        )
+    if tails.exists():
+        made["request_ids.tsv"] = "".join(
+            f"{tail}\t{meaning}\t{remedy}\t{message}\n"
+            for tail, meaning, remedy, _, message, *_ in (
+                line.split("\t") for line in tails.read_text("utf-8").splitlines()[1:]
+            )
+        )
+    return made
+
+
+def changes(before, after):
+    """Name the operations and events that were added, removed or changed."""
+    old, new = ({_key(row): row for row in rows} for rows in (before, after))
+    for key in sorted(old.keys() | new.keys()):
+        if key not in new:
+            yield f"- {key}"
+        elif key not in old:
+            yield f"+ {key}"
+        elif old[key] != new[key]:
+            parts = [
+                name for name in old[key].keys() | new[key].keys() if old[key].get(name) != new[key].get(name)
+            ]
+            yield f"~ {key}: {', '.join(sorted(parts))}"
+
+
+def _key(row):
+    return row.get("event", "") + row.get("version", "") or f"{row['verb']} {row['uri']}"
+
+
+def main(arguments):
+    """Write what is stale, or report it."""
+    check = "--check" in arguments
+    folders = [Path(argument) for argument in arguments if not argument.startswith("-")]
+    made = data(folders[0]) if folders else {}
+    for name in ("operations.jsonl", "events.jsonl"):
+        before = read(PACKAGE / name) if (PACKAGE / name).exists() else []
+        after = [json.loads(line) for line in made[name].splitlines()] if name in made else before
+        for change in changes(before, after):
+            print(change)
+        made.setdefault(name, (PACKAGE / name).read_text("utf-8") if not folders else "")
+    operations, events = (
+        [json.loads(line) for line in made[name].splitlines()]
+        for name in ("operations.jsonl", "events.jsonl")
+    )
+    made |= {f"typed/{name}": text for name, text in stubs.generate(operations, events).items()}
+    present = {f"typed/{path.name}" for path in (PACKAGE / "typed").glob("*.pyi")}
+    stale = [
+        name
+        for name, text in made.items()
+        if not (PACKAGE / name).exists() or (PACKAGE / name).read_text("utf-8") != text
+    ]
+    left = sorted(present - made.keys())
+    for name in [*stale, *left]:
+        print(f"stale: {name}" if check else f"written: {name}")
+        if not check and name in made:
+            (PACKAGE / name).parent.mkdir(exist_ok=True)
+            (PACKAGE / name).write_text(made[name], "utf-8")
+        elif not check:
+            (PACKAGE / name).unlink()
+    return 1 if check and (stale or left) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,150 @@
+"""The catalogue finds operations, callbacks, encrypted members and explanations."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wechatpay import catalogue
+from wechatpay.sensitive.marks import marks
+
+
+def test_every_operation_is_found_by_its_own_verb_and_template():
+    """The catalogue holds 1,143 operations, and its templates lead to each of them."""
+    listed = catalogue.operations()
+
+    assert 1143 == len(listed)
+    assert all(catalogue.find(operation.verb, operation.template) is operation for operation in listed)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "template"),
+    [
+        ("GET", "v3/pay/transactions/id/4200001", "v3/pay/transactions/id/{transaction_id}"),
+        ("get", "/v3/pay/transactions/id/{other}?mchid=1", "v3/pay/transactions/id/{transaction_id}"),
+        ("POST", "v3/ecommerce/applyments/", "v3/ecommerce/applyments/{empty}"),
+        ("POST", "v2/secapi/mch/addInstitutionsub", "v2/secapi/mch/{addinstitutionsub}"),
+        ("POST", "v3/profitsharing/receivers/delete", "v3/profitsharing/receivers/delete"),
+        ("POST", "hk/v3/refunds", "v3/refunds"),
+    ],
+)
+def test_a_path_leads_to_its_template(verb, path, template):
+    """Literal segments win over variables; the overseas prefix and the query do not matter."""
+    assert template == catalogue.find(verb, path).template
+
+
+def test_an_unknown_path_is_none():
+    """What the documents do not have is not guessed."""
+    assert catalogue.find("GET", "v3/nothing/here") is None
+    assert catalogue.find("DELETE", "v3/pay/transactions/jsapi") is None
+    assert catalogue.find("GET", "v3/pay/transactions/id/") is None
+    assert catalogue.by_template("v3/nothing") == ()
+
+
+def test_an_operation_knows_its_members():
+    """Types, requirements, enums, ciphers and links are those of the documents."""
+    operation = catalogue.find("POST", "v3/pay/transactions/jsapi")
+
+    assert "JSAPI下单" == operation.title
+    assert "https://pay.weixin.qq.com/doc/v3/merchant/4012791856" == operation.links[0]
+    assert "integer" == operation.body["amount"].fields["total"].type
+    assert operation.body["amount"].fields["total"].required
+    assert "no_debit" in operation.body["limit_pay"].enum
+    assert "platform-rsa" == operation.body["payer"].fields["identity"].fields["number"].cipher
+    assert "METRO" in catalogue.find("POST", "v2/transit/pay/payapply").body["scene_info"].variants
+
+
+def test_words_find_operations():
+    """Titles, tags and templates are searched; matches in the title come first."""
+    found = catalogue.search("申请退款")
+
+    assert "v3/refund/domestic/refunds" in [
+        operation.template for operation in catalogue.search("REFUND domestic")
+    ]
+    assert "申请退款" in found[0].title
+    assert [] == catalogue.search("") == catalogue.search("没有这样的接口")
+
+
+def test_the_levels_below_a_path_are_listed():
+    """`dir()` and completion need the next segments and the verbs."""
+    assert ("v2", "v3") == catalogue.children("").segments
+    assert "jsapi" in catalogue.children("v3/pay/transactions").segments
+    assert ("POST",) == catalogue.children("v3/pay/transactions/jsapi").verbs
+    assert ("GET",) == catalogue.children("v3/pay/transactions/id/{any}").verbs
+    assert ((), ()) == catalogue.children("v3/nothing")
+
+
+def test_callbacks_are_known_by_name():
+    """A name that both protocols have means APIv3's."""
+    events = catalogue.events()
+
+    assert 112 == len(events)
+    assert "v3" == events["TRANSACTION.SUCCESS"].version
+    assert "v2" == events["TRANSACTION.SUCCESS@v2"].version
+    assert "trade_state" in events["TRANSACTION.SUCCESS"].resource
+
+
+def test_encrypted_members_agree_with_the_marks():
+    """The two descriptions of encrypted members are one and the same."""
+    for operation in catalogue.operations():
+        if operation.template.startswith("v3/"):
+            found = catalogue.encrypted_fields(operation.verb, operation.template.replace("{empty}", ""))
+            marked = marks(operation.verb, operation.template.replace("{empty}", ""))
+            expected = marked and (marked.query, marked.body, marked.response)
+
+            assert (expected if expected and any(expected) else None) == (found and tuple(found))
+    assert catalogue.encrypted_fields("POST", "v2/pay/unifiedorder") is None
+
+
+def test_error_codes_are_explained():
+    """The call's own entry wins over the one of every call."""
+    own = catalogue.explain_code(
+        "PARAM_ERROR", 400, "POST v3/pay/transactions/jsapi", message="无效的openid"
+    )[0]
+
+    assert own.remedy == "fetch the openid under the appid of the order"
+    assert "*" == catalogue.explain_code("PARAM_ERROR")[0].api
+    assert [] == catalogue.explain_code("NO_SUCH_CODE")
+    assert {"*"} == {each.api for each in catalogue.explain_code("PARAM_ERROR", api="GET v3/no/such")}
+
+
+@pytest.mark.parametrize(
+    "api",
+    [
+        "GET v3/pay/transactions/id/{transaction_id}",
+        "GET v3/pay/partner/transactions/out-trade-no/{out_trade_no}",
+    ],
+)
+def test_alternatives_with_variables_are_expanded(api):
+    """One line of the data may stand for several calls."""
+    own = [each for each in catalogue.explain_code("ORDER_NOT_EXIST", api=api) if each.api != "*"]
+
+    assert own
+
+
+def test_request_ids_are_explained_by_their_tail():
+    """The number behind the last `-` says more than the code."""
+    explained = catalogue.explain_request_id("08F78AAE0610D3F9-268512771")
+
+    assert "order not found" == explained.meaning
+    assert catalogue.explain_request_id("1-99") is None
+
+
+def test_the_package_does_not_read_the_catalogue():
+    """A call that is not checked pays nothing for it."""
+    code = "import sys, wechatpay.builder; assert 'wechatpay.catalogue' not in sys.modules"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_generated_file_is_stale():
+    """The stubs are what the data gives."""
+    script = Path(__file__).parent / "generate.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], capture_output=True, text=True, check=False
+    )
+
+    assert (0, "") == (done.returncode, done.stdout + done.stderr)
