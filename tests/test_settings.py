@@ -42,7 +42,7 @@ def refused(**changes):
         ({"proxies": "http://proxy"}, "proxies: "),
         ({"verify": 5}, "verify: "),
         ({"verify": "/nowhere/ca.pem"}, "verify: there is no CA bundle"),
-        ({"session": object()}, "session: a requests.Session"),
+        ({"session": object()}, "session: give a requests.Session"),
         ({"middlewares": "x"}, "middlewares: "),
         ({"middlewares": [print]}, "a middleware is a generator function"),
         ({"clock": 5}, "clock: a function"),

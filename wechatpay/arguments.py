@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    import asyncio
     import os
     from collections.abc import Callable, Mapping, Sequence
 
+    import aiohttp
     import requests
 
     from wechatpay.middleware import Middleware
@@ -49,10 +51,17 @@ class SettingsDict(TypedDict, total=False):
             One that is not WeChat Pay's, a sandbox or a gateway, gets the open platform's requests as well.
         timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default, ``None`` waits for ever.
         headers: Headers of every request.
-        proxies: ``{"https": "http://proxy:3128"}``; the environment's by default, ``{}`` for none.
+        proxies: HTTP proxies, ``{"https": "http://proxy:3128", "no_proxy": "internal.example"}``, with the
+            keys of requests; the environment's by default, ``{}`` for none. SOCKS is not supported.
         verify: ``True``, or the path of a CA bundle, for TLS; the environment's bundle by default.
-        session: A ``requests.Session`` of your own for the blocking side, but for calls with ``security``.
-        pool_size: Connections at most, per host, for each colour; 100 by default.
+        session: A ``requests.Session`` of your own for the blocking side, except calls with ``security``. Its
+            adapters, hooks, headers, proxies and TLS settings apply; its ``auth``, ``params`` and cookies do
+            not. No adapter may retry. ``timeout`` then bounds each read, not the whole of a response.
+        client_session: The same for the async side: a function that takes an event loop and returns an
+            ``aiohttp.ClientSession`` for it, which is closed with the loop.
+        pool_size: Connections at most, per host, sync and async each; 100 by default.
+        max_response_size: Bytes that a response may have in memory, decoded; 64 MiB by default.
+        max_download_size: Bytes that a download to a ``sink`` may have, decoded; 16 GiB by default.
         user_agent: What ``User-Agent`` says.
         middlewares: Pushed on every stack, in this order: a sequence, or a mapping by name.
         clock: Returns Unix seconds; ``time.time`` by default.
@@ -77,7 +86,10 @@ class SettingsDict(TypedDict, total=False):
     proxies: Mapping[str, str]
     verify: bool | str
     session: requests.Session
+    client_session: Callable[[asyncio.AbstractEventLoop], aiohttp.ClientSession]
     pool_size: int
+    max_response_size: int
+    max_download_size: int
     user_agent: str
     middlewares: Sequence[Middleware] | Mapping[str, Middleware]
     clock: Callable[[], float]

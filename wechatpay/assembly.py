@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wechatpay.middleware import Flow
     from wechatpay.sensitive.envelope import Envelope
     from wechatpay.settings import Settings
-    from wechatpay.sink import Sink
+    from wechatpay.transports.sink import Sink
 
 __all__ = ["USER_AGENT", "assemble", "refuse", "send"]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 from wechatpay import middleware, options, uri
 from wechatpay.apiv3.protocol import V3
 from wechatpay.assembly import refuse
-from wechatpay.connections import AsyncConnections, Connections
 from wechatpay.errors import ConfigurationError, InvalidRequestError, WeChatPayError
 from wechatpay.logs import enabled, log_step
 from wechatpay.middleware import Blocking
 from wechatpay.process import PerProcess
+from wechatpay.transports import AsyncConnections, Connections
 from wechatpay.transports.network import Network
 from wechatpay.uri.hosts import OPEN_PLATFORM
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wechatpay.promise import Promise
     from wechatpay.promise.background import Background
     from wechatpay.settings import Settings
-    from wechatpay.sink import Sink
+    from wechatpay.transports.sink import Sink
 
 __all__ = ["Driver"]
 

@@ -9,8 +9,10 @@
     ├─ DecodeError(ValueError)           a body that is not what it says (JSON, XML)
     ├─ TransportError                    no answer
     │   ├─ ConnectError(ConnectionError)   nothing was sent: safe to send again
+    │   │   └─ PoolTimeoutError(TimeoutError)    no free connection within the connect timeout
     │   └─ NoResponseError                   outcome unknown: query before you repeat
-    │       └─ ReadTimeoutError(TimeoutError)
+    │       ├─ ReadTimeoutError(TimeoutError)
+    │       └─ ResponseTooLargeError             more than the settings permit
     ├─ VerificationError                 a 2xx that is not provably WeChat Pay's: outcome unknown
     │   ├─ IncompleteHeadersError
     │   ├─ ClockSkewError
@@ -43,8 +45,10 @@ __all__ = [
     "InvalidRequestError",
     "NoResponseError",
     "NotificationError",
+    "PoolTimeoutError",
     "ReadTimeoutError",
     "RedirectError",
+    "ResponseTooLargeError",
     "ServerError",
     "SignatureError",
     "TransportError",
@@ -109,12 +113,26 @@ class ConnectError(TransportError, ConnectionError):
     """No connection could be made: nothing was sent, so it is safe to send again."""
 
 
+class PoolTimeoutError(ConnectError, TimeoutError):
+    """No connection of the pool became free within the connect timeout: nothing was sent.
+
+    More calls are made at one time than ``pool_size`` permits for one host.
+    """
+
+
 class NoResponseError(TransportError):
     """The request left and no answer came: the outcome is unknown. Query before you repeat."""
 
 
 class ReadTimeoutError(NoResponseError, TimeoutError):
     """The server took longer than ``timeout`` to answer: the outcome is unknown."""
+
+
+class ResponseTooLargeError(NoResponseError):
+    """The response has more bytes, decoded, than ``max_response_size`` or ``max_download_size`` permits.
+
+    The outcome is unknown, as for any response that was not read.
+    """
 
 
 class VerificationError(WeChatPayError):

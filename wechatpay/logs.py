@@ -8,16 +8,20 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wechatpay.messages import Request
 
-__all__ = ["enabled", "install_filter", "log_step"]
+__all__ = ["enabled", "log_step", "redact_library_logs"]
 
 _log = logging.getLogger("wechatpay")
 
-_SECRET = re.compile(r"([?&](?:[a-z_]*token|[a-z]*secret|js_code|code)=)[^&\s]+")
+_QUERY = re.compile(r"\?\S+")
 
 
 def enabled(request: Request) -> bool:
@@ -42,21 +46,33 @@ def log_step(request: Request, text: str, *values: Any) -> None:
 
 
 class _Redaction(logging.Filter):
+    """Redacts the queries of our own calls; records of other code stay as they are."""
+
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
+        if _sending.get() and isinstance(record.args, tuple):
             record.args = tuple(
-                _SECRET.sub(r"\1…", value) if isinstance(value, str) else value for value in record.args
+                _QUERY.sub("?…", value) if isinstance(value, str) else value for value in record.args
             )
         return True
 
 
+_library = logging.getLogger("urllib3.connectionpool")
+_sending: ContextVar[bool] = ContextVar("wechatpay_sending", default=False)
 _REDACTION = _Redaction()
+_NOTHING: AbstractContextManager[None] = nullcontext()
 
 
-def install_filter() -> None:
-    """Redact tokens and secrets in the URLs that urllib3 logs at DEBUG.
+def redact_library_logs() -> AbstractContextManager[None]:
+    """Redact the query that urllib3 logs at DEBUG, of the call in the ``with`` block alone."""
+    return _redact() if _library.isEnabledFor(logging.DEBUG) else _NOTHING
 
-    This affects every user of urllib3 in the process; nothing else of its log changes.
-    """
+
+@contextmanager
+def _redact() -> Iterator[None]:
     # A logger takes the same filter only once.
-    logging.getLogger("urllib3.connectionpool").addFilter(_REDACTION)
+    _library.addFilter(_REDACTION)
+    before = _sending.set(True)
+    try:
+        yield
+    finally:
+        _sending.reset(before)

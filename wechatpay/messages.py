@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wechatpay.multipart import Upload
     from wechatpay.sensitive.envelope import Envelope
-    from wechatpay.sink import Sink
+    from wechatpay.transports.sink import Sink
 
 __all__ = ["Call", "Headers", "Request", "Response", "is_word"]
 

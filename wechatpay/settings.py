@@ -16,6 +16,9 @@ from wechatpay.open_platform.settings import OpenPlatformSettings
 from wechatpay.uri import hosts
 
 if TYPE_CHECKING:
+    import asyncio
+
+    import aiohttp
     import requests
 
     from wechatpay.messages import Timeout
@@ -50,7 +53,10 @@ class Transport:
     proxies: Mapping[str, str] | None = field(repr=False)
     verify: bool | str | None
     session: requests.Session | None
+    client_session: Callable[[asyncio.AbstractEventLoop], aiohttp.ClientSession] | None
     pool_size: int
+    max_response_size: int
+    max_download_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +165,6 @@ def _headers(values: Mapping[str, Any]) -> Mapping[str, str | None]:
 
 
 def _transport(values: Mapping[str, Any]) -> Transport:
-    size = values.get("pool_size", 100)
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise ConfigurationError("pool_size: a whole number of connections, 1 or more")
     proxies = values.get("proxies")
     if proxies is not None and not isinstance(proxies, Mapping):
         raise ConfigurationError(
@@ -170,12 +173,40 @@ def _transport(values: Mapping[str, Any]) -> Transport:
     verify = values.get("verify")
     if verify is not None and not isinstance(verify, bool | str):
         raise ConfigurationError("verify: True, or the path of a CA bundle as text")
-    session = values.get("session")
-    if session is not None and not callable(getattr(session, "get_adapter", None)):
+    session, client_session = values.get("session"), values.get("client_session")
+    if session is not None:
+        if not callable(getattr(session, "get_adapter", None)):
+            raise ConfigurationError(
+                "session: give a requests.Session; the async side takes a function as client_session"
+            )
+        from wechatpay.transports.blocking import refuse_retries  # noqa: PLC0415  requests is loaded already
+
+        refuse_retries(session)
+    if client_session is not None and not callable(client_session):
         raise ConfigurationError(
-            "session: a requests.Session (the async side makes one of its own for each loop)"
+            "client_session: give a function that takes an event loop and returns an aiohttp.ClientSession "
+            "for it, not a session: each loop needs its own"
         )
-    return Transport(proxies, verify, session, size)
+    for name in ("proxies", "verify", "pool_size"):
+        owner = "session" if session is not None else "client_session"
+        if values.get(name) is not None and (session is not None or client_session is not None):
+            raise ConfigurationError(f"{name}: set it on the session itself: {owner} brings its own")
+    return Transport(
+        proxies,
+        verify,
+        session,
+        client_session,
+        pool_size=_size(values, "pool_size", 100),
+        max_response_size=_size(values, "max_response_size", 64 << 20),
+        max_download_size=_size(values, "max_download_size", 16 << 30),
+    )
+
+
+def _size(values: Mapping[str, Any], name: str, default: int) -> int:
+    size = values.get(name, default)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise ConfigurationError(f"{name}: give a whole number, 1 or more")
+    return size
 
 
 def _middlewares(given: Any) -> tuple[tuple[str | None, Middleware], ...]:

@@ -112,8 +112,8 @@ def test_responses_intercepts_uploads(build, path):
         Builder(**merchants.settings()).v3.merchant.media.upload.post(media=Media(path))
         request = mock.calls[0].request
 
-        assert CONTENT in b"".join(request.body)
-        assert request.headers["Content-Length"] == str(len(b"".join(request.body)))
+        assert CONTENT in request.body
+        assert request.headers["Content-Length"] == str(len(request.body))
 
 
 def test_session_of_the_callers_sends_uploads(build, gateway, path):

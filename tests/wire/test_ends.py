@@ -24,6 +24,28 @@ async def call():
     return (await instance.v3.x.getAsync()).status_code
 """
 
+SHUT_DOWN = {
+    "asyncio.run": """
+        for _ in range(3):
+            status = asyncio.run(call())
+        print(status)
+    """,
+    "shut down and closed": """
+        loop = asyncio.new_event_loop()
+        print(loop.run_until_complete(call()))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+    """,
+    "driver closed in the loop": """
+        async def main():
+            async with instance.getDriver():
+                print(await call())
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(main())
+        loop.close()
+    """,
+}
+
 LOOPS = {
     "closed without a word": """
         loop = asyncio.new_event_loop()
@@ -117,7 +139,7 @@ FORKS = {
 }
 
 
-def outcome(script, gateway):
+def outcome(script, gateway, *, strict=False):
     """Run a script against the gateway; a busy machine makes asyncio's debug mode remark on itself."""
     plain = {
         "private_key": keys.pem("merchant"),
@@ -125,13 +147,24 @@ def outcome(script, gateway):
         "base_uri": gateway.url,
         "proxies": {},
     }
-    done = scripts.run(SCRIPT.format(settings=merchants.settings(**plain)) + scripts.textwrap.dedent(script))
+    done = scripts.run(
+        SCRIPT.format(settings=merchants.settings(**plain)) + scripts.textwrap.dedent(script), strict=strict
+    )
     return done.stdout, [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+
+
+@pytest.mark.parametrize("script", SHUT_DOWN.values(), ids=SHUT_DOWN)
+def test_session_is_closed_with_its_loop(script, gateway):
+    """Not even the development mode of Python has anything to warn of."""
+    assert ("200\n", []) == outcome(script, gateway, strict=True)
 
 
 @pytest.mark.parametrize("script", LOOPS.values(), ids=LOOPS)
 def test_loop_may_end_in_any_way(script, gateway):
-    """Sessions end with it, or when they are noticed to have; nothing warns."""
+    """A loop that ends without shutting down its generators is noticed later, and nothing is printed.
+
+    Python's development mode shows asyncio's own warning for its transports then.
+    """
     assert ("200\n", []) == outcome(script, gateway)
 
 

@@ -14,7 +14,7 @@ from wire.colours import Sync
 from wire.gateway import Gateway, reply, signed
 
 from wechatpay import APIError, ConnectError, NoResponseError, ReadTimeoutError
-from wechatpay.transports import leases, pools
+from wechatpay.transports import asynchronous, blocking
 
 
 @pytest.fixture(params=["sync", "looped"])
@@ -108,7 +108,7 @@ def test_connections_are_kept(colour, instance, gateway):
 @pytest.mark.slow
 def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance, gateway):
     """WeChat Pay drops what was idle for 8 s: a request may not meet that moment."""
-    assert 7.0 == pools.IDLE_SECONDS == leases.IDLE_SECONDS
+    assert 7.0 == blocking.IDLE_SECONDS == asynchronous.IDLE_SECONDS
 
     colour.call(instance.v3.x, "post")
     time.sleep(6.5)
@@ -123,7 +123,7 @@ def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance,
 def test_age_of_a_connection_counts_from_the_last_answer(monkeypatch, instance, gateway):
     """The blocking side looks at the clock, and at nothing else."""
     now = [1000.0]
-    monkeypatch.setattr(pools.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(blocking.time, "monotonic", lambda: now[0])
     for later, connections in ((0, 1), (6.9, 1), (6.9, 1), (7.0, 2)):
         now[0] += later
         instance.v3.x.get()
@@ -178,7 +178,7 @@ def test_silence_is_a_timeout(client, build, gateway):
     """Whoever waits longer than ``timeout`` gets an error that is a TimeoutError, too."""
     released = threading.Event()
     gateway.behaviour = lambda _, __: released.wait(5)
-    with pytest.raises(ReadTimeoutError, match="outcome unknown: no answer in time") as caught:
+    with pytest.raises(ReadTimeoutError, match="outcome unknown: no response in time") as caught:
         client.call(build().v3.x, "get", timeout=(5, 0.2))
     released.set()
 
@@ -197,15 +197,34 @@ def test_silence_within_the_body_is_a_timeout(client, build, gateway):
     assert 1 == len(gateway.seen)
 
 
-def test_answer_that_trickles_is_waited_for(client, build, gateway):
-    """``timeout`` is for each read, not for the whole: a long download may take long."""
-    answer = signed(b'{"a": 1}')
+def trickle(data, seconds):
+    """Send ``data`` in some pieces, over so many seconds."""
 
-    def trickle(_, peer):
-        for at in range(0, len(answer), len(answer) // 6):
-            peer.send(answer[at : at + len(answer) // 6])
-            time.sleep(0.1)
+    def behaviour(_, peer):
+        for at in range(0, len(data), len(data) // 8):
+            peer.send(data[at : at + len(data) // 8])
+            time.sleep(seconds / 8)
 
-    gateway.behaviour = trickle
+    return behaviour
 
-    assert {"a": 1} == client.call(build(timeout=0.4).v3.x, "get").json()
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_response_that_trickles_is_a_timeout(part, client, build, gateway):
+    """``timeout`` bounds the whole of a response in memory, so that a few bytes cannot hold a call."""
+    padding = ("X-Pad", "x" * 4000) if part == "head" else ("X-Pad", "")
+    body = b"{}" if part == "head" else b'"%b"' % (b"x" * 4000)
+    gateway.behaviour = trickle(signed(body, "200 OK", padding), 1.2)
+    began = time.monotonic()
+    with pytest.raises(ReadTimeoutError, match="outcome unknown: no response in time"):
+        client.call(build(timeout=0.4).v3.x, "get")
+
+    assert time.monotonic() - began < 1
+    assert 1 == len(gateway.seen)
+
+
+def test_download_that_trickles_is_waited_for(client, build, gateway, tmp_path):
+    """A long download may take long: ``timeout`` bounds each of its reads."""
+    gateway.behaviour = trickle(reply(b"x" * 4000), 1.2)
+    client.call(build(timeout=0.4).v3.billdownload.file, "get", sink=tmp_path / "bill")
+
+    assert 4000 == (tmp_path / "bill").stat().st_size

@@ -126,6 +126,30 @@ def test_settings_replace_the_environment(proxies, client, tunnelled, secure, pr
     assert [] == proxy.heads
 
 
+@pytest.mark.parametrize("bypass", ["127.0.0.1", "*", "example.com, 127.0.0.1"])
+def test_no_proxy_of_the_settings_goes_around_it(bypass, client, tunnelled, secure, proxy):
+    """The key is the one that requests documents."""
+    client.call(tunnelled(proxies={"https": proxy.url, "no_proxy": bypass}).v3.x, "get")
+
+    assert 1 == len(secure.seen)
+    assert [] == proxy.heads
+
+
+def test_misspelt_scheme_is_refused(build):
+    """Its proxy would be ignored."""
+    with pytest.raises(ConfigurationError, match="proxies: 'htpps' is not a known key"):
+        build(proxies={"htpps": "http://127.0.0.1:1"})
+
+
+def test_user_beyond_latin_1_is_sent_as_utf_8(client, tunnelled, proxy):
+    """Sync and async alike; requests' own encoding fails."""
+    login = f"http://%E5%BC%A0:{PASSWORD}@127.0.0.1:{proxy.port}"
+    client.call(tunnelled(proxies={"https": login}).v3.x, "get")
+    expected = base64.b64encode(f"张:{PASSWORD}".encode()).decode()
+
+    assert f"Basic {expected}" in proxy.heads[0]
+
+
 def test_settings_know_no_exceptions(client, tunnelled, secure, proxy, monkeypatch):
     """``no_proxy`` belongs to the environment's proxies."""
     monkeypatch.setenv("no_proxy", "*")
@@ -236,12 +260,15 @@ def test_proxies_of_another_type_are_refused(proxies, build):
         build(proxies=proxies)
 
 
-def test_session_brings_its_own_proxies(tunnelled, bundle, secure, proxy):
+def test_session_brings_its_own_proxies(build, bundle, secure, proxy, monkeypatch):
     """Who brings a session has settled that there, too."""
+    # A bundle of the environment goes over the session's: requests has it so.
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     with requests.Session() as session:
         session.proxies = {"https": proxy.url}
         session.verify = str(bundle)
-        tunnelled(session=session).v3.x.get()
+        build(session=session, base_uri=secure.url).v3.x.get()
 
     assert 1 == len(proxy.heads) == len(secure.seen)
 

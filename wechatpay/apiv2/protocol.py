@@ -15,7 +15,7 @@ from wechatpay.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
-from wechatpay.sink import Sink
+from wechatpay.transports.sink import Sink
 
 if TYPE_CHECKING:
     from wechatpay.media import Media

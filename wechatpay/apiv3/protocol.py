@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext, uri
-from wechatpay.apiv3 import rules
 from wechatpay.apiv3.body_digest import StreamTally
 from wechatpay.apiv3.certificates_request import SigningStack, download
 from wechatpay.apiv3.errors import failure
@@ -77,9 +76,9 @@ class V3:
         request = self._assembled(call, path, self._keying.envelope(call, path))
         if (destination := call.options.get("sink")) is None:
             return request
-        from wechatpay.sink import Sink  # noqa: PLC0415  few calls download
+        from wechatpay.transports.sink import Sink  # noqa: PLC0415  few calls download
 
-        sink = Sink(destination, direct=rules.is_unsigned(request.route), tally=self._tally)
+        sink = Sink(destination, tally=self._tally)
         return replace(request, sink=sink)
 
     def _tally(self, headers: Headers) -> StreamTally:

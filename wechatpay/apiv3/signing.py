@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wechatpay.platform import Platform, PlatformKey
     from wechatpay.platform.refresher import Steps
     from wechatpay.settings import Merchant
-    from wechatpay.sink import Sink
+    from wechatpay.transports.sink import Sink
 
 __all__ = ["Signer", "Verifier"]
 

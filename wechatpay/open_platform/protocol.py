@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from wechatpay import jsontext
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.errors import APIError, InvalidRequestError, ServerError
-from wechatpay.logs import install_filter
 from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
 from wechatpay.multipart import Part
 from wechatpay.open_platform.tokens import TOKEN_NAMES, Authenticator, add_query, query_values
-from wechatpay.sink import Sink
+from wechatpay.transports.sink import Sink
 from wechatpay.uri.hosts import is_open_platform, refuse_credentials
 
 if TYPE_CHECKING:
@@ -81,9 +80,6 @@ class OpenPlatform:
     filed = ("sha256", "media")
 
     def __init__(self, settings: Settings) -> None:
-        if settings.transport.session is not None:
-            # Its connection pools log the query, which holds this protocol's secrets; ours do not.
-            install_filter()
         platform = settings.open_platform
         self._settings = replace(settings, base_uri=platform.base_uri, trust=platform.trust)
         self._mchid = platform.mchid

@@ -8,11 +8,11 @@ from wechatpay import middleware
 from wechatpay.messages import Response
 
 if TYPE_CHECKING:
-    from wechatpay.connections import AsyncConnections, Connections
     from wechatpay.middleware import Flow
     from wechatpay.platform.key import PlatformKey
     from wechatpay.platform.refresher import Steps
     from wechatpay.platform.trust import Platform
+    from wechatpay.transports import AsyncConnections, Connections
 
 __all__ = ["LivePlatform"]
 

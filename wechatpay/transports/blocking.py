@@ -1,126 +1,567 @@
-"""The blocking transport, on requests: one adapter, whose pools all threads share."""
+"""The blocking transport: every call is one ``Session.send`` of requests."""
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import http.client
+import io
+import threading
+import time
+import weakref
+from contextvars import ContextVar
+from http.cookiejar import DefaultCookiePolicy
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
-from requests.hooks import default_hooks
+from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, HTTPError
+from requests.utils import default_headers
+from urllib3.connectionpool import HTTPConnection, HTTPSConnection  # type: ignore[attr-defined]
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    EmptyPoolError,
+    HTTPError,
+    LocationParseError,
+    NewConnectionError,
+)
 
-from wechatpay.errors import ConnectError, NoResponseError, ReadTimeoutError, WeChatPayError
-from wechatpay.messages import Response
-from wechatpay.transports.adapter import Adapter, fields
-from wechatpay.transports.network import no_answer, receiver
+from wechatpay.errors import (
+    ConfigurationError,
+    ConnectError,
+    NoResponseError,
+    PoolTimeoutError,
+    ReadTimeoutError,
+    WeChatPayError,
+)
+from wechatpay.logs import redact_library_logs
+from wechatpay.messages import Headers, Response
+from wechatpay.transports.network import (
+    CHUNK,
+    IDLE_SECONDS,
+    basic_auth,
+    clamp,
+    is_raised_elsewhere,
+    origin,
+    select_sink,
+    too_large,
+    transport_error,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
 
     from wechatpay.messages import Request
     from wechatpay.transports.network import Network
 
-__all__ = ["BlockingTransport"]
+__all__ = ["BlockingTransport", "refuse_retries"]
 
-_CHUNK = 64 * 1024
+#: Headers of a caller's session that are not sent: they are ours, or would change what is signed.
+_OURS = frozenset({"authorization", "connection", "content-length", "cookie", "host", "transfer-encoding"})
+
+_BODILESS = (101, 204, 304)
+
+#: Of a Content-Length, which may come twice if it is the same.
+_MOST_DIGITS = 18
 
 
 class BlockingTransport:
-    """Sends requests untouched, through a session of the caller's or an adapter of its own."""
+    """Sends requests untouched, through the caller's session or sessions of its own.
+
+    Args:
+        network: Proxies, TLS and limits.
+        session: The caller's session, or ``None``. Requests with the merchant certificate do not use it.
+    """
 
     def __init__(self, network: Network, session: requests.Session | None) -> None:
         self._network = network
         self._session = session
-        self._adapter = Adapter(network)
-        self._mutual = Adapter(network, mutual=True)
+        self._own = {mutual: _make_session(Adapter(network, mutual=mutual)) for mutual in (False, True)}
+        self._places: dict[tuple[str, bool], Places] = {}
 
     def send(self, request: Request) -> Response:
-        """Send ``request`` and read the answer.
+        """Send ``request`` and read the response.
 
         Raises:
             ConnectError: Nothing was sent.
-            NoResponseError: The request left; no whole answer came.
+            NoResponseError: The request left; no complete response came.
+            ConfigurationError: The caller's session retries by itself, or TLS cannot be set up.
         """
         try:
-            with self._open(request) as answer:
-                headers = fields(answer)
-                if (sink := receiver(request, answer.status_code)) is None:
-                    return Response(answer.status_code, headers, answer.content)
-                sink.begin(headers)
-                for chunk in answer.iter_content(_CHUNK):
-                    sink.write(chunk)
-                return Response(answer.status_code, headers)
+            with redact_library_logs():
+                if self._session is not None and not request.mutual:
+                    return self._send_with_session(self._session, request)
+                return self._send(request)
         except (requests.RequestException, HTTPError) as error:
-            raise _mapped(error, request) from None
+            if isinstance(error, requests.HTTPError) or is_raised_elsewhere(error, "requests", "urllib3"):
+                raise
+            raise _map(error, request) from None
 
-    def _open(self, request: Request) -> requests.Response:
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        # Preparing would re-quote the URL (%7E → ~); the signature covers the original.
-        prepared.url = request.url
-        prepared.headers = CaseInsensitiveDict(request.headers.pairs())
-        body: Any = request.upload or request.content or None
-        prepared.body = body
-        prepared.hooks = default_hooks()
-        if self._session is not None and not request.mutual:
-            return _through(self._session, prepared, request.timeout)
-        proxy = self._network.proxies.towards(request.url)
-        proxies = {request.url.partition(":")[0]: proxy} if proxy else None
-        adapter = self._mutual if request.mutual else self._adapter
-        return adapter.send(prepared, stream=True, timeout=_limits(*request.timeout), proxies=proxies)
+    def _send(self, request: Request) -> Response:
+        key = (origin(request.url), request.mutual)
+        places = self._places.get(key) or self._places.setdefault(key, Places(self._network.pool_size))
+        connect, read = clamp(request.timeout)
+        limits = _Limits(read)
+        before = _LIMITS.set(limits)
+        ticket = Ticket()
+        try:
+            waited = places.take(ticket, connect)
+            if waited and connect is not None:
+                connect = max(connect - waited, 0.001)
+            proxy = self._network.proxies.select(request.url)
+            response = self._own[request.mutual].send(
+                _prepare(request),
+                stream=True,
+                timeout=(connect, read),
+                allow_redirects=False,
+                proxies={request.url.partition(":")[0].lower(): proxy} if proxy else {},
+            )
+            with contextlib.closing(response):
+                return self._receive(response, request, limits)
+        finally:
+            places.leave(ticket)
+            _LIMITS.reset(before)
+
+    def _send_with_session(self, session: requests.Session, request: Request) -> Response:
+        refuse_retries(session)
+        prepared = _prepare(request)
+        for name, value in session.headers.items():
+            if name.lower() not in _OURS and name not in prepared.headers and value != _DEFAULTS.get(name):
+                prepared.headers[name] = value  # type: ignore[assignment]  # bytes are sent as they are
+        hooks: Any = session.hooks.get("response") or []
+        prepared.hooks["response"][:0] = [hooks] if callable(hooks) else hooks
+        how = session.merge_environment_settings(request.url, {}, True, None, None)  # noqa: FBT003  its `stream`
+        response = session.send(prepared, timeout=clamp(request.timeout), allow_redirects=False, **how)
+        with contextlib.closing(response):
+            return self._receive(response, request, _Limits(None))
+
+    def _receive(self, response: requests.Response, request: Request, limits: _Limits) -> Response:
+        headers = Headers(response.headers.items())
+        if location := getattr(response, "hidden_location", None):
+            headers = headers.with_({"Location": location})
+        sink, size = select_sink(request, response.status_code), 0
+        if sink is None:
+            pieces = []
+            for chunk in _read(response):
+                pieces.append(chunk)
+                size += len(chunk)
+                if size > self._network.max_response_size:
+                    raise too_large(request, "max_response_size", self._network.max_response_size)
+            return Response(response.status_code, headers, b"".join(pieces))
+        # A long download may take long: each read has its own timeout.
+        limits.deadline = None
+        sink.begin(headers)
+        for chunk in _read(response):
+            size += len(chunk)
+            if size > self._network.max_download_size:
+                raise too_large(request, "max_download_size", self._network.max_download_size)
+            sink.write(chunk)
+        return Response(response.status_code, headers)
 
     def close(self) -> None:
-        """Close all idle connections."""
-        self._adapter.close()
-        self._mutual.close()
+        """Close all idle connections of our own."""
+        for session in self._own.values():
+            session.close()
 
 
-@functools.lru_cache(16)
-def _limits(connect: float | None, read: float | None) -> Any:
-    return urllib3.Timeout(connect=connect, read=read)
+def _read(response: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from response.iter_content(CHUNK)
+    except (ValueError, OverflowError, MemoryError) as error:
+        # urllib3 takes any number for the size of a chunk.
+        raise requests.exceptions.ChunkedEncodingError(error) from error
 
 
-def _through(
-    session: requests.Session, prepared: requests.PreparedRequest, timeout: Any
-) -> requests.Response:
-    """Send through a session that does not look where a redirect leads: it would prepare to follow it."""
-    hidden: list[str] = []
-
-    def hide(answer: requests.Response, **_: Any) -> None:
-        if location := answer.headers.pop("Location", None):
-            hidden.append(location)
-
-    prepared.hooks["response"].append(hide)
-    answer = session.send(prepared, stream=True, timeout=timeout, allow_redirects=False)
-    if hidden:
-        answer.headers["Location"] = hidden[0]
-    return answer
+def _make_session(adapter: Adapter) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
 
 
-def _mapped(error: Exception, request: Request) -> WeChatPayError:
+def _prepare(request: Request) -> requests.PreparedRequest:
+    """Fill in a prepared request: preparing would re-quote the URL, and the signature covers the original."""
+    prepared = requests.PreparedRequest()
+    prepared.method = request.method
+    prepared.url = request.url
+    prepared.headers = CaseInsensitiveDict(request.headers.pairs())
+    prepared.body = (request.content if request.upload is None else b"".join(request.upload)) or None
+    prepared.hooks = {"response": [_hide_location]}
+    return prepared
+
+
+def _hide_location(response: Any, **_: Any) -> None:
+    """Hide where a redirect leads: requests would prepare to follow it, and fail on an odd one."""
+    if (location := response.headers.pop("Location", None)) is not None:
+        response.hidden_location = location
+
+
+_DEFAULTS = default_headers()
+
+
+def refuse_retries(session: requests.Session) -> None:
+    """Check that no adapter of ``session`` sends a request more than once.
+
+    Raises:
+        ConfigurationError: One does.
+    """
+    for prefix, adapter in session.adapters.items():
+        retries = getattr(adapter, "max_retries", None)
+        if getattr(retries, "total", 0) not in (0, False):
+            raise ConfigurationError(
+                f"session: the adapter for {prefix} has max_retries, which could send a payment twice. "
+                "Mount one without; for retries that are safe, add wechatpay.retry() to `middlewares`"
+            )
+
+
+class Ticket:
+    """A claim to one of the connections of a host, for as long as it lives."""
+
+    __slots__ = ("__weakref__", "ref", "wake")
+
+    def __init__(self) -> None:
+        self.ref = weakref.ref(self)
+        self.wake: threading.Event | None = None
+
+
+class Places:
+    """Bounds the calls at one time to one host, in the order in which they came.
+
+    A signal handler may raise at any line. A call that ends so without `leave` gives its place back when its
+    ticket dies: only living tickets count. Nothing is locked, so nothing can stay locked.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._tickets: dict[weakref.ref[Ticket], None] = {}
+
+    def take(self, ticket: Ticket, seconds: float | None) -> float:
+        """Wait for a place.
+
+        Returns:
+            The seconds waited.
+
+        Raises:
+            EmptyPoolError: There was none in ``seconds``.
+        """
+        self._tickets[ticket.ref] = None
+        if len(self._tickets) <= self._size:
+            return 0.0
+        began = time.monotonic()
+        ticket.wake = threading.Event()
+        while not self._is_due(ticket):
+            waited = time.monotonic() - began
+            if seconds is not None and waited >= seconds:
+                raise EmptyPoolError(None, "no free connection")  # type: ignore[arg-type]  # only named
+            # A wake-up may be lost with the call that owed it.
+            ticket.wake.wait(0.1 if seconds is None else min(0.1, seconds - waited))
+            ticket.wake.clear()
+        return time.monotonic() - began
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give the place back, if there is one, and wake the next in line."""
+        self._tickets.pop(ticket.ref, None)
+        if len(self._tickets) >= self._size:
+            for ref in islice(list(self._tickets), self._size):
+                if (following := ref()) is not None and following.wake is not None:
+                    following.wake.set()
+
+    def _is_due(self, ticket: Ticket) -> bool:
+        for ref in list(self._tickets):
+            if ref() is None:
+                self._tickets.pop(ref, None)
+        return ticket.ref in list(self._tickets)[: self._size]
+
+
+class _Limits:
+    """How long a response may take: each read, and with a deadline the whole."""
+
+    __slots__ = ("deadline", "read")
+
+    def __init__(self, read: float | None) -> None:
+        self.read = read
+        self.deadline: float | None = None
+
+    def start(self) -> None:
+        """Let the time run for the whole."""
+        self.deadline = None if self.read is None else time.monotonic() + self.read
+
+    def left(self) -> float | None:
+        """Return the seconds that the next read may take.
+
+        Raises:
+            TimeoutError: There are none.
+        """
+        if self.deadline is None:
+            return self.read
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the response took too long")
+        return left
+
+
+#: The limits of the call that this thread is making.
+_LIMITS: ContextVar[_Limits] = ContextVar("wechatpay_limits")
+
+
+class _Stream(io.RawIOBase):
+    """What a socket receives, within limits."""
+
+    def __init__(self, sock: Any, limits: _Limits) -> None:
+        self.ended = False
+        self.sock = sock
+        self.limits = limits
+        self.source = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.sock.settimeout(self.limits.left())
+        size: int = self.source.readinto(buffer)
+        self.ended = not size
+        return size
+
+    def close(self) -> None:
+        try:
+            self.source.close()
+        finally:
+            super().close()
+
+
+class _Incoming(http.client.HTTPResponse):
+    """A response whose headers are complete and whose length is one, past interim responses."""
+
+    def __init__(self, sock: Any, *args: Any, limits: _Limits, **kwargs: Any) -> None:
+        self.stream = _Stream(sock, limits)
+        super().__init__(self, *args, **kwargs)  # type: ignore[arg-type]  # it asks for `makefile` alone
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        """Return what to read from, in a socket's place."""
+        return io.BufferedReader(self.stream)
+
+    def begin(self) -> None:
+        """Read status and headers.
+
+        Raises:
+            HTTPException: They are incomplete or malformed.
+        """
+        super().begin()
+        while 102 <= self.status < 200:  # noqa: PLR2004  interim; http.client knows 100 alone
+            self.headers = self.msg = None  # type: ignore[assignment]  # it reads them if there are none
+            super().begin()
+        if self.status in _BODILESS:
+            # Whatever the headers say of a body.
+            self.chunked = False
+            del self.headers["Transfer-Encoding"]
+        self.will_close |= self.status == http.HTTPStatus.SWITCHING_PROTOCOLS
+        if self.stream.ended or self.headers.defects or self.headers.get_payload():
+            raise http.client.HTTPException("incomplete or malformed headers")
+        lengths = {text.strip() for text in ",".join(self.headers.get_all("Content-Length", ())).split(",")}
+        if "Content-Length" in self.headers and not (
+            len(lengths) == 1
+            and all(t.isascii() and t.isdecimal() and len(t) <= _MOST_DIGITS for t in lengths)
+        ):
+            raise http.client.HTTPException("a malformed Content-Length")
+
+
+class _Connection(HTTPConnection):
+    """A connection that is not used again once the server may have closed it, and that knows its limits."""
+
+    limits = _Limits(None)
+    last_used = 0.0
+
+    def connect(self) -> None:
+        """Connect; a failing TLS handshake or proxy tunnel counts as no connection: nothing was sent."""
+        self.limits = _Limits(self.timeout)
+        self.limits.start()
+        try:
+            super().connect()
+        except (OSError, ValueError, http.client.HTTPException, LocationParseError) as error:
+            raise NewConnectionError(self, f"{error}") from error
+        self.last_used = time.monotonic()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request; to write it may take as long as to read the response."""
+        if self.sock is None:
+            self.connect()
+        self.limits = _LIMITS.get(self.limits)
+        self.timeout = self.limits.read
+        super().request(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        """Send bytes piece by piece: each has the whole timeout."""
+        if not isinstance(data, bytes) or len(data) <= CHUNK:
+            super().send(data)
+            return
+        for at in range(0, len(data), CHUNK):
+            super().send(data[at : at + CHUNK])
+
+    def response_class(  # type: ignore[override]  # what it returns, not what it is, counts
+        self, *args: Any, **kwargs: Any
+    ) -> _Incoming:
+        """Make what reads a response: the proxy's to CONNECT, or the server's."""
+        return _Incoming(*args, limits=self.limits, **kwargs)
+
+    def getresponse(self) -> Any:
+        """Read status and headers, and begin to count the time for the whole response."""
+        self.limits.start()
+        response = super().getresponse()
+        self.last_used = time.monotonic()
+        return response
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection may be used."""
+        return time.monotonic() - self.last_used < IDLE_SECONDS and bool(super().is_connected)
+
+
+class _ConnectionTLS(_Connection, HTTPSConnection):
+    """The same over TLS."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection may be used; the socket does not show what TLS has decrypted already."""
+        # urllib3's own socket for TLS within a proxy's TLS cannot tell.
+        return super().is_connected and not getattr(self.sock, "pending", int)()
+
+
+def _is_patched(connection: type) -> bool:
+    return connection.__module__ != "urllib3.connection"
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    """A pool of our connections, or of those of a tool that put its own class in urllib3's place (vcrpy)."""
+
+    @property
+    def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: N802  urllib3's name
+        patched = urllib3.HTTPConnectionPool.ConnectionCls
+        return patched if _is_patched(patched) else _Connection
+
+
+class _PoolTLS(urllib3.HTTPSConnectionPool):
+    """The same over TLS."""
+
+    @property
+    def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: N802  urllib3's name
+        patched = urllib3.HTTPSConnectionPool.ConnectionCls
+        return patched if _is_patched(patched) else _ConnectionTLS
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter with one TLS context and our pools; `Places` bounds them.
+
+    Args:
+        network: Proxies, TLS and limits.
+        mutual: Whether to present the merchant's certificate.
+    """
+
+    def __init__(self, network: Network, *, mutual: bool) -> None:
+        self.network = network
+        self.is_mutual = mutual
+        self.lock = threading.Lock()
+        self.tls: dict[str, Any] = {}
+        self.pools: dict[str, Any] = {}
+        # More pools than there are trusted hosts: none is ever closed to make room for another.
+        super().__init__(pool_connections=64, pool_maxsize=network.pool_size)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Use our pools."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Use our pools through a proxy, too."""
+        # urllib3 would hold a body back behind a proxy until the headers are acknowledged: 40 ms.
+        kwargs["socket_options"] = HTTPConnection.default_socket_options
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Encode user and password as UTF-8: requests' own fails beyond latin-1."""
+        return basic_auth(proxy)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """Use our TLS context in place of requests' own."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, self._tls_of_pool() if host["scheme"] == "https" else {}
+
+    def _tls_of_pool(self) -> Mapping[str, Any]:
+        with self.lock:
+            if not self.tls:
+                self.tls["ssl_context"] = self.network.context(mutual=self.is_mutual)
+                if self.network.verify is False:
+                    self.tls["cert_reqs"] = "CERT_NONE"
+            return self.tls
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Look for the pool of a host once: neither its TLS nor its proxy ever changes."""
+        key = origin(str(request.url))
+        if (pool := self.pools.get(key)) is None:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            self.pools[key] = pool
+        return pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave the connection's TLS alone: the context is complete."""
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Keep the target as it was signed: requests drops a final ``;`` from what a proxy gets."""
+        url = str(request.url)
+        if proxies and not super().request_url(request, proxies).startswith("/"):
+            return url
+        return url[url.index("/", url.index("//") + 2) :]
+
+    def close(self) -> None:
+        """Close all connections; later ones come from new pools."""
+        self.pools.clear()
+        super().close()
+
+
+_POOLS = {"http": _Pool, "https": _PoolTLS}
+
+
+def _map(error: Exception, request: Request) -> Exception:
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, WeChatPayError):
-            # What is wrong with the TLS settings comes up within requests, which takes it for its own.
+            # An error of our TLS settings is a ValueError, which requests takes for one of the URL.
             return cause
-    for kind, signs in _SIGNS.items():
-        if any(isinstance(cause, signs) for cause in causes):
-            return no_answer(kind, request, causes[-1])
-    return no_answer(NoResponseError, request, causes[-1])
+    if any(isinstance(cause, EmptyPoolError) for cause in causes):
+        return transport_error(PoolTimeoutError, request, causes[-1])
+    if any(isinstance(cause, _UNCONNECTED) or _is_in_connect(cause.__traceback__) for cause in causes):
+        return transport_error(ConnectError, request, causes[-1])
+    if any(isinstance(cause, _TIMED_OUT) for cause in causes):
+        return transport_error(ReadTimeoutError, request, causes[-1])
+    return transport_error(NoResponseError, request, causes[-1])
 
 
 def _causes(error: object) -> Iterator[Exception]:
-    """Go from an error to what it is about: urllib3 blames the proxy, and requests urllib3, for anything."""
+    """Go from an error to its cause: urllib3 wraps any error in the proxy's, and requests urllib3's."""
     while isinstance(error, Exception):
         yield error
         inner = error.args[0] if error.args else None
         error = getattr(error, "original_error", None) or getattr(error, "reason", None) or inner
 
 
-#: What tells each of our errors.
-_SIGNS = {
-    ConnectError: (requests.ConnectTimeout, ConnectTimeoutError, ClosedPoolError),
-    ReadTimeoutError: (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
-}
+def _is_in_connect(trace: TracebackType | None) -> bool:
+    """Return whether an error was raised while urllib3 was connecting, TLS and tunnel included."""
+    while trace is not None:
+        code, module = trace.tb_frame.f_code, trace.tb_frame.f_globals.get("__name__")
+        if code.co_name == "connect" and module == "urllib3.connection":
+            return True
+        trace = trace.tb_next
+    return False
+
+
+_UNCONNECTED = (requests.ConnectTimeout, ConnectTimeoutError)
+_TIMED_OUT = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)

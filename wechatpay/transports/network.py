@@ -1,13 +1,16 @@
-"""What both transports ask of the environment, read once: proxies and CA bundles."""
+"""What both transports share: proxies, TLS, limits, and how their errors become ours."""
 
 from __future__ import annotations
 
+import base64
+import errno
 import logging
 import os
 import ssl
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import certifi
 
@@ -15,72 +18,187 @@ from wechatpay.errors import (
     ConfigurationError,
     ConnectError,
     NoResponseError,
+    PoolTimeoutError,
     ReadTimeoutError,
+    ResponseTooLargeError,
     TransportError,
 )
-from wechatpay.transports.proxies import Proxies
 
 if TYPE_CHECKING:
-    from wechatpay.apiv2.certificate import Identity
-    from wechatpay.messages import Request
-    from wechatpay.settings import Transport
-    from wechatpay.sink import Sink
+    from collections.abc import Mapping
 
-__all__ = ["IDLE_SECONDS", "Network", "no_answer", "receiver"]
+    from wechatpay.apiv2.certificate import Identity
+    from wechatpay.messages import Request, Timeout
+    from wechatpay.settings import Transport
+    from wechatpay.transports.sink import Sink
+
+__all__ = [
+    "CHUNK",
+    "IDLE_SECONDS",
+    "Network",
+    "Proxies",
+    "basic_auth",
+    "clamp",
+    "is_raised_elsewhere",
+    "origin",
+    "select_sink",
+    "too_large",
+    "transport_error",
+]
 
 _log = logging.getLogger("wechatpay")
 
-#: WeChat Pay's servers drop a connection that was idle for 8 s.
+#: WeChat Pay's servers close a connection that was idle for 8 s.
 IDLE_SECONDS = 7.0
+
+#: Bytes that are read or written at once.
+CHUNK = 64 * 1024
+
+#: Seconds: sockets cannot wait for longer than some 292 years, and nobody does.
+_LONGEST = 1e8
+
+
+@dataclass(frozen=True)
+class Proxies:
+    """HTTP proxies by scheme or host. SOCKS is refused: aiohttp does not support it.
+
+    The setting has the keys of requests: ``http``, ``https``, ``all``, ``https://host``, and ``no_proxy``.
+    """
+
+    _urls: Mapping[str, str] = field(repr=False)
+    _setting: str
+    _known: dict[tuple[str, str], str | None] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, given: Mapping[Any, Any] | None) -> Proxies:
+        """Read the setting, or the environment when it was left out.
+
+        Raises:
+            ConfigurationError: A key or a value of the setting cannot be used.
+        """
+        if given is None:
+            # Checked when one is used: the environment may name proxies for other programs.
+            return cls(urllib.request.getproxies_environment(), "the environment's {}_proxy")
+        urls = {}
+        for name, url in given.items():
+            if not isinstance(name, str) or not (name in _SCHEMES or "://" in name):
+                raise ConfigurationError(
+                    f"proxies: {name!r} is not a known key: use http, https, all, https://host or no_proxy"
+                )
+            if url:
+                urls["no" if name == "no_proxy" else name] = url
+                if name != "no_proxy":
+                    _check_proxy(url, repr(name))
+        return cls(urls, "{!r}")
+
+    def select(self, url: str) -> str | None:
+        """Return the URL of the proxy for ``url``, or ``None``.
+
+        Raises:
+            ConfigurationError: The environment names one that is not an HTTP proxy.
+        """
+        scheme, _, host = url.split("/", 3)[:3]
+        key = (scheme[:-1].lower(), host.lower())
+        if key not in self._known:
+            self._known[key] = self._find(*key)
+        return self._known[key]
+
+    def _find(self, scheme: str, host: str) -> str | None:
+        if _bypass(host, dict(self._urls)):
+            return None
+        for key in (f"{scheme}://{host}", scheme, f"all://{host}", "all"):
+            if proxy := self._urls.get(key):
+                return _check_proxy(proxy, self._setting.format(key))
+        return None
+
+
+_SCHEMES = ("http", "https", "all", "no_proxy")
+
+# typeshed omits it; the documented proxy_bypass() would read the environment at every call.
+_bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
+
+
+def _check_proxy(url: Any, what: str) -> str:
+    """Return the URL of an HTTP proxy; the error does not show it: there may be a password in it."""
+    if isinstance(url, str):
+        whole = url if "://" in url else f"http://{url}"
+        try:
+            parts = urlsplit(whole)
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+                return whole
+        except ValueError:
+            pass
+    raise ConfigurationError(
+        f"proxies: {what} is not the URL of an HTTP proxy, such as http://host:3128 (SOCKS is not "
+        "supported); proxies={} uses none"
+    )
+
+
+def basic_auth(proxy: str) -> dict[str, str]:
+    """Return the header that logs in to a proxy with the user and password of its URL, as UTF-8."""
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return {}
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
 
 
 @dataclass(frozen=True)
 class Network:
-    """How to get out.
+    """How requests reach their hosts.
 
     Attributes:
         pool_size: Connections at most, per host.
         verify: Whether to verify TLS certificates, or the path of a CA bundle.
         identity: The merchant's certificate, or ``None``.
-        proxies: The proxies on the way.
+        proxies: The proxies.
+        max_response_size: Bytes that a response may have in memory, decoded.
+        max_download_size: Bytes that a download may have in its sink, decoded.
     """
 
     pool_size: int
     verify: bool | str
     identity: Identity | None
     proxies: Proxies
+    max_response_size: int
+    max_download_size: int
 
     @classmethod
     def read(cls, transport: Transport, identity: Identity | None = None) -> Network:
         """Read the settings, and the environment for those left out.
 
         Raises:
-            ConfigurationError: ``verify`` names no file or directory, or ``proxies`` no HTTP proxy.
+            ConfigurationError: ``verify`` is not a file or directory, or ``proxies`` cannot be used.
         """
         verify = transport.verify
         if verify is None:
             bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
             verify = bundle or True
-        if isinstance(verify, str) and not os.path.exists(verify):  # noqa: PTH110  only asked, never opened
+        if isinstance(verify, str) and ("\0" in verify or not os.path.exists(verify)):  # noqa: PTH110
             raise ConfigurationError(f"verify: there is no CA bundle at {verify!r}")
         if verify is False:
-            _log.warning("verify=False: whoever is on the way can read requests, and answer unsigned ones")
-        return cls(transport.pool_size, verify, identity, Proxies.read(transport.proxies))
+            _log.warning("verify=False: anyone on the network path can read requests and forge responses")
+        return cls(
+            transport.pool_size,
+            verify,
+            identity,
+            Proxies.read(transport.proxies),
+            transport.max_response_size,
+            transport.max_download_size,
+        )
 
-    @cached_property
-    def tls(self) -> ssl.SSLContext:
-        """The TLS settings of most connections: Mozilla's authorities, or the configured bundle."""
-        return self._context()
+    def context(self, *, mutual: bool) -> ssl.SSLContext:
+        """Make the TLS settings of connections: Mozilla's authorities, or the configured bundle.
 
-    @cached_property
-    def mutual_tls(self) -> ssl.SSLContext:
-        """The same with the merchant's certificate.
+        Args:
+            mutual: Whether to present the merchant's certificate.
 
         Raises:
-            ConfigurationError: TLS does not take the certificate.
+            ConfigurationError: The bundle cannot be read, or TLS does not accept the certificate.
+            ConnectError: The process has no file descriptors left.
         """
         context = self._context()
-        if self.identity is not None:
+        if mutual and self.identity is not None:
             self.identity.enter(context)
         return context
 
@@ -96,25 +214,54 @@ class Network:
                 return ssl.create_default_context(capath=place)
             return ssl.create_default_context(cafile=place)
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise ConnectError(
+                    f"nothing was sent: {place!r} cannot be opened ({error.strerror})"
+                ) from None
             raise ConfigurationError(
-                f"verify: {place!r} is no CA bundle that can be read ({error.strerror or 'unreadable'}): "
+                f"verify: {place!r} is not a readable CA bundle ({error.strerror or 'unreadable'}): "
                 "give a file of certificates in PEM"
             ) from None
 
 
-def receiver(request: Request, status: int) -> Sink | None:
-    """Return what takes an answer's body in place of the memory: a sink gets no error and no redirect."""
+def origin(url: str) -> str:
+    """Return scheme, host and port of ``url`` in lower case."""
+    return "/".join(url.split("/", 3)[:3]).lower()
+
+
+def clamp(timeout: Timeout) -> Timeout:
+    """Return ``timeout`` with no more seconds than a socket can wait."""
+    connect, read = timeout
+    return (
+        connect if connect is None or connect < _LONGEST else _LONGEST,
+        read if read is None or read < _LONGEST else _LONGEST,
+    )
+
+
+def select_sink(request: Request, status: int) -> Sink | None:
+    """Return the sink that receives the body, or ``None`` for memory: errors and redirects go there."""
     if request.sink is None or 200 <= status < 300:  # noqa: PLR2004  HTTP's successes
         return request.sink
-    # An earlier attempt may have begun there: this answer has no part in it.
+    # An earlier attempt may have written to it.
     request.sink.discard()
     return None
 
 
-def no_answer(kind: type[TransportError], request: Request, cause: BaseException) -> TransportError:
-    """Make the error for ``cause``, and leave the cause's own text behind: it may quote the query."""
-    while (deeper := cause.__cause__ or cause.__context__ or _wrapped(cause)) is not None:
-        cause = deeper
+def too_large(request: Request, setting: str, limit: int) -> ResponseTooLargeError:
+    """Make the error for a response with more than ``limit`` bytes."""
+    return ResponseTooLargeError(
+        f"{request.method} {request.path}: outcome unknown: the response has more than {limit} bytes; "
+        f"the setting {setting} permits more",
+        request=request,
+    )
+
+
+def transport_error(kind: type[TransportError], request: Request, cause: BaseException) -> TransportError:
+    """Make the error for ``cause`` without the cause's own text, which may quote the query."""
+    deeper: BaseException | None = cause
+    # The cancellation that ends a timeout is none of its reasons.
+    while isinstance(deeper, Exception):
+        cause, deeper = deeper, deeper.__cause__ or deeper.__context__ or _wrapped(deeper)
     why = getattr(cause, "strerror", None)
     host = request.url.split("/", 3)[2]
     what = f"{type(cause).__name__}: {why}" if why else type(cause).__name__
@@ -122,12 +269,26 @@ def no_answer(kind: type[TransportError], request: Request, cause: BaseException
 
 
 def _wrapped(error: BaseException) -> BaseException | None:
-    """Return what ``error`` was made of; urllib3 passes TLS errors on as arguments."""
+    """Return the exception that ``error`` was made of; urllib3 passes TLS errors on as arguments."""
     return next((argument for argument in error.args if isinstance(argument, BaseException)), None)
 
 
 _WORDS = {
     ConnectError: "nothing was sent: no connection to",
-    NoResponseError: "outcome unknown: no whole answer from",
-    ReadTimeoutError: "outcome unknown: no answer in time from",
+    PoolTimeoutError: "nothing was sent: no free connection within the connect timeout to",
+    NoResponseError: "outcome unknown: no complete response from",
+    ReadTimeoutError: "outcome unknown: no response in time from",
 }
+
+
+def is_raised_elsewhere(error: BaseException, *libraries: str) -> bool:
+    """Return whether a hook or a mock raised ``error`` with a text of its own, and none of ``libraries``."""
+    if type(error).__module__.partition(".")[0] not in libraries:
+        return True
+    if not (error.args and isinstance(error.args[0], str)) or "Timeout" in type(error).__name__:
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return str(module).partition(".")[0] not in libraries

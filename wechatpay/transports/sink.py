@@ -1,7 +1,8 @@
-"""Where a download goes: a path, a binary file or a callable, fed only with what may be believed."""
+"""Where a download goes: a path, a binary file or a callable, which receives complete bodies only."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import io
@@ -11,10 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from wechatpay.errors import InvalidRequestError
+from wechatpay.errors import InvalidRequestError, NoResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from wechatpay.messages import Headers
 
@@ -27,52 +28,62 @@ class Tally(Protocol):
     """Hashes a body on its way to the disk, so that it need not be read twice or held in memory."""
 
     def update(self, chunk: bytes, /) -> None:
-        """Take the next piece of the body."""
+        """Receive the next piece of the body."""
 
 
 class Sink:
-    """Receives one successful answer's body.
+    """Receives the body of one successful response.
 
-    A body that has to be verified is kept in a temporary file, next to the destination when that is a
-    path; :meth:`deliver` puts it in its place. A body that nobody signs streams through to a file or a
-    callable. Each attempt begins anew, and an answer that fails leaves nothing behind.
+    The body is written to a temporary file, next to the destination when that is a path. `deliver` renames
+    it into place, or feeds the file or callable, once the response is complete and accepted. Each attempt
+    begins anew; a response that fails leaves nothing behind, and the destination receives no byte of it.
+
+    Args:
+        destination: A path, a binary file, or a callable that takes bytes.
+        tally: Makes what hashes a body while it is received, or ``None``.
     """
 
     def __init__(
         self,
         destination: str | os.PathLike[str] | BinaryIO | Callable[[bytes], Any],
         *,
-        direct: bool = False,
         tally: Callable[[Headers], Tally] | None = None,
     ) -> None:
         self._path, self._feed = _destination(destination)
-        self._direct = direct and self._path is None
         self._make_tally = tally
         self._file: BinaryIO | None = None
         self._part: Path | None = None
         self.tally: Tally | None = None
 
     def begin(self, headers: Headers) -> None:
-        """Start receiving an answer with these ``headers``, forgetting an earlier attempt's."""
+        """Start receiving a response with these ``headers``, and discard an earlier attempt.
+
+        Raises:
+            NoResponseError: No temporary file can be made.
+        """
         self.discard()
         self.tally = self._make_tally(headers) if self._make_tally else None
-        if self._path is not None:
-            self._part = self._path.with_name(f".{secrets.token_hex(16)}.part")
-            self._file = self._part.open("x+b")
-        elif not self._direct:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `discard`
+        with _errors():
+            if self._path is not None:
+                self._part = self._path.with_name(f".{secrets.token_hex(16)}.part")
+                self._file = self._part.open("x+b")
+            else:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `discard`
 
     def write(self, chunk: bytes) -> None:
-        """Take the next piece of the body."""
+        """Receive the next piece of the body.
+
+        Raises:
+            NoResponseError: It cannot be written.
+        """
         if self.tally is not None:
             self.tally.update(chunk)
         if self._file is not None:
-            self._file.write(chunk)
-        else:
-            self._feed(chunk)
+            with _errors():
+                self._file.write(chunk)
 
     def head(self, size: int) -> bytes:
-        """Return the first ``size`` bytes received, as far as they are still held back."""
+        """Return the first ``size`` bytes received, before they are delivered."""
         if self._file is None:
             return b""
         self._file.seek(0)
@@ -81,7 +92,7 @@ class Sink:
         return head
 
     def recount(self, tally: Tally) -> None:
-        """Hash what was received once more, by another tally."""
+        """Hash what was received again, with another tally."""
         self.tally = tally
         if self._file is not None:
             self._file.seek(0)
@@ -89,12 +100,19 @@ class Sink:
                 tally.update(chunk)
 
     def deliver(self) -> None:
-        """Hand a verified body over: rename the file into place, or feed the file or callable."""
+        """Hand over an accepted body: rename the file into place, or feed the file or callable.
+
+        What the file or callable raises comes out as it is.
+
+        Raises:
+            NoResponseError: The file cannot be renamed.
+        """
         if self._file is None:
             return
         if self._part is not None and self._path is not None:
-            self._file.close()
-            self._part.replace(self._path)
+            with _errors():
+                self._file.close()
+                self._part.replace(self._path)
             self._part = None
         else:
             self._file.seek(0)
@@ -102,28 +120,45 @@ class Sink:
                 self._feed(chunk)
 
     def discard(self) -> None:
-        """Forget what was received and not delivered."""
+        """Remove what was received and not delivered."""
         self.tally = None
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            # Closing writes what is buffered: on a full disk that fails again.
+            with contextlib.suppress(OSError):
+                file.close()
         if self._part is not None:
-            self._part.unlink(missing_ok=True)
-            self._part = None
+            part, self._part = self._part, None
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """Turn errors of the temporary file into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise NoResponseError(
+            f"sink: the download could not be written ({error.strerror or type(error).__name__}); "
+            "nothing was left behind, so it may be repeated"
+        ) from None
 
 
 def _destination(target: Any) -> tuple[Path | None, Callable[[bytes], Any]]:
-    """Tell a path from something that takes bytes, and refuse what could only fail after the download."""
+    """Return a path, or what takes bytes; refuse what could only fail after the download."""
     if isinstance(target, str | os.PathLike):
         # A link is followed, as by open(): a rename would put the file in its place.
-        path = Path(os.path.realpath(target))
+        if "\0" in os.fsdecode(target):
+            raise InvalidRequestError("sink: a path cannot hold NUL")
+        path = Path(os.path.realpath(os.fsdecode(target)))
         if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise InvalidRequestError(
                 f"sink: {str(path)!r} must be a file in a directory that exists and can be written"
             )
         if path.exists() and not path.is_file():
             raise InvalidRequestError(
-                f"sink: {str(path)!r} is no plain file; open a device or pipe and give the file"
+                f"sink: {str(path)!r} is not a plain file; open a device or pipe and give the file"
             )
         return path, _nowhere
     if isinstance(target, io.TextIOBase):
