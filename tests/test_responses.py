@@ -167,7 +167,7 @@ def test_session_with_its_adapter_is_used(gateway, build, session):
 
 
 def test_sessions_own_way_of_asking_is_not(gateway, build, session, tmp_path, monkeypatch):
-    """Cookies, parameters and credentials of a session are not in the signed text, and not sent; headers are."""
+    """Cookies, parameters and credentials of a session are not sent: what is signed stays; headers are."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password pass\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     session.trust_env, session.auth, session.params = True, ("user", "pass"), {"a": "1"}

@@ -175,8 +175,9 @@ def test_connections_with_the_certificate_are_a_pool_of_their_own(colour, build,
     assert first != second
 
 
-def test_session_of_the_callers_stays_out_of_security(shop, vault):
+def test_session_of_the_callers_stays_out_of_security(shop, vault, tmp_path, monkeypatch):
     """A ``requests.Session`` cannot carry the certificate: ``security`` goes beside it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle(tmp_path)))
     with requests.Session() as session:
         session.adapters.clear()
         shop(KEY + CERT, session=session, verify=None).v2.secapi.pay.refund.post(xml=FIELDS, security=True)

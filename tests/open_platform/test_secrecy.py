@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
 import traceback
 
 import pytest
-import requests
 from open_platform.accounts import APP, SESSION
 from open_platform.conftest import respond
 from wire.gateway import reply
 
-from wechatpay import Builder, DecodeError, NoResponseError, TransportError, WeChatPayError
+from wechatpay import APIError, DecodeError, NoResponseError, TransportError, WeChatPayError
 
 APPID = APP["appid"]
 
@@ -139,7 +139,8 @@ def test_no_request_shows_its_token(instance, platform, client):
 def test_urllib3_logs_our_urls_without_their_queries(caplog, instance, gateway):
     """Secrets are in this protocol's queries; what other code logs through urllib3 stays as it is."""
     caplog.set_level(logging.DEBUG)
-    instance.wxa.getwxadevinfo.get(query={"access_token": "T0KEN"})
+    with contextlib.suppress(APIError):
+        instance.wxa.getwxadevinfo.get(query={"access_token": "T0KEN"})
     logging.getLogger("urllib3.connectionpool").debug("%s", "/x?access_token=theirs")
 
     assert "GET /wxa/getwxadevinfo?… HTTP/1.1" in caplog.text

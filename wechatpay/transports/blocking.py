@@ -144,7 +144,7 @@ class BlockingTransport:
         sink, size = select_sink(request, response.status_code), 0
         if sink is None:
             pieces = []
-            for chunk in _read(response):
+            for chunk in _read(response, self._network.max_response_size):
                 pieces.append(chunk)
                 size += len(chunk)
                 if size > self._network.max_response_size:
@@ -153,7 +153,7 @@ class BlockingTransport:
         # A long download may take long: each read has its own timeout.
         limits.deadline = None
         sink.begin(headers)
-        for chunk in _read(response):
+        for chunk in _read(response, CHUNK):
             size += len(chunk)
             if size > self._network.max_download_size:
                 raise too_large(request, "max_download_size", self._network.max_download_size)
@@ -166,9 +166,14 @@ class BlockingTransport:
             session.close()
 
 
-def _read(response: requests.Response) -> Iterator[bytes]:
+def _read(response: requests.Response, limit: int) -> Iterator[bytes]:
+    length = response.headers.get("Content-Length", "")
     try:
-        yield from response.iter_content(CHUNK)
+        if length.isdecimal() and int(length) <= limit and "Content-Encoding" not in response.headers:
+            # It stays there, for whoever recorded the response.
+            yield response.content
+        else:
+            yield from response.iter_content(CHUNK)
     except (ValueError, OverflowError, MemoryError) as error:
         # urllib3 takes any number for the size of a chunk.
         raise requests.exceptions.ChunkedEncodingError(error) from error
