@@ -8,6 +8,7 @@ import pickle
 import traceback
 
 import pytest
+import requests
 from open_platform.accounts import APP, SESSION
 from open_platform.conftest import respond
 from wire.gateway import reply
