@@ -11,6 +11,7 @@ from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.settings import Settings, SettingsDict
 
 if TYPE_CHECKING:
+    from wechatpay.catalogue.typed import CatalogueNode, Root
     from wechatpay.messages import Response
     from wechatpay.promise import Promise
 
@@ -97,7 +98,7 @@ class Node:
         """Send a DELETE; awaitable."""
         return AsyncVerb(self, "deleteAsync")
 
-    def chain(self, segments: str | Node) -> Node:
+    def chain(self, segments: str | Node | CatalogueNode) -> Node:
         """Append segments, or a node's template; values in it stay as they are.
 
         Args:
@@ -130,7 +131,7 @@ class Node:
         """Append one segment by PHP's naming rule: ``eduPapay`` is ``edu-papay``, ``_openid_`` a variable."""
         return Node(self._driver, uri.below(self._path, name))
 
-    def __getitem__(self, segments: str | Node) -> Node:
+    def __getitem__(self, segments: str | Node | CatalogueNode) -> Node:
         """Append segments, as :meth:`chain` does."""
         return self.chain(segments)
 
@@ -255,7 +256,12 @@ class AsyncVerb(_VerbNode):
         return parent.getDriver().request_async(verb, parent._path, options, kw)
 
 
-class Builder(Node):
+if not TYPE_CHECKING:
+    # For type checkers, the root has the documented segments only: `wechatpay.catalogue.typed`.
+    Root = Node
+
+
+class Builder(Root):
     """The root of the chain: one per merchant, shared by all threads, tasks and processes.
 
     ::

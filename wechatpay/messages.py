@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from wechatpay import uri
 from wechatpay.errors import DecodeError
@@ -20,9 +20,20 @@ from wechatpay.errors import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from typing_extensions import TypeVar
+
     from wechatpay.multipart import Upload
     from wechatpay.sensitive.envelope import Envelope
     from wechatpay.transports.sink import Sink
+else:
+    from typing import TypeVar as _TypeVar
+
+    def TypeVar(name, *, default, **kinds):  # noqa: ANN001, ANN003, ANN202, ARG001, N802  before Python 3.13
+        return _TypeVar(name, **kinds)
+
+
+#: What a body parses to; a response of an untyped call is ``Response[Any]``.
+Data = TypeVar("Data", covariant=True, default=Any)
 
 __all__ = ["Call", "Headers", "Request", "Response", "is_word"]
 
@@ -243,7 +254,7 @@ class Seal:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Response:
+class Response(Generic[Data]):
     """One verified answer; the same for sync and async.
 
     Attributes:
@@ -275,16 +286,16 @@ class Response:
         """WeChat Pay's ``Request-ID``, to quote to its support."""
         return self.headers.get("Request-ID")
 
-    def json(self) -> Any:
+    def json(self) -> Data:
         """Parse the body as JSON; an empty body is ``None``.
 
         Raises:
             DecodeError: The body is not JSON.
         """
         if not self.content:
-            return None
+            return cast("Data", None)
         try:
-            return json.loads(self.content)
+            return cast("Data", json.loads(self.content))
         except (ValueError, RecursionError):
             kind = self.headers.get("Content-Type", "no Content-Type")
             raise DecodeError(
@@ -292,7 +303,7 @@ class Response:
                 response=self,
             ) from None
 
-    def xml(self) -> dict[str, Any]:
+    def xml(self) -> Data:
         """Parse the body as APIv2's XML; see :func:`wechatpay.transformer.to_dict`.
 
         Raises:
@@ -301,7 +312,7 @@ class Response:
         from wechatpay import transformer  # noqa: PLC0415  APIv3 has no use for a parser of XML
 
         try:
-            return transformer.to_dict(self.content)
+            return cast("Data", transformer.to_dict(self.content))
         except DecodeError as error:
             raise DecodeError(str(error), response=self) from None
 

@@ -54,7 +54,10 @@ def test_an_operation_knows_its_members():
     assert operation.body["amount"].fields["total"].required
     assert "no_debit" in operation.body["limit_pay"].enum
     assert "platform-rsa" == operation.body["payer"].fields["identity"].fields["number"].cipher
-    assert "METRO" in catalogue.find("POST", "v2/transit/pay/payapply").body["scene_info"].variants
+    assert (
+        "METRO"
+        in catalogue.find("POST", "v2/transit/pay/payapply").body["scene_info"].fields["scene_info"].variants
+    )
 
 
 def test_words_find_operations():

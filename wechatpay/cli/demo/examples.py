@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wechatpay.builder import Node
+    from wechatpay.builder import Builder, Node
 
 __all__ = ["EXAMPLES", "SPELLINGS", "Example"]
 
@@ -39,9 +39,9 @@ class Example:
     item: str
     arguments: Mapping[str, Any]
 
-    def nodes(self, instance: Node) -> Mapping[str, Node]:
+    def nodes(self, instance: Builder) -> Mapping[str, Node]:
         """Return the node that each spelling makes."""
-        attributes = functools.reduce(getattr, self.attributes.split("."), instance)
+        attributes: Any = functools.reduce(getattr, self.attributes.split("."), instance)
         made = (attributes, instance.chain(self.chain), instance[self.item])
         return dict(zip(SPELLINGS, made, strict=True))
 

@@ -1,0 +1,33 @@
+# What all nodes of the catalogue have, in the eyes of editors and type checkers.
+# There is no `__getattr__`: an unknown segment or verb is an error. `chain()` returns the untyped node.
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, TypedDict
+
+from wechatpay.builder import Node
+from wechatpay.catalogue.typed.paths import KnownPath
+from wechatpay.driver import Driver
+
+class Options(TypedDict, total=False):
+    headers: Mapping[str, str | None]
+    timeout: float | tuple[float | None, float | None] | None
+    base_uri: str
+    sink: str | os.PathLike[str] | BinaryIO | Callable[[bytes], Any]
+    debug: bool
+    check: bool
+
+class V3Options(Options, total=False):
+    encrypt_sensitive: bool
+
+class V2Options(Options, total=False):
+    security: bool
+    nonceless: bool
+
+class CatalogueNode:
+    def __init__(self, driver: Driver | None, template: str) -> None: ...
+    def chain(self, segments: KnownPath | str | Node | CatalogueNode) -> Node:
+        """Append segments, or a node's template; the node that comes back is not typed."""
+    def __getitem__(self, segments: KnownPath | str | Node | CatalogueNode) -> Node:
+        """Append segments, as `chain` does."""
+    def getDriver(self) -> Driver:
+        """Return the driver: stacks, connections, life cycle."""
