@@ -9,7 +9,7 @@ import textwrap
 PRELUDE = """
 import asyncio, os, signal, sys, threading, time, warnings
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-from wechatpay.promise.background import Background
+from wechatpay.background import Background
 from wechatpay.promise import Promise
 
 background = Background()

@@ -48,7 +48,7 @@ def test_errors_are_caught_without_a_library():
     """Code that catches errors need not be code that sends; nor need code that names what is sent."""
     names = [name for name in wechatpay.__all__ if name.endswith("Error")]
 
-    assert [] == loaded(f"from wechatpay import {', '.join(names)}, Pause, Promise, Request, Response, retry")
+    assert [] == loaded(f"from wechatpay import {', '.join(names)}, Pause, Request, Response, retry")
 
 
 def test_builder_loads_no_transport():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from typing import TYPE_CHECKING, Any, Self
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
     from wechatpay.apiv2.protocol import APIv2
     from wechatpay.apiv3.settings import Merchant
+    from wechatpay.background import Background
     from wechatpay.media import Media
-    from wechatpay.messages import Request, Response, Timeout
+    from wechatpay.messages import Request, Response
     from wechatpay.middleware import Flow, Handler
     from wechatpay.notification import Notification, NotificationHandler, ReplayStore
     from wechatpay.notification.headers import Given
     from wechatpay.open_platform.protocol import OpenPlatform
     from wechatpay.platform.live import LivePlatform
     from wechatpay.promise import Promise
-    from wechatpay.promise.background import Background
     from wechatpay.settings import Settings
     from wechatpay.transports.sink import Sink
 
@@ -62,6 +63,7 @@ class Driver:
         self._blocking = Connections(settings, network)
         self._asynchronous = AsyncConnections(settings, network)
         self._background = PerProcess(_background)
+        self._handler: NotificationHandler | None = None
 
     def _open(self, name: str, protocol: APIv2 | V3 | OpenPlatform) -> APIv2 | V3 | OpenPlatform:
         for known_as, added in self._settings.middlewares:
@@ -154,25 +156,21 @@ class Driver:
             NotificationError: It must not be acted on; ``error.reply`` is what to answer.
             InvalidRequestError: ``body`` is not bytes, or ``headers`` are none.
         """
-        return self._callbacks.parse(headers, body)
+        return self._callbacks().parse(headers, body)
 
     def notificationAsync(self, headers: Given, body: bytes) -> Promise[Notification]:  # noqa: N802  the verbs' suffix
         """Do as `notification` does, without blocking the event loop; its errors are the promise's."""
         from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
 
-        return Promise.start(
-            lambda: self._parsed(headers, body),
-            self._background.get(),
-            name="notification",
-            timeout=_patience(self._settings.timeout),
-        )
+        return Promise.start(lambda: self._parsed(headers, body), self._background.get(), name="notification")
 
     async def _parsed(self, headers: Given, body: bytes) -> Notification:
-        return await self._callbacks.aparse(headers, body)
+        return await self._callbacks().aparse(headers, body)
 
-    @functools.cached_property
     def _callbacks(self) -> NotificationHandler:
-        return self.notifications()
+        if self._handler is None:
+            self._handler = self.notifications()
+        return self._handler
 
     def _merchant(self) -> Merchant:
         if self._settings.merchant is None:
@@ -206,7 +204,6 @@ class Driver:
             lambda: middleware.arun(flow, self._asynchronous),
             self._background.get(),
             name=f"{request.method} {request.path}",
-            timeout=_patience(request.timeout),
         )
 
     def _begin(
@@ -262,23 +259,20 @@ _NEEDS = {"v3": "mchid, serial, private_key, and certs or apiv3_key", "v2": "mch
 
 
 def _background() -> Background:
-    from wechatpay.promise.background import Background  # noqa: PLC0415  callers that block have none
+    from wechatpay.background import Background  # noqa: PLC0415  callers that block have none
 
     return Background()
-
-
-def _patience(timeout: Timeout) -> float | None:
-    """Tell how long a call may take at most, if each of its waits is as long as it may be."""
-    connect, read = timeout
-    return None if connect is None or read is None else connect + read
 
 
 def _is_in_loop() -> bool:
     if "asyncio" not in sys.modules:
         return False
-    from wechatpay.promise.background import running_loop  # noqa: PLC0415  without asyncio there is no loop
+    import asyncio  # noqa: PLC0415  a blocking caller never loads it
 
-    return running_loop() is not None
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return True
+    return False
 
 
 def _protocol(path: str) -> str:

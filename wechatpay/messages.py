@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from wechatpay import uri
@@ -178,7 +178,7 @@ class Request:
     debug: bool = False
     seal: Seal | None = None
 
-    @cached_property
+    @property
     def target(self) -> str:
         """Path and query, as they stand in the request line and in the signed text."""
         return self.url[self.url.index("/", self.url.index("//") + 2) :]

@@ -13,8 +13,8 @@ from wechatpay.process import PerProcess
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wechatpay.background import Executor
     from wechatpay.messages import Request, Response
-    from wechatpay.promise.executor import Executor
     from wechatpay.settings import Settings
     from wechatpay.transports.asynchronous import AsyncTransport
     from wechatpay.transports.blocking import BlockingTransport
@@ -66,7 +66,7 @@ class AsyncConnections:
             return AsyncTransport(network, settings.transport.client_session, self.call)
 
         def open_executor() -> Executor:
-            from wechatpay.promise.executor import Executor  # noqa: PLC0415  few flows need one
+            from wechatpay.background import Executor  # noqa: PLC0415  few flows need one
 
             return Executor(network.pool_size, "wechatpay")
 
@@ -83,12 +83,15 @@ class AsyncConnections:
             TransportError: No response came.
         """
         preflight.check(request, self._settings)
+        connect, read = request.timeout
+        _extend_deadline(None if connect is None or read is None else connect + read)
         return await self._transport.get().send(request)
 
     async def pause(self, seconds: float) -> None:
         """Wait."""
         import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
 
+        _extend_deadline(seconds)
         await asyncio.sleep(seconds)
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -100,6 +103,7 @@ class AsyncConnections:
         if isinstance(function, Blocking) and isinstance(function.function, Flight):
             # Hundreds of tasks may wait for one download: they need no threads.
             return await function.function.landed(*function.args)
+        _extend_deadline(30.0)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor.get(), context.run, function, *args)
@@ -115,3 +119,9 @@ class AsyncConnections:
             transport.close()
         if executor := self._executor.take():
             executor.shutdown(wait=False)
+
+
+def _extend_deadline(seconds: float | None) -> None:
+    from wechatpay.background import extend_deadline  # noqa: PLC0415  a blocking caller never loads asyncio
+
+    extend_deadline(seconds)
