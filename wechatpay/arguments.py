@@ -45,7 +45,7 @@ class SettingsDict(TypedDict, total=False):
         app: ``{"appid": …, "secret": …}`` of an official account or mini program, whose access tokens the
             library then keeps.
         tokens: Where it keeps them: in memory by default, else a `wechatpay.open_platform.FileTokens`, a
-            `wechatpay.open_platform.RedisTokens`, or any `wechatpay.tokens.TokenStore`.
+            `wechatpay.open_platform.RedisTokens`, or any `wechatpay.open_platform.TokenStore`.
         cloud: ``True`` in WeChat's cloud hosting, which adds access tokens itself.
         base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
             One that is not WeChat Pay's, a sandbox or a gateway, gets the open platform's requests as well.
