@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from enum import Enum
+
 import pytest
 from digests import NONCE, SECRET, digest, received
 from hypothesis import given, settings
@@ -234,3 +237,53 @@ def test_any_text_is_signed_as_it_is_sent(fields, verb):
 
     assert digest(arrived) == arrived["sign"]
     assert {k: v for k, v in fields.items() if k not in ("sign", "nonce_str")}.items() <= arrived.items()
+
+
+class Shop(str, Enum):  # noqa: UP042  the form that applications have
+    """Merchants, as an application may list them."""
+
+    MAIN = MCHID
+
+
+class Sly(str):
+    """Text that shows another face to those who format it."""
+
+    __slots__ = ()
+
+    def __format__(self, spec):
+        return "sly</a><b>"
+
+    __str__ = __repr__ = lambda self: "sly</a><b>"
+
+
+class SlyNumber(int):
+    """A number that does."""
+
+    def __format__(self, spec):
+        return "1</a><b>"
+
+    __str__ = __repr__ = lambda self: "1</a><b>"
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_what_is_checked_is_what_is_sent(verb, sent):
+    """Fields of a class derived from ``str`` or ``int`` go out as the text and the number that they are."""
+    xml = {"mch_id": Shop.MAIN, Sly("attach"): Sly("plain"), "fee": SlyNumber(7), "sign_type": Sly("MD5")}
+    request = sent(verb, "v2/pay/x", {"xml": xml})
+    fields = received(Seen(f"{verb} {request.target} HTTP/1.1".encode(), request.content, 1))
+
+    assert (MCHID, "plain", "7") == (fields["mch_id"], fields["attach"], fields["fee"])
+    assert digest(fields) == fields["sign"]
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+def test_floats_are_refused_and_decimals_sent_exactly(verb, sent):
+    """An amount computed as a float is an error that says what to give; a ``Decimal`` goes out as written."""
+    for wrong in (19.99 * 100, 1.0, Decimal("NaN")):
+        with pytest.raises(InvalidRequestError, match="total_fee"):
+            sent(verb, "v2/pay/x", {"xml": FIELDS | {"total_fee": wrong}})
+    request = sent(verb, "v2/pay/x", {"xml": FIELDS | {"longitude": Decimal("113.940690")}})
+    fields = received(Seen(f"{verb} {request.target} HTTP/1.1".encode(), request.content, 1))
+
+    assert "113.940690" == fields["longitude"]
+    assert digest(fields) == fields["sign"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from digests import SECRET, digest, received
+from interrupts import interrupted, local_variables
 from merchants import MCHID
 
 from wechatpay import Builder, ConfigurationError, InvalidRequestError
@@ -112,3 +113,32 @@ def test_nothing_shows_the_secret(sent, instance):
     for thing in (instance.getDriver()._settings, instance.getDriver(), request, request.seal):
         assert SECRET not in repr(thing)
     assert SECRET.encode() not in request.seal.text
+
+
+def test_interruption_at_any_line_leaves_no_secret_in_the_frames():
+    """Error trackers show local variables: a timer's exception while signing leaves no secret there."""
+    driver = Builder(mchid=MCHID, secret=SECRET).getDriver()
+    options = {"xml": FIELDS}
+
+    def sign():
+        _, flow = driver._begin("POST", "v2/pay/x", options, {})
+        next(flow)
+        flow.close()
+
+    number, found = 0, []
+    while error := interrupted(sign, number, ["/apiv2/digests", "/crypto/hashing"]):
+        number, _ = number + 1, found.append(local_variables(error))
+
+    assert 40 < number
+    assert SECRET not in "\n".join(found)
+
+
+def test_refused_call_leaves_no_field_in_the_frames_of_the_protocol(sent):
+    """Nor does an error of ours show what the fields hold, but for the one that it names."""
+    fields = {"mch_id": "1900000108", "re_user_name": "王小明"}
+    with pytest.raises(InvalidRequestError) as caught:
+        sent("post", "v2/pay/x", {"xml": fields})
+    frames = local_variables(caught.value, "/apiv2/")
+
+    assert "_check_merchant fields=<fields mch_id, re_user_name, nonce_str>" in frames
+    assert "王小明" not in frames

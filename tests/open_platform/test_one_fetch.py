@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from interrupts import interrupted
 from open_platform.accounts import APP
 from open_platform.conftest import respond
 
@@ -197,3 +198,16 @@ def test_abandoned_call_leaves_no_fetch_behind(build, platform):
     flow.close()
 
     assert APPID == node.post(json={}).json()["appid"]
+
+
+def test_interrupted_fetch_holds_nobody_up_for_good(build, platform, monkeypatch):
+    """Wherever an exception from outside takes a fetch away, the next call gets a token."""
+    monkeypatch.setattr("wechatpay.open_platform.tokens._MAX_WAIT", 0.02)
+    instance, number = build(app=APP), 0
+    node = instance.cgiBin.message.template.send
+    while interrupted(lambda: node.post(json={}), number, ["/open_platform/tokens"]):
+        number += 1
+        assert APPID == node.post(json={}).json()["appid"]
+        platform.retire(APPID)
+
+    assert 60 < number

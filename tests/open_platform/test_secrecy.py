@@ -9,8 +9,10 @@ import traceback
 
 import pytest
 import requests
+from interrupts import interrupted, local_variables
 from open_platform.accounts import APP, SESSION
 from open_platform.conftest import respond
+from wire.colours import Sync
 from wire.gateway import reply
 
 from wechatpay import APIError, DecodeError, NoResponseError, TransportError, WeChatPayError
@@ -147,3 +149,24 @@ def test_urllib3_logs_our_urls_without_their_queries(caplog, instance, gateway):
     assert "GET /wxa/getwxadevinfo?… HTTP/1.1" in caplog.text
     assert "T0KEN" not in caplog.text
     assert "/x?access_token=theirs" in caplog.text
+
+
+def test_interruption_at_any_line_leaves_no_secret_in_the_frames(build, platform):
+    """Error trackers show local variables: a timer's exception while a token is added leaves none there."""
+    instance = build(app=APP)
+    send(Sync(), instance)
+    paths = {"cgi-bin/x": {}, "sns/jscode2session": SESSION}
+
+    def begin(path):
+        _, flow = instance.getDriver()._begin("GET", path, {"query": paths[path]}, {})
+        next(flow)
+        flow.close()
+
+    for path in paths:
+        number, found = 0, []
+        while error := interrupted(lambda path=path: begin(path), number, ["/open_platform/", "/uri/query"]):
+            number, _ = number + 1, found.append(local_variables(error, "/open_platform/"))
+
+        assert 40 < number
+        for secret in (APP["secret"], *platform.tokens):
+            assert secret not in "\n".join(found)

@@ -5,6 +5,7 @@ https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=4_3
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from wechatpay.middleware import Flow, Handler
     from wechatpay.settings import Account
 
-__all__ = ["Signer", "Verifier", "parse_query", "render"]
+__all__ = ["Fields", "Signer", "Verifier", "parse_query", "render"]
 
 #: Fields that may carry the merchant id.
 _MERCHANT_FIELDS = ("mch_id", "mchid", "combine_mch_id")
@@ -56,11 +57,36 @@ class Signer:
         if "nonce_str" in fields and fields["nonce_str"] in (None, ""):
             fields["nonce_str"] = self._nonce()
         text = _text_to_sign(fields)
-        sign = hashing.sign(algorithm, text, self._account.secret)
+        sign = _sign(algorithm, text, self._account)
         log_step(request, "signed %s fields as merchant %s, %s", len(fields), self._account.mchid, algorithm)
-        signed = render(request.with_(parameters={**fields, "sign": sign}))
+        signed = render(request.with_(parameters=Fields(fields, sign=sign)))
         seal = Seal(signed.method, signed.target, signed.content, text, signed.upload)
         return signed.with_(seal=seal)
+
+
+class Fields(dict[str, Any]):
+    """Fields whose ``repr`` hides their values: error trackers show local variables."""
+
+    @classmethod
+    def of(cls, given: Mapping[Any, Any]) -> Fields:
+        """Copy ``given`` with plain ``str`` and ``int`` values: what is checked and signed is what is sent.
+
+        Raises:
+            InvalidRequestError: A value is a float, or a ``Decimal`` that is not finite.
+        """
+        return cls((_exact(name, "name"), _exact(value, name)) for name, value in given.items())
+
+    def __repr__(self) -> str:
+        return f"<fields {', '.join(map(str, self))}>"
+
+
+def _sign(algorithm: str, text: str | bytes, account: Account) -> str:
+    try:
+        return hashing.sign(algorithm, text, account.secret)
+    except BaseException as error:
+        # Ctrl-C, a timer: error trackers show local variables, and the frames below hold the secret.
+        error.__traceback__ = None
+        raise
 
 
 def _unsigned_fields(request: Request) -> dict[str, Any]:
@@ -69,7 +95,28 @@ def _unsigned_fields(request: Request) -> dict[str, Any]:
     if request.method == "GET":
         undrawn = {name: None for name, value in fields.items() if name == "nonce_str" and value is None}
         fields = {**parse_query(uri.query(fields)), **undrawn}
-    return {name: value for name, value in fields.items() if name != "sign"}
+    fields = Fields.of(fields)
+    fields.pop("sign", None)
+    return fields
+
+
+def _exact(value: Any, name: Any) -> Any:
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        raise InvalidRequestError(
+            f"{name}: a float may not be the amount that you mean (19.99 * 100 is not 1999): "
+            "give an int of fen, or a Decimal where a fraction is documented"
+        )
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise InvalidRequestError(f"{name}: the Decimal is not a finite number")
+        return Decimal.__format__(value, "f")
+    return value
 
 
 def _text_to_sign(fields: Mapping[str, Any]) -> bytes:
@@ -191,7 +238,7 @@ class Verifier:
             text = formatter.query_string_like(formatter.ksort(fields))
         except InvalidRequestError:
             return False
-        return hashing.equals(hashing.sign(algorithm, text, self._account.secret), sign)
+        return hashing.equals(_sign(algorithm, text, self._account), sign)
 
     def _is_verified(self, request: Request, response: Response) -> bool:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
 from wechatpay.apiv2 import responses
-from wechatpay.apiv2.digests import Signer, Verifier, parse_query, render
+from wechatpay.apiv2.digests import Fields, Signer, Verifier, parse_query, render
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.messages import Headers
@@ -82,7 +82,7 @@ class APIv2:
         )
         fields = _fields(options.get("xml"))
         if is_get:
-            fields = parse_query(uri.query(fields, request.target.partition("?")[2]))
+            fields = Fields(parse_query(uri.query(fields, request.target.partition("?")[2])))
         # A failed download returns XML in place of the file: the sink is fed once the body is known.
         sink = None if (destination := options.get("sink")) is None else Sink(destination)
         fields = _with_nonce(fields, wanted=not options.get("nonceless"))
@@ -95,12 +95,8 @@ class APIv2:
             InvalidRequestError: The file's ``meta`` is not a mapping of fields.
         """
         upload = media.upload(file)
-        fields = {
-            "mch_id": self._account.mchid,
-            "media_hash": file.digest,
-            "sign_type": "MD5",
-            **media.fields(),
-        }
+        fields = Fields(mch_id=self._account.mchid, media_hash=file.digest, sign_type="MD5")
+        fields.update(media.fields())
         return request.with_(upload=upload, parameters=fields, headers={"Content-Type": upload.content_type})
 
     @staticmethod
@@ -121,17 +117,16 @@ def _without_prefix(path: str) -> str:
     return f"{origin and origin + '/'}{route}{query and '?' + query}"
 
 
-def _fields(xml: Any) -> Mapping[str, Any]:
+def _fields(xml: Any) -> Fields:
     if xml is None:
-        return {}
+        return Fields()
     if not isinstance(xml, Mapping):
         raise InvalidRequestError(f"xml: give a mapping of fields, not {type(xml).__name__}")
-    return xml
+    return Fields.of(xml)
 
 
-def _with_nonce(fields: Mapping[str, Any], *, wanted: bool) -> dict[str, Any]:
+def _with_nonce(fields: Fields, *, wanted: bool) -> Fields:
     """Mark the nonce as to be drawn: each attempt draws its own."""
-    fields = dict(fields)
     if fields.get("nonce_str") in (None, ""):
         if wanted:
             fields["nonce_str"] = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import secrets
-import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -129,13 +129,23 @@ class Authenticator:
         app = self._app
         if app is None or "secret" in values or values.get("appid", [app.appid]) != [app.appid]:
             return request
-        return add_query(
-            request, ({} if "appid" in values else {"appid": app.appid}) | {"secret": app.secret}
-        )
+        if "appid" not in values:
+            request = add_query(request, {"appid": app.appid})
+        try:
+            return add_query(request, {"secret": app.secret})
+        except BaseException as error:
+            # Ctrl-C, a timer: error trackers show local variables, and the frames below hold the secret.
+            error.__traceback__ = None
+            raise
 
 
 def _with_token(request: Request, token: Token) -> Request:
-    return add_query(request, {"access_token": token.value})
+    try:
+        return add_query(request, {"access_token": token.value})
+    except BaseException as error:
+        # As above.
+        error.__traceback__ = None
+        raise
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -165,7 +175,7 @@ class AccessTokens:
         self._headers = headers
         self._clock = clock
         self._tokens: dict[str, Token] = {}
-        self._in_flight = PerProcess(_InFlight)
+        self._in_flight = PerProcess[dict[str, _Fetch]](dict)
 
     def get(self, request: Request, proceed: Handler, refused: Token | None = None) -> Steps[Token]:
         """Return a token that is good, requesting one if necessary; a generator of effects.
@@ -185,7 +195,7 @@ class AccessTokens:
         key = f"{self._app.appid}@{base_uri.partition('://')[2]}"
         needed = _TokenRequest(request, proceed, refused, base_uri, key)
         while (token := self._tokens.get(key)) is None or not self._is_good(token, refused):
-            fetch, is_ours = self._in_flight.get().join(key)
+            fetch, is_ours = self._join(key)
             if is_ours:
                 return (yield from self._fetch(fetch, needed))
             if not (yield Blocking(fetch.flight, _MAX_WAIT)):
@@ -203,6 +213,16 @@ class AccessTokens:
             and (refused is None or token.value != refused.value)
         )
 
+    def _join(self, key: str) -> tuple[_Fetch, bool]:
+        """Return the token request in flight, or a new one, and whether it is new."""
+        in_flight = self._in_flight.get()
+        if (fetch := in_flight.get(key)) is not None and fetch.deadline <= time.monotonic():
+            in_flight.pop(key, None)
+        # Atomic: no lock that an interruption could leave locked.
+        new = _Fetch()
+        fetch = in_flight.setdefault(key, new)
+        return fetch, fetch is new
+
     def _fetch(self, fetch: _Fetch, needed: _TokenRequest) -> Steps[Token]:
         in_flight = self._in_flight.get()
         try:
@@ -211,7 +231,9 @@ class AccessTokens:
             fetch.error = error
             raise
         finally:
-            in_flight.end(needed.key, fetch)
+            if in_flight.get(needed.key) is fetch:
+                in_flight.pop(needed.key, None)
+            fetch.flight.land()
 
     def _refresh_locked(self, needed: _TokenRequest) -> Steps[Token]:
         """Refresh under the store's lock; without it if its holder takes too long, which does no harm."""
@@ -244,9 +266,13 @@ class AccessTokens:
         if needed.refused is not None and token.value == needed.refused.value:
             # The platform returns a token that it refuses: only force_refresh gets another one.
             token = yield from self._request_token(needed, force=True)
-        self._remember(needed.key, token)
-        yield Blocking(store.put, needed.key, token)
-        return token
+        try:
+            yield Blocking(store.put, needed.key, token)
+        except WeChatPayError:
+            # Later calls of this process may use it all the same.
+            self._remember(needed.key, token)
+            raise
+        return self._remember(needed.key, token)
 
     def _remember(self, key: str, token: Token) -> Token:
         self._tokens[key] = token
@@ -263,22 +289,27 @@ class AccessTokens:
         response = yield from needed.proceed(self._build(needed, force=force))
         return _read_token(response, now)
 
+    def _content(self, *, force: bool) -> bytes:
+        try:
+            return jsontext.encode(
+                {"grant_type": "client_credential", "appid": self._app.appid, "secret": self._app.secret}
+                | ({"force_refresh": True} if force else {})
+            )
+        except BaseException as error:
+            # As in _with_secret.
+            error.__traceback__ = None
+            raise
+
     def _build(self, needed: _TokenRequest, *, force: bool) -> Request:
-        content = jsontext.encode(
-            {"grant_type": "client_credential", "appid": self._app.appid, "secret": self._app.secret}
-            | ({"force_refresh": True} if force else {})
-        )
-        return Request(
+        request = Request(
             method="POST",
             url=needed.base_uri + _FETCH_ROUTE,
-            headers=self._headers.with_(
-                {"Content-Type": "application/json", "Content-Length": str(len(content))}
-            ),
-            content=content,
+            headers=self._headers.with_({"Content-Type": "application/json"}),
             timeout=_limit(needed.request.timeout),
             route=_FETCH_ROUTE,
             debug=needed.request.debug,
         )
+        return request.with_(content=self._content(force=force))
 
 
 def _base_uri(request: Request) -> str:
@@ -320,30 +351,10 @@ class _Fetch:
     Attributes:
         flight: Waits for it.
         error: Why it failed, once it has.
+        deadline: ``time.monotonic()`` after which it was interrupted, and never finishes.
     """
 
     def __init__(self) -> None:
+        self.deadline = time.monotonic() + _MAX_WAIT
         self.flight = Flight()
         self.error: WeChatPayError | None = None
-
-
-class _InFlight:
-    """The token requests in flight of this process, by key."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._fetches: dict[str, _Fetch] = {}
-
-    def join(self, key: str) -> tuple[_Fetch, bool]:
-        """Return the request in flight, or a new one, and whether it is new."""
-        with self._lock:
-            if (fetch := self._fetches.get(key)) is not None:
-                return fetch, False
-            self._fetches[key] = fetch = _Fetch()
-            return fetch, True
-
-    def end(self, key: str, fetch: _Fetch) -> None:
-        """Wake those who wait."""
-        with self._lock:
-            del self._fetches[key]
-        fetch.flight.land()
