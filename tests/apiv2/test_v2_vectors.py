@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,8 @@ DIFFERENT = {
 def test_recorded_request_is_ours(name, sent):
     """URL and body are those of the PHP SDK; what it refuses is refused."""
     vector = UNITS[name]
+    # We refuse floats; the Decimal of the same digits stands for each.
+    vector = json.loads(json.dumps(vector), parse_float=lambda text: Decimal(text).normalize())
     if "exception" in vector:
         with pytest.raises(InvalidRequestError):
             sent(vector["verb"], vector["uri"], vector["options"])
