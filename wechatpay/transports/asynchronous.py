@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import weakref
+import zlib
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,7 @@ class AsyncTransport:
             await self._download(response, request, sink, headers)
             return Response(response.status, headers)
         pieces, size = [], 0
-        async for chunk in response.content.iter_any():
+        async for chunk in _decode(response):
             pieces.append(chunk)
             size += len(chunk)
             if size > self._network.max_response_size:
@@ -141,7 +142,7 @@ class AsyncTransport:
         """Write the body to ``sink`` on a thread: a disk may be slow."""
         await self._call(sink.begin, headers)
         held, size = bytearray(), 0
-        async for chunk in response.content.iter_any():
+        async for chunk in _decode(response):
             held += chunk
             size += len(chunk)
             if size > self._network.max_download_size:
@@ -267,6 +268,7 @@ class LoopSession:
             data=_pieces(content, exchange) if len(content) > CHUNK else content or None,
             allow_redirects=False,
             raise_for_status=False,
+            auto_decompress=False,
             timeout=_timeout(exchange.connect, exchange.read),
             **route.options,
         )
@@ -438,6 +440,35 @@ async def _pieces(content: bytes, exchange: _Exchange) -> AsyncIterator[bytes]:
         exchange.restart()
         yield piece
     exchange.restart()
+
+
+async def _decode(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Give the body in pieces; of a packed one no more than `CHUNK` bytes at once, whatever is in it."""
+    encoding = response.headers.get("Content-Encoding", "").lower()
+    if encoding in ("", "identity"):
+        async for chunk in response.content.iter_any():
+            yield chunk
+        return
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise aiohttp.ClientPayloadError
+    unpacker: Any = None
+    async for chunk in response.content.iter_any():
+        if unpacker is None:
+            # Some servers leave the header of zlib out.
+            is_bare = encoding == "deflate" and chunk[0] & 0x0F != zlib.DEFLATED
+            unpacker = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else zlib.MAX_WBITS | 32)
+        rest, piece = chunk, b""
+        while rest or len(piece) == CHUNK:
+            if unpacker.eof:
+                unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+            try:
+                piece = unpacker.decompress(rest, CHUNK)
+            except zlib.error as error:
+                raise aiohttp.ClientPayloadError from error
+            rest = unpacker.unconsumed_tail or unpacker.unused_data
+            yield piece
+    if unpacker is not None and not unpacker.eof:
+        raise aiohttp.ClientPayloadError
 
 
 def _abandon(sessions: dict[Any, LoopSession]) -> None:

@@ -108,6 +108,8 @@ class BlockingTransport:
         ticket = Ticket()
         try:
             waited = places.take(ticket, connect)
+            if waited is None:
+                raise transport_error(PoolTimeoutError, request, TimeoutError())
             if waited and connect is not None:
                 connect = max(connect - waited, 0.001)
             proxy = self._network.proxies.select(request.url)
@@ -131,11 +133,18 @@ class BlockingTransport:
             if name.lower() not in _OURS and name not in prepared.headers and value != _DEFAULTS.get(name):
                 prepared.headers[name] = value  # type: ignore[assignment]  # bytes are sent as they are
         hooks: Any = session.hooks.get("response") or []
-        prepared.hooks["response"][:0] = [hooks] if callable(hooks) else hooks
+        received: list[requests.Response] = []
+        hooks = [hooks] if callable(hooks) else hooks
+        prepared.hooks["response"][:0] = [lambda response, **_: received.append(response), *hooks]
         how = session.merge_environment_settings(request.url, {}, True, None, None)  # noqa: FBT003  its `stream`
-        response = session.send(prepared, timeout=clamp(request.timeout), allow_redirects=False, **how)
-        with contextlib.closing(response):
-            return self._receive(response, request, _Limits(None))
+        try:
+            response = session.send(prepared, timeout=clamp(request.timeout), allow_redirects=False, **how)
+            with contextlib.closing(response):
+                return self._receive(response, request, _Limits(None))
+        finally:
+            # A hook that raises would leave its connection open, and its place in the session's pool taken.
+            for response in received:
+                response.close()
 
     def _receive(self, response: requests.Response, request: Request, limits: _Limits) -> Response:
         headers = Headers(response.headers.items())
@@ -226,9 +235,10 @@ def refuse_retries(session: requests.Session) -> None:
 class Ticket:
     """A claim to one of the connections of a host, for as long as it lives."""
 
-    __slots__ = ("__weakref__", "ref", "wake")
+    __slots__ = ("__weakref__", "owner", "ref", "wake")
 
     def __init__(self) -> None:
+        self.owner = threading.get_ident()
         self.ref = weakref.ref(self)
         self.wake: threading.Event | None = None
 
@@ -237,22 +247,15 @@ class Places:
     """Bounds the calls at one time to one host, in the order in which they came.
 
     A signal handler may raise at any line. A call that ends so without `leave` gives its place back when its
-    ticket dies: only living tickets count. Nothing is locked, so nothing can stay locked.
+    ticket dies, or its thread makes another call. Nothing is locked, so nothing can stay locked.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._tickets: dict[weakref.ref[Ticket], None] = {}
 
-    def take(self, ticket: Ticket, seconds: float | None) -> float:
-        """Wait for a place.
-
-        Returns:
-            The seconds waited.
-
-        Raises:
-            EmptyPoolError: There was none in ``seconds``.
-        """
+    def take(self, ticket: Ticket, seconds: float | None) -> float | None:
+        """Wait for a place; return the seconds waited, or ``None`` when there was none in ``seconds``."""
         self._tickets[ticket.ref] = None
         if len(self._tickets) <= self._size:
             return 0.0
@@ -261,7 +264,7 @@ class Places:
         while not self._is_due(ticket):
             waited = time.monotonic() - began
             if seconds is not None and waited >= seconds:
-                raise EmptyPoolError(None, "no free connection")  # type: ignore[arg-type]  # only named
+                return None
             # A wake-up may be lost with the call that owed it.
             ticket.wake.wait(0.1 if seconds is None else min(0.1, seconds - waited))
             ticket.wake.clear()
@@ -277,7 +280,8 @@ class Places:
 
     def _is_due(self, ticket: Ticket) -> bool:
         for ref in list(self._tickets):
-            if ref() is None:
+            other = ref()
+            if other is None or (other.owner == ticket.owner and other is not ticket):
                 self._tickets.pop(ref, None)
         return ticket.ref in list(self._tickets)[: self._size]
 
@@ -496,9 +500,10 @@ class Adapter(HTTPAdapter):
     ) -> Any:
         """Use our TLS context in place of requests' own."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, self._tls_of_pool() if host["scheme"] == "https" else {}
+        return host, self.tls_of_pool() if host["scheme"] == "https" else {}
 
-    def _tls_of_pool(self) -> Mapping[str, Any]:
+    def tls_of_pool(self) -> Mapping[str, Any]:
+        """Return the TLS settings of connections, made at the first use."""
         with self.lock:
             if not self.tls:
                 self.tls["ssl_context"] = self.network.context(mutual=self.is_mutual)

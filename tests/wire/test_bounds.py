@@ -1,0 +1,450 @@
+"""What a call may take: connections, memory, time; and what other people's code may break."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+import tracemalloc
+import zlib
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+from wire import certificates
+from wire.colours import Sync
+from wire.gateway import Gateway, reply, signed
+
+from wechatpay import (
+    ConfigurationError,
+    ConnectError,
+    InvalidRequestError,
+    NoResponseError,
+    PoolTimeoutError,
+    Request,
+    ResponseTooLargeError,
+    TransportError,
+)
+from wechatpay.transports import asynchronous, blocking
+from wechatpay.transports.network import Network, Proxies
+
+
+@pytest.fixture(params=["sync", "looped"])
+def colour(request):
+    """Give the ways of calling that keep connections between calls."""
+    return Sync() if request.param == "sync" else request.getfixturevalue("looped")
+
+
+def held(gateway):
+    """Have the gateway answer requests for ``/v3/slow`` once the event is set, and the others at once."""
+    released = threading.Event()
+    gateway.behaviour = lambda seen, peer: (
+        released.wait(10) if seen.target == "/v3/slow" else None,
+        peer.send(signed()),
+    )
+    return released
+
+
+def test_waiting_for_a_free_connection_ends_in_time(colour, build, gateway):
+    """It counts against the connect timeout; nothing was sent, and the place is free later."""
+    released = held(gateway)
+    instance = build(pool_size=1)
+    slow = threading.Thread(target=colour.call, args=(instance.v3.slow, "get"))
+    slow.start()
+    while not gateway.seen:
+        time.sleep(0.01)
+    began = time.monotonic()
+    with pytest.raises(PoolTimeoutError, match="no free connection within the connect timeout") as caught:
+        colour.call(instance.v3.x, "get", timeout=(0.2, 5))
+    took = time.monotonic() - began
+    released.set()
+    slow.join(5)
+
+    assert took < 2
+    assert isinstance(caught.value, ConnectError)
+    assert isinstance(caught.value, TimeoutError)
+    assert 1 == len(gateway.seen)
+    assert 200 == colour.call(instance.v3.x, "get").status_code
+    assert 1 == gateway.connections
+
+
+def test_calls_that_wait_get_their_turn(build, gateway):
+    """In the order in which they came, as soon as there is a place."""
+    gateway.behaviour = lambda _, peer: (time.sleep(0.01), peer.send(signed()))
+    instance = build(pool_size=2)
+    threads = [threading.Thread(target=instance.v3.x.get) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert 30 == len(gateway.seen)
+    assert 2 >= gateway.connections
+
+
+def test_pool_size_is_for_each_host(gateway):
+    """A host whose connections are all in use does not hold up another, sync or async."""
+    released = held(gateway)
+    other = Gateway()
+    network = Network(
+        1, verify=True, identity=None, proxies=Proxies.read({}), max_response_size=99, max_download_size=99
+    )
+    transport = blocking.BlockingTransport(network, None)
+    slow = threading.Thread(target=transport.send, args=(Request("GET", f"{gateway.url}v3/slow"),))
+    slow.start()
+    while not gateway.seen:
+        time.sleep(0.01)
+
+    async def main():
+        transport = asynchronous.AsyncTransport(network, None, None)
+        waiting = asyncio.create_task(transport.send(Request("GET", f"{gateway.url}v3/slow")))
+        await asyncio.sleep(0.05)
+        status = (await transport.send(Request("GET", f"{other.url}v3/x"))).status_code
+        released.set()
+        await waiting
+        await transport.aclose()
+        return status
+
+    try:
+        assert 200 == transport.send(Request("GET", f"{other.url}v3/x")).status_code
+        assert 200 == asyncio.run(main())
+    finally:
+        released.set()
+        slow.join(5)
+        transport.close()
+        other.close()
+
+
+class InterruptError(Exception):
+    """What a signal handler raises."""
+
+
+def lines_of_a_call(instance, files):
+    """Count the lines of ``files`` that a call runs."""
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        if frame.f_code.co_filename not in files:
+            return trace if event == "call" else None
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        instance.v3.x.get()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+def interrupted_at(instance, files, line):
+    """Make a call that is interrupted at one of its lines in ``files``."""
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        if frame.f_code.co_filename in files and event == "line":
+            count += 1
+            if count == line:
+                raise InterruptError
+        return trace
+
+    sys.settrace(trace)
+    try:
+        instance.v3.x.get()
+    except (InterruptError, TransportError):
+        pass
+    finally:
+        sys.settrace(None)
+
+
+@pytest.mark.skipif(sys.gettrace() is not None, reason="coverage measures with the same hook")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_exception_from_outside_loses_no_place(build, gateway):
+    """At whatever line a signal handler raises, the next call has its connection."""
+    instance = build(pool_size=1, timeout=(1, 5))
+    instance.v3.x.get()
+    files = {blocking.__file__}
+    lines = lines_of_a_call(instance, files)
+    for line in range(1, lines + 1):
+        interrupted_at(instance, files, line)
+
+        assert 200 == instance.v3.x.get().status_code, line
+    assert lines > 50
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_signal_handler_that_raises_loses_no_place(build, gateway):
+    """Also within the libraries, wherever it strikes."""
+    instance = build(pool_size=1, timeout=(1, 5))
+
+    def interrupt(*_):
+        raise InterruptError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for step in range(60):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 + step * 0.00005)
+                instance.v3.x.get()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except (InterruptError, TransportError):
+                pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert 200 == instance.v3.x.get().status_code
+
+
+class TestRetries:
+    """Sessions that send by themselves once more."""
+
+    def test_session_that_retries_sends_a_payment_twice(self, gateway):
+        """This is why: a POST that was received and reset is sent again, and in the end "refused"."""
+
+        def behaviour(_, peer):
+            if len(gateway.seen) == 2:
+                gateway.close()
+            peer.reset()
+
+        gateway.behaviour = behaviour
+        with requests.Session() as session:
+            session.mount("http://", HTTPAdapter(max_retries=Retry(3, allowed_methods=None)))
+            with pytest.raises(requests.ConnectionError, match="refused"):
+                session.post(f"{gateway.url}v3/pay", json={})
+
+        assert 2 == len(gateway.seen)
+
+    @pytest.mark.parametrize("retries", [1, Retry(3, allowed_methods=None), Retry(None, connect=2)], ids=repr)
+    def test_session_that_retries_is_refused(self, retries, build, gateway):
+        """At construction, and when it is changed later; nothing is sent."""
+        with requests.Session() as session:
+            instance = build(session=session)
+            session.mount("http://127.0.0.1", HTTPAdapter(max_retries=retries))
+            with pytest.raises(ConfigurationError, match=r"session: .* max_retries.* send a payment twice"):
+                build(session=session)
+            with pytest.raises(ConfigurationError, match="max_retries"):
+                instance.v3.pay.post(json={})
+
+        assert [] == gateway.seen
+
+
+@pytest.mark.parametrize("setting", [{"proxies": {}}, {"verify": True}, {"pool_size": 5}], ids=str)
+@pytest.mark.parametrize("session", ["session", "client_session"])
+def test_setting_that_a_session_makes_meaningless_is_refused(setting, session, build):
+    """Rather than ignored."""
+    sessions = {"session": requests.Session(), "client_session": lambda _: None}
+    with pytest.raises(ConfigurationError, match=f"{next(iter(setting))}: .*{session} brings its own"):
+        build(**{session: sessions[session]}, **setting)
+
+
+@pytest.mark.parametrize("given", [42, "session"])
+def test_client_session_is_a_function(given, build):
+    """Each loop needs a session of its own."""
+    with pytest.raises(ConfigurationError, match="client_session: give a function"):
+        build(client_session=given)
+
+
+@pytest.mark.parametrize("made", [None, requests.Session()], ids=["None", "requests"])
+def test_client_session_returns_a_session_of_aiohttp(made, build, looped):
+    """Anything else is refused where it comes up."""
+    with pytest.raises(ConfigurationError, match="client_session: the function returned"):
+        looped.call(build(client_session=lambda _: made).v3.x, "get")
+
+
+def test_failed_handshake_of_a_session_is_no_connection(build, tmp_path, monkeypatch):
+    """Nothing was sent, whoever made the session."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    certificates.authority(tmp_path)
+    gateway = Gateway(certificates.server(tmp_path))
+    try:
+        with requests.Session() as session, pytest.raises(ConnectError, match="nothing was sent"):
+            build(session=session, base_uri=gateway.url).v3.x.post(json={})
+    finally:
+        gateway.close()
+
+    assert [] == gateway.seen
+
+
+ZEROS = 80 << 20
+
+BOMBS = {
+    "gzip": lambda body: (gzip.compress(body), "gzip"),
+    "deflate": lambda body: (zlib.compress(body), "deflate"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request"])
+def test_bomb_is_not_unpacked(bomb, status, client, build, gateway):
+    """Memory does not grow with what a few bytes unpack to."""
+    packed, encoding = bomb(bytes(ZEROS))
+    gateway.answer(reply(packed, status, ("Content-Encoding", encoding)))
+    instance = build(max_response_size=8 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ResponseTooLargeError, match="max_response_size"):
+            client.call(instance.v3.x, "get")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 32 << 20
+
+
+def test_long_response_is_refused(client, build, gateway):
+    """Whatever it says of its length."""
+    gateway.behaviour = lambda _, peer: (peer.send(signed(b"x" * 2_000_000)), peer.close())
+    with pytest.raises(ResponseTooLargeError, match="max_response_size"):
+        client.call(build(max_response_size=1_000_000).v3.x, "get")
+
+
+def test_download_has_a_bound_of_its_own(client, build, gateway, tmp_path):
+    """What it unpacks to is not without end; nothing is left behind."""
+    gateway.answer(reply(gzip.compress(bytes(4 << 20)), "200 OK", ("Content-Encoding", "gzip")))
+    with pytest.raises(ResponseTooLargeError, match="max_download_size"):
+        client.call(build(max_download_size=1 << 20).v3.billdownload.file, "get", sink=tmp_path / "bill")
+    assert [] == list(tmp_path.iterdir())
+
+    client.call(build().v3.billdownload.file, "get", sink=tmp_path / "bill")
+
+    assert 4 << 20 == (tmp_path / "bill").stat().st_size
+
+
+def test_slow_sink_does_not_hold_the_loop(instance, gateway):
+    """A callable of the caller's is fed on a thread."""
+    gateway.answer(reply(b"x" * 300_000))
+    beats = []
+
+    async def beat():
+        while True:
+            beats.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    async def main():
+        beating = asyncio.create_task(beat())
+        await instance.v3.billdownload.file.getAsync(sink=lambda _: time.sleep(0.1))
+        beating.cancel()
+
+    asyncio.run(main())
+
+    assert max(later - earlier for earlier, later in itertools.pairwise(beats)) < 0.09
+
+
+def test_proxy_that_drips_its_reply_is_no_connection(client, build, tmp_path):
+    """A reply to CONNECT that comes byte by byte is waited for as long as any connection."""
+
+    def drip(server):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            try:
+                for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.05)
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(2):
+            threading.Thread(target=drip, args=(server,), daemon=True).start()
+        proxy = f"http://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(ConnectError, match="nothing was sent"):
+            client.call(
+                build(base_uri="https://127.0.0.1:1/", proxies={"https": proxy}).v3.x, "get", timeout=(0.3, 9)
+            )
+
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("timeout", [1e12, (1e300, 5), (5, 1e300)], ids=str)
+def test_huge_timeout_is_as_long_as_a_socket_can_wait(timeout, client, instance):
+    """No library's own error comes out."""
+    assert 200 == client.call(instance.v3.x, "get", timeout=timeout).status_code
+
+
+def test_scheme_in_capitals_is_verified_as_any(client, build, tmp_path):
+    """``verify`` holds for ``HTTPS://`` too."""
+    bundle = certificates.authority(tmp_path)
+    gateway = Gateway(certificates.server(tmp_path))
+    shouted = gateway.url.replace("https", "HTTPS")
+    try:
+        assert 200 == client.call(build(base_uri=shouted, verify=str(bundle)).v3.x, "get").status_code
+        with pytest.raises(ConnectError):
+            client.call(build(base_uri=shouted, verify=True).v3.x, "get")
+    finally:
+        gateway.close()
+
+
+@pytest.mark.parametrize("sink", ["a\0b", b"a\0b"], ids=["text", "bytes"])
+def test_sink_with_nul_in_its_path_is_refused(sink, client, instance, gateway):
+    """Before anything is sent."""
+    with pytest.raises(InvalidRequestError, match="sink: a path cannot hold NUL"):
+        client.call(instance.v3.x, "get", sink=sink if isinstance(sink, str) else os.fsdecode(sink))
+
+    assert [] == gateway.seen
+
+
+class TestNoDescriptors:
+    """A process with no file descriptors left."""
+
+    @pytest.fixture
+    def exhausted(self):
+        """Give a function that leaves no descriptors, until the test ends."""
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+        def exhaust():
+            used = max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208  numbers
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, before[1]))
+            spare = []
+            while True:
+                try:
+                    spare.append(os.open("/dev/null", os.O_RDONLY))
+                except OSError:
+                    break
+            return spare
+
+        spare = []
+        yield lambda: spare.extend(exhaust())
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for descriptor in spare:
+            os.close(descriptor)
+
+    def test_no_connection_can_be_made(self, colour, build, gateway, exhausted):
+        """Nothing was sent."""
+        colour.call(build().v3.x, "get")
+        instance = build()
+        exhausted()
+        with pytest.raises(ConnectError, match=r"nothing was sent.*Too many open files"):
+            colour.call(instance.v3.x, "get")
+
+        assert 1 == len(gateway.seen)
+
+    def test_no_download_can_be_written(self, colour, build, gateway, exhausted):
+        """The error says what could not be done."""
+        instance = build()
+        colour.call(instance.v3.x, "get")
+        gateway.answer(reply(b"x"))
+        colour.call(instance.v3.billdownload.file, "get", sink=[].append)
+        exhausted()
+        with pytest.raises(NoResponseError, match=r"sink: .*Too many open files"):
+            colour.call(instance.v3.billdownload.file, "get", sink=[].append)
+
+
+def test_idle_seconds_are_the_same():
+    """Both sides drop an idle connection before WeChat Pay does."""
+    assert blocking.IDLE_SECONDS == asynchronous.IDLE_SECONDS == 7.0

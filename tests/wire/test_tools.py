@@ -1,0 +1,274 @@
+"""Tools that hook into requests, urllib3 and aiohttp see every call of a default Builder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import aiohttp
+import keys
+import merchants
+import pytest
+import requests
+import requests_mock
+import responses
+import scripts
+import vcr
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from wire.gateway import SERIAL, proof, signed
+
+from wechatpay import Builder, NoResponseError
+
+LIVE = "https://api.mch.weixin.qq.com/v3/pay/transactions"
+
+
+@pytest.fixture
+def live():
+    """Give a Builder whose settings are those of production: an escaped call would reach WeChat Pay."""
+    with Builder(**merchants.settings(proxies={"https": "http://127.0.0.1:1"})) as instance:
+        yield instance
+
+
+@pytest.fixture
+def spans():
+    """Give what OpenTelemetry exports to, and a provider that exports there."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    exporter.provider = provider
+    return exporter
+
+
+def test_requests_mock_stops_a_refund(live):
+    """A mocked test never reaches the real gateway."""
+    with requests_mock.Mocker() as mock:
+        mock.post(LIVE, content=b'{"a":1}', headers=dict(proof(b'{"a":1}')))
+
+        assert {"a": 1} == live.v3.pay.transactions.post(json={"b": 2}).json()
+        assert {"b": 2} == mock.last_request.json()
+
+
+def test_request_that_requests_mock_does_not_know_fails_with_its_error(live):
+    """The mock's own error says what is missing."""
+    with requests_mock.Mocker(), pytest.raises(requests_mock.NoMockAddress):
+        live.v3.pay.transactions.get()
+
+
+def test_request_that_responses_does_not_know_fails_with_its_error(live):
+    """It is a ConnectionError of requests, but no connection was tried."""
+    with responses.RequestsMock(), pytest.raises(requests.ConnectionError, match="any registered mock"):
+        live.v3.pay.transactions.get()
+
+
+class MockError(Exception):
+    """What a test's mock, or a hook, raises."""
+
+
+def test_error_of_a_mock_reaches_the_caller(live):
+    """As it is."""
+    with responses.RequestsMock() as mock:
+        mock.get(LIVE, body=MockError())
+        with pytest.raises(MockError):
+            live.v3.pay.transactions.get()
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["before", "after a call"])
+def test_vcrpy_records_and_replays(warm, client, build, gateway, tmp_path):
+    """The recorded response is verified like any; a connection of an earlier call does not slip by."""
+    instance = build()
+    if warm:
+        client.call(instance.v3.x, "get")
+    recorder = vcr.VCR(cassette_library_dir=str(tmp_path), ignore_localhost=False)
+    with recorder.use_cassette("x.yaml") as cassette:
+        client.call(instance.v3.x, "get")
+    seen = len(gateway.seen)
+    with recorder.use_cassette("x.yaml", record_mode="none"):
+        response = client.call(instance.v3.x, "get")
+
+    assert 1 == len(cassette)
+    assert b"{}" == response.content
+    assert seen == len(gateway.seen) == 1 + warm
+
+
+def test_aioresponses_stops_an_asynchronous_call(live):
+    """Where it works with the installed aiohttp."""
+    aioresponses = pytest.importorskip("aioresponses").aioresponses
+
+    async def main():
+        with aioresponses() as mock:
+            mock.post(LIVE, body=b'{"a":1}', headers=dict(proof(b'{"a":1}')))
+            return await live.v3.pay.transactions.postAsync(json={})
+
+    try:
+        response = asyncio.run(main())
+    except (
+        TypeError
+    ) as error:  # aioresponses makes a ClientResponse with arguments that a newer aiohttp lacks
+        pytest.skip(f"aioresponses does not work with aiohttp {aiohttp.__version__}: {error}")
+
+    assert {"a": 1} == response.json()
+
+
+@pytest.mark.parametrize(
+    ("instrumentor", "asynchronous"),
+    [(RequestsInstrumentor, False), (URLLib3Instrumentor, False), (AioHttpClientInstrumentor, True)],
+    ids=["requests", "urllib3", "aiohttp"],
+)
+def test_opentelemetry_traces_a_call(instrumentor, asynchronous, build, gateway, spans):
+    """One span for each call, whose context goes along; the signature is over what it was."""
+    instrumentor().instrument(tracer_provider=spans.provider)
+    try:
+        instance = build()
+        if asynchronous:
+
+            async def main():
+                async with instance.getDriver():
+                    await instance.v3.x.getAsync()
+
+            asyncio.run(main())
+        else:
+            instance.v3.x.get()
+    finally:
+        instrumentor().uninstrument()
+    [span] = spans.get_finished_spans()
+
+    assert span.name.startswith("GET")
+    assert f"{span.context.trace_id:032x}" in gateway.seen[0].headers["traceparent"]
+    assert merchants.signed_text(gateway.seen[0])
+
+
+SENTRY = """
+import sentry_sdk
+from sentry_sdk.transport import Transport
+from wechatpay import Builder
+
+class Kept(Transport):
+    def capture_envelope(self, envelope):
+        envelopes.append(envelope)
+
+envelopes = []
+sentry_sdk.init("http://key@127.0.0.1:1/1", transport=Kept)
+Builder(**{settings!r}).v3.x.get()
+sentry_sdk.capture_message("look")
+crumbs = envelopes[0].items[0].get_event()["breadcrumbs"]["values"]
+print([c["data"]["url"] for c in crumbs if c["category"] == "httplib"], "WECHATPAY2" in str(crumbs))
+"""
+
+
+def test_sentry_notes_a_call(gateway):
+    """Its integration leaves a breadcrumb, which shows no signature."""
+    plain = {
+        "private_key": keys.pem("merchant"),
+        "certs": {SERIAL: keys.public_pem("platform")},
+        "base_uri": gateway.url,
+        "proxies": {},
+    }
+    done = scripts.run(SENTRY.format(settings=merchants.settings(**plain)), strict=False)
+
+    assert f"['{gateway.url}v3/x'] False\n" == done.stdout, done.stderr
+
+
+def test_hooks_of_the_callers_session_are_called(build, gateway):
+    """Once for each call, with requests' own response, in which a redirect is as it came."""
+    seen = []
+    with requests.Session() as session:
+        session.hooks["response"].append(lambda response, **_: seen.append(response))
+        session.headers["X-Session"] = "1"
+        build(session=session).v3.x.get()
+
+    assert [200] == [response.status_code for response in seen]
+    assert "1" == gateway.seen[0].headers["x-session"]
+
+
+def test_error_of_a_hook_reaches_the_caller_and_keeps_no_place(build, gateway):
+    """As it is; and the next call has its connection."""
+
+    def fail(*_, **__):
+        raise MockError
+
+    with requests.Session() as session:
+        session.hooks["response"] = fail
+        instance = build(session=session)
+        for _ in range(3):
+            with pytest.raises(MockError):
+                instance.v3.x.get()
+
+    assert 3 == len(gateway.seen)
+
+
+def test_traces_and_middlewares_of_the_callers_client_session_are_called(build, gateway):
+    """A function makes a session for each loop; it is used as it is, and closed with the loop."""
+    noted, made = [], []
+
+    async def middleware(request, handler):
+        noted.append(("middleware", request.method))
+        return await handler(request)
+
+    async def end(_, __, params):
+        noted.append(("trace", params.response.status))
+
+    def client_session(loop):
+        assert loop is asyncio.get_running_loop()
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(end)
+        made.append(aiohttp.ClientSession(trace_configs=[trace], middlewares=[middleware]))
+        return made[-1]
+
+    instance = build(client_session=client_session)
+
+    async def main():
+        await instance.v3.x.getAsync()
+        await instance.v3.x.getAsync()
+
+    asyncio.run(main())
+
+    assert [("middleware", "GET"), ("trace", 200)] * 2 == noted
+    assert [True] == [session.closed for session in made]
+    assert 1 == gateway.connections
+    assert all(merchants.signed_text(seen) for seen in gateway.seen)
+
+
+@pytest.mark.parametrize("verb", ["get", "put", "delete"])
+def test_callers_client_session_sends_once(verb, build, gateway, looped):
+    """Aiohttp would repeat an idempotent request on another connection."""
+    first = iter([signed()])
+    gateway.behaviour = lambda _, peer: peer.send(r) if (r := next(first, None)) else peer.close()
+    instance = build(client_session=lambda _: aiohttp.ClientSession())
+    looped.call(instance.v3.x, verb)
+    with pytest.raises(NoResponseError):
+        looped.call(instance.v3.x, verb)
+
+    assert 2 == len(gateway.seen)
+
+
+def test_middleware_of_the_callers_client_session_cannot_send_twice(build, gateway):
+    """The guard is at the connection: a payment leaves once."""
+
+    async def again(request, handler):
+        await (await handler(request)).read()
+        return await handler(request)
+
+    instance = build(client_session=lambda _: aiohttp.ClientSession(middlewares=[again]))
+    gateway.answer(signed(b"{}", "200 OK", ("Connection", "close")))
+
+    async def main():
+        with pytest.raises(NoResponseError):
+            await instance.v3.x.postAsync()
+
+    asyncio.run(main())
+
+    assert 1 == len(gateway.seen)
+
+
+def test_nothing_is_logged_of_what_is_secret(build, caplog):
+    """What both libraries log at DEBUG has no query, no header and no body."""
+    caplog.set_level(logging.DEBUG)
+    build().v3.x.post(json={"a": "b0dy"}, query={"token": "T0KEN"})
+
+    assert "WECHATPAY2" not in caplog.text
+    assert "T0KEN" not in caplog.text
+    assert "b0dy" not in caplog.text
