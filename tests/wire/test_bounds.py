@@ -212,7 +212,7 @@ class TestRetries:
     """Sessions that send by themselves once more."""
 
     def test_session_that_retries_sends_a_payment_twice(self, gateway):
-        """This is why: a POST that was received and reset is sent again, and in the end "refused"."""
+        """This is why: a POST that was received and reset is sent again, and the error is of a connection."""
 
         def behaviour(_, peer):
             if len(gateway.seen) == 2:
@@ -222,7 +222,7 @@ class TestRetries:
         gateway.behaviour = behaviour
         with requests.Session() as session:
             session.mount("http://", HTTPAdapter(max_retries=Retry(3, allowed_methods=None)))
-            with pytest.raises(requests.ConnectionError, match="refused"):
+            with pytest.raises(requests.ConnectionError):
                 session.post(f"{gateway.url}v3/pay", json={})
 
         assert 2 == len(gateway.seen)

@@ -458,7 +458,7 @@ async def _decode(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             is_bare = encoding == "deflate" and chunk[0] & 0x0F != zlib.DEFLATED
             unpacker = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else zlib.MAX_WBITS | 32)
         rest, piece = chunk, b""
-        while rest or len(piece) == CHUNK:
+        while rest or (len(piece) == CHUNK and not unpacker.eof):
             if unpacker.eof:
                 unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
             try:
