@@ -55,6 +55,8 @@ __all__ = [
     "UnknownSerialError",
     "VerificationError",
     "WeChatPayError",
+    "describe_failure",
+    "printable",
 ]
 
 
@@ -191,6 +193,43 @@ class SignatureError(VerificationError):
 
 class RedirectError(WeChatPayError):
     """The gateway answered 3xx. It is never followed: ``Authorization`` stays home."""
+
+
+def printable(text: str) -> str:
+    """Escape line breaks, control characters and lone surrogates, so that a text cannot forge log lines."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def describe_failure(  # noqa: PLR0913  each is a part of the text
+    request: Request, response: Response, code: str, message: str, hint: str = "", *, api: str = ""
+) -> str:
+    """Write the text of an `APIError`: method, path, status, code, message, explanation and Request-ID.
+
+    Args:
+        request: The request that failed.
+        response: The error response.
+        code: WeChat Pay's error code, or ``""``.
+        message: WeChat Pay's message.
+        hint: What to do about it.
+        api: ``VERB template`` of the operation, to explain ``code`` in English; ``""`` for no explanation.
+    """
+    status = response.status_code
+    if code:
+        words = f"{printable(code)}: {printable(message)}"
+    else:
+        kind = response.headers.get("Content-Type", "no Content-Type")
+        words = f"no error code ({printable(kind)}, {len(response.content)} bytes: see .response.text)"
+    if api and code:
+        from wechatpay import catalogue  # noqa: PLC0415  read by errors only
+
+        for found in catalogue.explain_code(code, status, api, message=message)[:1]:
+            words += f" ({'; '.join(filter(None, (found.meaning, found.remedy)))})"
+    reference = f" [Request-ID {printable(response.request_id)}]" if response.request_id else ""
+    return f"{request.method} {request.path} → {status} {words}{hint}{reference}"
 
 
 class APIError(WeChatPayError):

@@ -36,6 +36,15 @@ def test_statements_are_known_in_any_case(route):
     assert not apiv3_rules.is_digest_signed(f"{route}/x")
 
 
+def test_next_step_names_the_query_of_the_operation():
+    """What may have moved money is queried by its own number; a query is sent again."""
+    assert "pay/refundquery by out_refund_no" in rules.next_step("Secapi/pay/refund")
+    assert "mmpaymkttransfers/gethbinfo by mch_billno" in rules.next_step("mmpaymkttransfers/sendredpack")
+    assert "same number only" in rules.next_step("x/y")
+    for route in ("pay/orderquery", "mmpaymkttransfers/gethbinfo", "pay/downloadbill"):
+        assert "send it again" in rules.next_step(route)
+
+
 @pytest.mark.parametrize(
     ("rule", "route"),
     [

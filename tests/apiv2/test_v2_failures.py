@@ -11,8 +11,10 @@ from wire.gateway import reply
 
 from wechatpay import (
     APIError,
+    NoResponseError,
     RedirectError,
     ServerError,
+    VerificationError,
     retry,
 )
 
@@ -146,3 +148,59 @@ def test_errors_keep_bodies_out_of_pickles_and_reprs(ask):
     assert ("ORDERNOTEXIST", True) == (copy.code, copy.verified)
     assert b"oUpF8uMuAJOM2pxb1Q" not in pickle.dumps(caught.value)
     assert "oUpF8uMuAJOM2pxb1Q" not in repr(caught.value) + str(caught.value)
+
+
+def test_text_of_an_error_says_what_was_called_and_what_came_back(ask):
+    """Trackers title by it: method, path, status, code, message, what it means in English, Request-ID."""
+    body = answer(result_code="FAIL", err_code="NOTENOUGH", err_code_des="余额不足")
+    with pytest.raises(APIError) as caught:
+        ask(body, "pay/unifiedorder", headers=[("Request-ID", "0815-1")])
+
+    assert (
+        "POST /pay/unifiedorder → 200 NOTENOUGH: 余额不足 (payer's money; other card) [Request-ID 0815-1]"
+        == str(caught.value)
+    )
+
+
+def cut_off(_, peer):
+    """Send the beginning of a response."""
+    peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<xml>")
+    peer.close()
+
+
+STEP = "query it with pay/orderquery by out_trade_no, and repeat it with the same number only"
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        lambda _, peer: peer.close(),
+        cut_off,
+        lambda _, peer: peer.send(reply(unsigned())),
+        lambda _, peer: peer.send(reply(b"<html>")),
+        lambda _, peer: peer.send(reply(answer(result_code="FAIL", err_code="SYSTEMERROR"))),
+        lambda _, peer: peer.send(reply(b"", "502 Bad Gateway")),
+    ],
+    ids=["none", "truncated", "unsigned", "not-xml", "system-error", "bad-gateway"],
+)
+def test_unknown_outcome_comes_with_the_next_step(behaviour, client, instance, gateway):
+    """Whatever left the outcome unknown, the error says how to learn it."""
+    gateway.behaviour = behaviour
+    with pytest.raises((NoResponseError, VerificationError, ServerError), match="outcome") as caught:
+        client.call(instance.v2.pay.unifiedorder, "post", xml=FIELDS)
+
+    assert STEP in str(caught.value)
+
+
+def test_message_cannot_forge_log_lines(ask, caplog, capfd):
+    """Line breaks and control characters of WeChat Pay's message are escaped in text, raw in the attribute."""
+    caplog.set_level("DEBUG")
+    message = "no\r\n2026-01-01 INFO paid\u2028\x7f"
+    body = unsigned(return_code="FAIL", return_msg=message).replace(b"\r", b"&#13;")
+    with pytest.raises(APIError) as caught:
+        ask(body, debug=True)
+    error = caught.value
+
+    assert message == error.message
+    assert r"no\r\n2026-01-01 INFO paid\u2028\x7f" in str(error)
+    assert "INFO paid\u2028" not in str(error) + caplog.text + capfd.readouterr().err

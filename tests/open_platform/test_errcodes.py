@@ -43,7 +43,7 @@ def test_known_codes_are_explained(instance, platform, client, query, words):
     names = {"appid": APP["appid"], "mch_id": "1", "out_trade_no": ""}
     platform.pay(openid=OPENID, transaction_id="late", ago=301, **names)
     platform.pay(openid="friend", transaction_id="other", **names)
-    with pytest.raises(APIError, match=f"GET /wxa/getpaidunionid → {words}") as caught:
+    with pytest.raises(APIError, match=f"GET /wxa/getpaidunionid → 200 {words}") as caught:
         ask(client, instance, **query)
 
     error, code = caught.value, words[:5]
@@ -57,7 +57,7 @@ def test_known_codes_are_explained(instance, platform, client, query, words):
 def test_busy_platform_may_be_asked_again(instance, gateway, client, code, retryable):
     """-1, and calls that came too fast, may be repeated; others not, whether they are known or not."""
     answering(gateway, code)
-    with pytest.raises(APIError, match=f"→ {code}: words") as caught:
+    with pytest.raises(APIError, match=f"→ 200 {code}: words") as caught:
         ask(client, instance, **TOKEN)
 
     assert (str(code), "words", retryable) == (
@@ -96,7 +96,7 @@ def test_answer_that_is_not_json_says_so_when_it_is_read(instance, gateway, clie
 def test_http_errors_are_errors(instance, gateway, client, status, kind):
     """A status of 4xx or 5xx is an error, with the body as it came."""
     gateway.answer(reply(b"<html>", status))
-    with pytest.raises(kind, match=f"{status[:3]} without an errcode") as caught:
+    with pytest.raises(kind, match=f"{status[:3]} no error code") as caught:
         ask(client, instance, **TOKEN)
 
     assert "<html>" == caught.value.response.text
@@ -129,3 +129,13 @@ def test_secrets_that_an_answer_quotes_are_taken_out(instance, gateway, client, 
 
     shown = f"{caught.value}{caught.value!r}{caught.value.message}".encode() + pickle.dumps(caught.value)
     assert secret.encode() not in shown
+
+
+def test_message_cannot_forge_log_lines(instance, gateway, client):
+    """Line breaks of the platform's message are shown escaped in the error's text."""
+    answering(gateway, 40003, "no\n2026-01-01 INFO paid")
+    with pytest.raises(APIError) as caught:
+        ask(client, instance, **TOKEN)
+
+    assert "no\n2026-01-01 INFO paid" == caught.value.message
+    assert r"GET /wxa/getpaidunionid → 200 40003: no\n2026-01-01 INFO paid (" in str(caught.value)

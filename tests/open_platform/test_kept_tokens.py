@@ -138,7 +138,9 @@ def test_other_errors_leave_the_token_alone(instance, platform, client):
 def test_wrong_secret_is_explained(build, platform, client):
     """A secret that is not the app's is the error of the fetch, and says so."""
     instance = build(app=APP | {"secret": "wrong"})
-    with pytest.raises(APIError, match=r"POST /cgi-bin/stable_token → 40125: .*the app's secret is wrong"):
+    with pytest.raises(
+        APIError, match=r"POST /cgi-bin/stable_token → 200 40125: .*the app's secret is wrong"
+    ):
         send(client, instance)
 
 

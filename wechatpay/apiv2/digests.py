@@ -205,7 +205,10 @@ class Verifier:
             raise
         if reason := self._invalid_reason(request, response):
             raise SignatureError(
-                f"{request.method} {request.path}: {reason}", request=request, response=response
+                f"{request.method} {request.path}: {reason}, so the outcome is unknown: "
+                f"{rules.next_step(request.route)}",
+                request=request,
+                response=response,
             )
         return response
 
@@ -221,7 +224,7 @@ class Verifier:
         """Return why the sender may not know the secret, or ``None``."""
         sign = fields.get("sign")
         if not isinstance(sign, str) or not sign:
-            return "the response carries no sign, so the outcome is unknown"
+            return "the response carries no sign"
         is_hmac = (request.parameters or {}).get("sign_type") == hashing.ALGO_HMAC_SHA256
         requested = hashing.ALGO_HMAC_SHA256 if is_hmac else hashing.ALGO_MD5
         algorithm = hashing.ALGO_HMAC_SHA256 if len(sign) == _HMAC_LENGTH else hashing.ALGO_MD5
@@ -229,7 +232,7 @@ class Verifier:
         if algorithm == hashing.ALGO_MD5 != requested:
             return f"the response is signed with {algorithm}, the request with {requested}"
         if not self._matches(fields, sign, algorithm):
-            return "sign does not match the response, so the outcome is unknown"
+            return "sign does not match the response"
         log_step(request, "verified, %s", algorithm)
         return None
 

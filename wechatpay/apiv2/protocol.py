@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
-from wechatpay.apiv2 import responses
+from wechatpay.apiv2 import responses, rules
 from wechatpay.apiv2.digests import Fields, Signer, Verifier, parse_query, render
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
-from wechatpay.errors import ConfigurationError, InvalidRequestError
+from wechatpay.errors import ConfigurationError, InvalidRequestError, NoResponseError
 from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
 from wechatpay.transports.sink import Sink
@@ -102,7 +102,11 @@ class APIv2:
     @staticmethod
     def _exchange(request: Request) -> Flow:
         # The signer renders the fields; they are rendered here if it was removed from the stack.
-        response = yield from send(request if request.seal else render(request))
+        try:
+            response = yield from send(request if request.seal else render(request))
+        except NoResponseError as lost:
+            lost.args = (f"{lost}; {rules.next_step(request.route)}",)
+            raise
         if error := responses.failure(request, response):
             raise error
         return response

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import transformer
 from wechatpay.apiv2 import rules
-from wechatpay.errors import APIError, DecodeError, ServerError, VerificationError
+from wechatpay.errors import APIError, DecodeError, ServerError, VerificationError, describe_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,8 @@ def parse(request: Request, response: Response) -> dict[str, Any] | None:
         return _from_xml(_body(request, response))
     except DecodeError as error:
         raise VerificationError(
-            f"{request.method} {request.path}: cannot parse the response, outcome unknown: {error}",
+            f"{request.method} {request.path}: cannot parse the response ({error}), so the "
+            f"outcome is unknown: {rules.next_step(request.route)}",
             request=request,
             response=response,
         ) from None
@@ -108,17 +109,19 @@ def _error(request: Request, response: Response, fields: Mapping[str, Any]) -> A
     specific = _first(fields, "err_code", "error_code")
     code = specific or _result(fields)
     message = _first(fields, "err_code_des", "error_code_des", "return_msg")
-    words = f"{code}: {message}" if code else _describe(response)
-    hint = "" if specific else _hint(request, message)
     unknown = specific in _UNKNOWN_OUTCOME or response.status_code >= 500  # noqa: PLR2004  HTTP's server errors
+    response = replace(response, content=_body(request, response))
+    hint = "" if specific else _hint(request, message)
+    if unknown:
+        hint += f"; the outcome is unknown: {rules.next_step(request.route)}"
     return (ServerError if unknown else APIError)(
-        f"{request.method} {request.path} → {words}{hint}",
+        describe_failure(request, response, code, message, hint, api=f"{request.method} v2/{request.route}"),
         status_code=response.status_code,
         code=code,
         message=message,
         retryable=specific in _RETRYABLE and not rules.needs_query_after_error(request.route),
         request=request,
-        response=replace(response, content=_body(request, response)),
+        response=response,
     )
 
 
@@ -130,12 +133,6 @@ def _result(fields: Mapping[str, Any]) -> str:
     """Return the first code that is not SUCCESS, for responses without an error code."""
     codes = (_first(fields, name) for name in ("return_code", "result_code"))
     return next((code for code in codes if code not in ("", "SUCCESS")), "")
-
-
-def _describe(response: Response) -> str:
-    kind = response.headers.get("Content-Type", "no Content-Type")
-    size = len(response.content)
-    return f"{response.status_code} without an error code ({kind}, {size} bytes: see .response.text)"
 
 
 def _hint(request: Request, message: str) -> str:

@@ -11,6 +11,7 @@ __all__ = [
     "is_unsigned",
     "needs_certificate",
     "needs_query_after_error",
+    "next_step",
     "returns_file",
     "returns_json",
 ]
@@ -80,6 +81,35 @@ _CERTIFICATE_REQUIRED = _routes(
 )
 
 
+#: How to learn the outcome of an operation: the endpoint and the number to query by.
+_QUERIES = {
+    route: f"query it with {endpoint} by {number}"
+    for routes, endpoint, number in (
+        ("deposit/ consume facepay micropay reverse", "deposit/orderquery", "out_trade_no"),
+        ("deposit/ refund", "deposit/refundquery", "out_refund_no"),
+        ("mmpaymkttransfers/ sendgroupredpack sendminiprogramhb sendredpack",
+         "mmpaymkttransfers/gethbinfo", "mch_billno"),
+        ("mmpaymkttransfers/ sendworkwxredpack", "mmpaymkttransfers/queryworkwxredpack", "mch_billno"),
+        ("mmpaymkttransfers/promotion/ transfers", "mmpaymkttransfers/gettransferinfo", "partner_trade_no"),
+        ("mmpaymkttransfers/promotion/ paywwsptrans2pocket",
+         "mmpaymkttransfers/promotion/querywwsptrans2pocket", "partner_trade_no"),
+        ("mmpaysptrans/ pay_bank", "mmpaysptrans/query_bank", "partner_trade_no"),
+        ("pay/ closeorder micropay unifiedorder\n secapi/pay/ reverse", "pay/orderquery", "out_trade_no"),
+        ("pay/ facepay\n secapi/pay/ facepayreverse", "pay/facepayquery", "out_trade_no"),
+        ("pay/ pappayapply", "pay/paporderquery", "out_trade_no"),
+        ("pay/partner/ pappayapply", "pay/partner/paporderquery", "out_trade_no"),
+        ("secapi/pay/ multiprofitsharing profitsharing profitsharingfinish",
+         "pay/profitsharingquery", "out_order_no"),
+        ("secapi/pay/ profitsharingreturn", "pay/profitsharingreturnquery", "out_return_no"),
+        ("secapi/pay/ refund", "pay/refundquery", "out_refund_no"),
+        ("secapi/pay/ refundv2", "pay/refundqueryv2", "out_refund_no"),
+        ("wxv/ createhotelbill finishhotelbill", "wxv/queryhotelbill", "out_order_no"),
+        ("wxv/ createrentbill finishrentbill", "wxv/queryrentbill", "out_order_no"),
+    )
+    for route in _routes(routes)
+}  # fmt: skip
+
+
 def is_unsigned(route: str) -> bool:
     """Return whether responses on ``route`` may come without ``sign``."""
     return route.lower() in _UNSIGNED
@@ -108,3 +138,12 @@ def needs_query_after_error(route: str) -> bool:
 def needs_certificate(route: str) -> bool:
     """Return whether ``route`` requires the merchant certificate on the connection."""
     return route.lower() in _CERTIFICATE_REQUIRED
+
+
+def next_step(route: str) -> str:
+    """Return what to do when the outcome of a call to ``route`` is unknown."""
+    route = route.lower()
+    if "query" in route or "/get" in route or "/download" in route:
+        return "it changes nothing: send it again"
+    query = _QUERIES.get(route, "query what became of it")
+    return f"{query}, and repeat it with the same number only"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
-from wechatpay.errors import APIError, InvalidRequestError, ServerError
+from wechatpay.errors import APIError, InvalidRequestError, ServerError, describe_failure
 from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
 from wechatpay.multipart import Part
@@ -225,23 +225,17 @@ def _failure(request: Request, response: Response) -> APIError | None:
     if status < 400 and not code:  # noqa: PLR2004  HTTP's errors
         return None
     message = _without_secrets(request, text) if isinstance(text := members.get("errmsg"), str) else ""
-    words = f"{code}: {message}" if code else _describe(response)
+    response = replace(response, content=body)
     meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
     return (ServerError if status >= 500 else APIError)(  # noqa: PLR2004  HTTP's server errors
-        f"{request.method} {request.path} → {words}{meaning}",
+        describe_failure(request, response, code, message, meaning),
         status_code=status,
         code=code,
         message=message,
         retryable=code in _RETRYABLE,
         request=request,
-        response=replace(response, content=body),
+        response=response,
     )
-
-
-def _describe(response: Response) -> str:
-    kind = response.headers.get("Content-Type", "no Content-Type")
-    size = len(response.content)
-    return f"{response.status_code} without an errcode ({kind}, {size} bytes: see .response.text)"
 
 
 def _without_secrets(request: Request, message: str) -> str:
