@@ -30,6 +30,7 @@ TREE = {
     "DecodeError": (errors.WeChatPayError, ValueError),
     "TransportError": (errors.WeChatPayError,),
     "ConnectError": (errors.TransportError, ConnectionError),
+    "PoolTimeoutError": (errors.ConnectError, TimeoutError),
     "NoResponseError": (errors.TransportError,),
     "ReadTimeoutError": (errors.NoResponseError, TimeoutError),
     "VerificationError": (errors.WeChatPayError,),

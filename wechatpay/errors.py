@@ -55,8 +55,6 @@ __all__ = [
     "UnknownSerialError",
     "VerificationError",
     "WeChatPayError",
-    "describe_failure",
-    "printable",
 ]
 
 

@@ -193,7 +193,7 @@ def test_unknown_outcome_comes_with_the_next_step(behaviour, client, instance, g
 
 
 def test_message_cannot_forge_log_lines(ask, caplog, capfd):
-    """Line breaks and control characters of WeChat Pay's message are escaped in text, raw in the attribute."""
+    """Line breaks and control characters of WeChat Pay's message are escaped in the error's text."""
     caplog.set_level("DEBUG")
     message = "no\r\n2026-01-01 INFO paid\u2028\x7f"
     body = unsigned(return_code="FAIL", return_msg=message).replace(b"\r", b"&#13;")
