@@ -160,9 +160,10 @@ class Driver:
 
     def notificationAsync(self, headers: Given, body: bytes) -> Promise[Notification]:  # noqa: N802  the verbs' suffix
         """Do as `notification` does, without blocking the event loop; its errors are the promise's."""
+        background = self._background.get()
         from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
 
-        return Promise.start(lambda: self._parsed(headers, body), self._background.get(), name="notification")
+        return Promise.start(lambda: self._parsed(headers, body), background, name="notification")
 
     async def _parsed(self, headers: Given, body: bytes) -> Notification:
         return await self._callbacks().aparse(headers, body)
@@ -194,15 +195,16 @@ class Driver:
         self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
     ) -> Promise[Response]:
         """Begin a call at once; a wrong one is a promise that has failed already."""
+        background = self._background.get()
         from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
 
         try:
             request, flow = self._begin(verb, template, given, keywords)
         except WeChatPayError as error:
-            return Promise.rejected(error, self._background.get())
+            return Promise.rejected(error, background)
         return Promise.start(
             lambda: middleware.arun(flow, self._asynchronous),
-            self._background.get(),
+            background,
             name=f"{request.method} {request.path}",
         )
 
@@ -259,7 +261,8 @@ _NEEDS = {"v3": "mchid, serial, private_key, and certs or apiv3_key", "v2": "mch
 
 
 def _background() -> Background:
-    from wechatpay.background import Background  # noqa: PLC0415  callers that block have none
+    # All that calls import: a fork waits for it.
+    from wechatpay.promise import Background  # noqa: PLC0415  callers that block have none
 
     return Background()
 

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PerProcess"]
+__all__ = ["PerProcess", "renew_in_child"]
 
 T = TypeVar("T")
 
 
-class PerProcess(Generic[T]):
-    """Makes a value on first use, and a new one in a forked child.
+# A fork waits for it: the child must not inherit a module that another thread has half imported.
+_lock = threading.RLock()
 
-    Threads may share it. In the child the lock is new, too: another thread of the parent may have held
-    the old one at the moment of the fork.
+
+class PerProcess(Generic[T]):
+    """Makes a value on first use, and a new one in a forked child. Threads may share it.
 
     Args:
-        make: Makes the value; called at most once at a time.
+        make: Makes the value; may import modules. A fork in another thread waits until it returns.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_make", "_value")
+    __slots__ = ("__weakref__", "_make", "_value")
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._lock = threading.Lock()
         self._value: T | None = None
         _instances.add(self)
 
@@ -38,7 +38,7 @@ class PerProcess(Generic[T]):
         value = self._value
         if value is not None:
             return value
-        with self._lock:
+        with _lock:
             if self._value is None:
                 self._value = self._make()
             return self._value
@@ -49,30 +49,46 @@ class PerProcess(Generic[T]):
 
     def take(self) -> T | None:
         """Remove this process's value and return it, or ``None`` if there is none."""
-        with self._lock:
+        with _lock:
             value, self._value = self._value, None
         return value
 
     def discard(self, value: T) -> None:
         """Remove ``value`` unless another has taken its place already."""
-        with self._lock:
+        with _lock:
             if self._value is value:
                 self._value = None
-
-    def _reset(self) -> None:
-        # Kept: finalizers could close or unregister what the parent process still uses.
-        _inherited.append(self._value)
-        self._lock, self._value = threading.Lock(), None
 
 
 _instances: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
 _inherited: list[object] = []
 
 
-def _reset_all() -> None:
+def renew_in_child(owner: object, name: str, make: Callable[[], object]) -> None:
+    """Set an attribute anew in every forked child, for as long as its owner exists.
+
+    Args:
+        owner: The object; may be frozen, must allow weak references.
+        name: The attribute.
+        make: Makes the value in the child; must not refer to the owner.
+    """
+    key = id(owner)
+    _renewals[key] = weakref.ref(owner, lambda _: _renewals.pop(key, None)), name, make
+
+
+_renewals: dict[int, tuple[weakref.ref[Any], str, Callable[[], object]]] = {}
+
+
+def _start_child() -> None:
+    _lock.release()
     for instance in list(_instances):
-        instance._reset()  # noqa: SLF001  our own class
+        # Kept: finalizers could close or unregister what the parent process still uses.
+        _inherited.append(instance._value)  # noqa: SLF001  our own class
+        instance._value = None  # noqa: SLF001  the same
+    for reference, name, make in list(_renewals.values()):
+        if (owner := reference()) is not None:
+            object.__setattr__(owner, name, make())
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_reset_all)
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_start_child)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Callback = Callable[[Any], Any] | None
     Loop = asyncio.AbstractEventLoop
 
-__all__ = ["Promise"]
+__all__ = ["Background", "Promise"]
 
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")

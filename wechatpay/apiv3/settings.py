@@ -10,6 +10,7 @@ from wechatpay import formatter
 from wechatpay.errors import ConfigurationError, CryptoError
 from wechatpay.platform import Platform
 from wechatpay.platform.loading import load_apiv3_key, open_cache
+from wechatpay.process import renew_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ _GROUP = ("mchid", "brand_id", "serial", "private_key", "certs", "apiv3_key", "c
 _BRAND_SCHEME = "WECHATPAY-BRAND-SHA256-RSA2048"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Merchant:
     """The v3 group.
 
@@ -44,6 +45,12 @@ class Merchant:
     platform: Platform
     apiv3_key: bytes | None = field(default=None, repr=False)
     is_brand: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.private_key):
+            from wechatpay.crypto import rsa  # noqa: PLC0415  `cryptography` is heavy
+
+            renew_in_child(self, "private_key", rsa.prepare_copy(self.private_key))
 
     @classmethod
     def load(cls, values: Mapping[str, Any], base_uri: str, clock: Callable[[], float]) -> Merchant | None:

@@ -6,13 +6,22 @@ See https://pay.weixin.qq.com/doc/v3/merchant/4012365342.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.padding import OAEP as _OAEP
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+)
 
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
 from wechatpay.crypto.forms import (
@@ -27,6 +36,8 @@ from wechatpay.crypto.keys import load_private_key, load_public_key
 from wechatpay.errors import CryptoError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
 
     from wechatpay.crypto.keys import PrivateKeySource, PublicKeySource
@@ -45,6 +56,7 @@ __all__ = [
     "load_private_key",
     "load_public_key",
     "pkcs1_to_spki",
+    "prepare_copy",
     "sign",
     "verify",
     "verify_digest",
@@ -172,6 +184,28 @@ def decrypt_bytes(ciphertext: str, private_key: PrivateKeySource, padding: Asymm
         return key.decrypt(data, padding)
     except ValueError:
         raise CryptoError("ciphertext: was not made for this private key and padding") from None
+
+
+def prepare_copy(key: Any) -> Callable[[], Any]:
+    """Return a function that parses ``key`` again, for a forked child.
+
+    OpenSSL keeps locks and blinding factors in a key. Another thread may be changing them at the moment of a
+    fork: in the child the key would then wait for ever, or sign wrongly.
+
+    Args:
+        key: An RSA key; any other key, and one that cannot be exported, is returned as it is.
+    """
+    try:
+        if isinstance(key, RSAPrivateKey):
+            private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+            # Not a partial object, whose repr shows its arguments.
+            return lambda: load_der_private_key(private, None, unsafe_skip_rsa_key_validation=True)
+        if isinstance(key, RSAPublicKey):
+            public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            return lambda: load_der_public_key(public)
+    except Exception:  # noqa: BLE001, S110  another library's key may refuse in any way
+        pass
+    return lambda: key
 
 
 def _overhead(padding: AsymmetricPadding) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay.errors import ConfigurationError, CryptoError
+from wechatpay.process import renew_in_child
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["PlatformKey", "same_serial"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class PlatformKey:
     """One key that WeChat Pay signs with.
 
@@ -40,9 +41,10 @@ class PlatformKey:
     suite: Suite = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        from wechatpay.crypto.suites import suite_of  # noqa: PLC0415  `cryptography` is heavy
+        from wechatpay.crypto import rsa, suites  # noqa: PLC0415  `cryptography` is heavy
 
-        object.__setattr__(self, "suite", suite_of(self.public_key))
+        object.__setattr__(self, "suite", suites.suite_of(self.public_key))
+        renew_in_child(self, "public_key", rsa.prepare_copy(self.public_key))
 
     @classmethod
     def load(cls, serial: str, source: Any, name: str) -> Self:
