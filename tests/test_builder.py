@@ -274,15 +274,15 @@ PROGRAM = """
 from wechatpay import Builder
 
 instance = Builder(mchid="1", secrets="2")
-reveal_type(instance.v3.pay.get(query={"a": 1}))
+reveal_type(instance.chain("v3/pay").get(query={"a": 1}))
 reveal_type(instance["v3/pay"].delete.getAsync({"json": {}}))
 instance.v3.pay({"json": {}})
 """
 SAID = [
     'Unexpected keyword argument "secrets" for "Builder"; did you mean "secret"?',
-    'Revealed type is "wechatpay.messages.Response"',
-    'Revealed type is "wechatpay.promise.Promise[wechatpay.messages.Response]"',
-    '"Node" not callable',
+    'Revealed type is "wechatpay.messages.Response[Any]"',
+    'Revealed type is "wechatpay.promise.Promise[wechatpay.messages.Response[Any]]"',
+    '"Pay" not callable',
 ]
 
 

@@ -45,7 +45,7 @@ class TestNames:
 
     def test_unlike_name_is_refused_with_all_options(self, refused):
         """What resembles nothing gets the list."""
-        assert "options are base_uri, body, debug" in refused("v3/x", zzz=1)
+        assert "options are base_uri, body, check, debug" in refused("v3/x", zzz=1)
 
     def test_name_that_is_no_text_is_refused(self, refused):
         """A mapping may hold any key; options have names."""

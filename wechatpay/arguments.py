@@ -63,6 +63,8 @@ class SettingsDict(TypedDict, total=False):
         max_response_size: Bytes that a response may have in memory, decoded; 64 MiB by default.
         max_download_size: Bytes that a download to a ``sink`` may have, decoded; 16 GiB by default.
         user_agent: What ``User-Agent`` says.
+        check: Whether every call is compared with the documents before it is sent; ``False`` by default, and
+            each call may say otherwise.
         middlewares: Pushed on every stack, in this order: a sequence, or a mapping by name.
         clock: Returns Unix seconds; ``time.time`` by default.
         nonce: Returns a fresh nonce; :func:`wechatpay.formatter.nonce` by default.
@@ -90,6 +92,7 @@ class SettingsDict(TypedDict, total=False):
     pool_size: int
     max_response_size: int
     max_download_size: int
+    check: bool
     user_agent: str
     middlewares: Sequence[Middleware] | Mapping[str, Middleware]
     clock: Callable[[], float]

@@ -62,6 +62,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
     return Request(
         method=call.verb,
         url=url,
+        written=call.template,
         headers=headers,
         content=content,
         timeout=timeout,

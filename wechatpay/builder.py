@@ -224,7 +224,7 @@ class Verb(_VerbNode):
 
         Args:
             options: Variables of the template, and the options ``query json xml body media headers
-                timeout base_uri sink security nonceless debug``.
+                timeout base_uri sink security nonceless debug check``.
             kw: The same, as keywords.
 
         Returns:

@@ -213,6 +213,10 @@ class Driver:
     ) -> tuple[Request, Flow]:
         call = options.call(verb, template, given, keywords)
         path = uri.path(template, call.variables)
+        if call.options.get("check", self._settings.check):
+            from wechatpay.catalogue.check import check_call  # noqa: PLC0415  a call that is not checked pays nothing
+
+            check_call(call, path)
         protocol = self.select(_protocol(path))
         if not isinstance(protocol, V3):
             refuse(call, {"encrypt_sensitive": "APIv3's; nothing would be encrypted here"})

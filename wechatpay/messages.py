@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from wechatpay.catalogue.model import Operation
     from wechatpay.multipart import Upload
     from wechatpay.sensitive.envelope import Envelope
     from wechatpay.transports.sink import Sink
@@ -161,6 +162,7 @@ class Request:
             with. ``None`` in other protocols than APIv3.
         sink: Where a successful answer's body goes instead of memory, or ``None``.
         debug: Whether this call tells its story on stderr.
+        written: The URI template that the caller wrote; see `template`.
         seal: Method, target and body as they were signed, and the signed text; ``None`` before the signer.
     """
 
@@ -177,6 +179,25 @@ class Request:
     sink: Sink | None = None
     debug: bool = False
     seal: Seal | None = None
+    written: str = ""
+
+    @cached_property
+    def operation(self) -> Operation | None:
+        """The documented operation that this request makes, or ``None``; reads the catalogue."""
+        from wechatpay.catalogue.lookup import find  # noqa: PLC0415  few requests are asked
+
+        route = self.route if self.parameters is None else f"v2/{self.route}"
+        return find(self.method, self.written) or find(self.method, route)
+
+    @property
+    def template(self) -> str:
+        """The documented URI template, which holds no business number; else the one that the caller wrote."""
+        return self.operation.template if self.operation else self.written
+
+    @property
+    def title(self) -> str:
+        """WeChat Pay's name of the operation, in Chinese; ``""`` if the catalogue does not have it."""
+        return self.operation.title if self.operation else ""
 
     @property
     def target(self) -> str:

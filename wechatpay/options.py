@@ -15,6 +15,7 @@ OPTIONS = frozenset(
     {
         "base_uri",
         "body",
+        "check",
         "debug",
         "encrypt_sensitive",
         "headers",

@@ -75,6 +75,7 @@ class Settings:
         middlewares: Name (or ``None``) and middleware.
         clock: Returns Unix seconds.
         nonce: Returns a fresh nonce.
+        check: Whether calls are compared with the catalogue before they are sent.
     """
 
     merchant: Merchant | None
@@ -88,6 +89,7 @@ class Settings:
     middlewares: tuple[tuple[str | None, Middleware], ...]
     clock: Callable[[], float]
     nonce: Callable[[], str]
+    check: bool = False
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Settings:
@@ -115,6 +117,7 @@ class Settings:
             middlewares=_middlewares(values.get("middlewares", ())),
             clock=clock,
             nonce=_callable(values, "nonce", formatter.nonce),
+            check=bool(values.get("check", False)),
         )
 
 

@@ -172,6 +172,9 @@ class Shapes:
     def _type(self, owner, member, field, kind):
         base = field["type"].removesuffix("[]")
         written = self._base(owner, member, field, base, kind)
+        if written == "int | Decimal" and field["type"] == "number[]":
+            # The documents call some lists of text so.
+            written += " | str"
         return f"list[{written}]" if field["type"].endswith("[]") else written
 
     def _base(self, owner, member, field, base, kind):

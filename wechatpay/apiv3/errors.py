@@ -37,6 +37,8 @@ def failure(request: Request, response: Response) -> APIError:
     detail = fields.get("detail")
     words = f"{code}: {message}" if code else _unspoken(response)
     hint = _sign_hint(detail, request.seal) if code == "SIGN_ERROR" else ""
+    if status == 404 and not code.endswith(("NOT_EXIST", "NOT_EXISTS")):  # noqa: PLR2004  HTTP's Not Found
+        hint = _path_hint(request)
     reference = f" (Request-ID {response.request_id})" if response.request_id else ""
     return (ServerError if status >= 500 else APIError)(  # noqa: PLR2004  HTTP's server errors
         f"{request.method} {request.path} → {status} {words}{hint}{reference}",
@@ -48,6 +50,14 @@ def failure(request: Request, response: Response) -> APIError:
         request=request,
         response=response,
     )
+
+
+def _path_hint(request: Request) -> str:
+    """Suggest the documented segment in place of one that the catalogue does not know."""
+    from wechatpay.catalogue.check import suggest  # noqa: PLC0415  only mistakes need it
+
+    suggestion = "" if request.operation else suggest(request.route)
+    return suggestion and f"; {suggestion}"
 
 
 def _text(value: Any) -> str:

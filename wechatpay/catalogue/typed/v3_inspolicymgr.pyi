@@ -51,7 +51,7 @@ class InspolicymgrDeductPoliciesPostBody(TypedDict):
     policy_code: NotRequired[str]
     plan_id: str
     out_contract_code: str
-    policy_periods: list[int | Decimal]
+    policy_periods: list[int | Decimal | str]
     appid: str
     openid: str
     free_insurance: bool
@@ -110,7 +110,7 @@ class InspolicymgrDeductPoliciesOutInsuranceNoPatchBody(TypedDict):
     policy_code: NotRequired[str]
     plan_id: NotRequired[str]
     out_contract_code: NotRequired[str]
-    policy_periods: NotRequired[list[int | Decimal]]
+    policy_periods: NotRequired[list[int | Decimal | str]]
     free_insurance: NotRequired[bool]
     combined_payment: NotRequired[bool]
     payment_method: NotRequired[Literal["PAYMENT_METHOD_OTHER", "PAYMENT_METHOD_PERIOD", "PAYMENT_METHOD_LUMP_SUM"]]
