@@ -181,7 +181,7 @@ class Request:
     seal: Seal | None = None
     written: str = ""
 
-    @cached_property
+    @property
     def operation(self) -> Operation | None:
         """The documented operation that this request makes, or ``None``; reads the catalogue."""
         from wechatpay.catalogue.lookup import find  # noqa: PLC0415  few requests are asked
