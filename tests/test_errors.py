@@ -11,7 +11,7 @@ import pytest
 import wechatpay
 from wechatpay import Request, Response, errors
 from wechatpay.messages import Headers
-from wechatpay.notification import refusals
+from wechatpay.notification import errors as refusals
 
 BODY = b'{"payer":{"openid":"secret-openid"}}'
 REQUEST = Request(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wechatpay.messages import Request, Response
     from wechatpay.middleware import Flow, Handler
     from wechatpay.notification import Notification, NotificationHandler, ReplayStore
-    from wechatpay.notification.headers import Given
+    from wechatpay.notification.message import RawHeaders
     from wechatpay.open_platform.protocol import OpenPlatform
     from wechatpay.platform.live import LivePlatform
     from wechatpay.promise import Promise
@@ -128,23 +128,27 @@ class Driver:
 
         return opened_answer(response, self._merchant().decryption_key)
 
-    def notifications(self, *, store: ReplayStore | None = None, lease: float = 60.0) -> NotificationHandler:
-        """Make a handler for callbacks, which looks for keys that it does not know within the budget.
+    def notifications(
+        self, *, store: ReplayStore | None = None, ttl: float = 60.0, max_body: int = 65_536
+    ) -> NotificationHandler:
+        """Make a handler for callbacks, which fetches keys that it does not know within the budget.
 
         Args:
-            store: Which events were dealt with; by default one in memory, for one process.
-            lease: Seconds after which an event that a process has begun, and never finished, is dealt with
-                anew.
+            store: Which events were handled; by default one in memory, for one process.
+            ttl: Seconds after which an event that a process began to handle, and never finished, is handled
+                again.
+            max_body: Bytes of the largest body that is accepted.
 
         Raises:
             ConfigurationError: Neither ``apiv3_key``, for APIv3, nor ``secret``, for APIv2, is among the
-                settings; or ``lease`` is not more than 0.
+                settings; or ``ttl`` or ``max_body`` is not more than 0.
         """
-        from wechatpay.notification.service import serving  # noqa: PLC0415  many have no callbacks
+        from wechatpay.notification.handler import handler_of  # noqa: PLC0415  many have no callbacks
 
-        return serving(self._settings, self.platform if self._settings.merchant else None, store, lease)
+        renewal = self.platform if self._settings.merchant else None
+        return handler_of(self._settings, renewal, store, ttl, max_body)
 
-    def notification(self, headers: Given, body: bytes) -> Notification:
+    def notification(self, headers: RawHeaders, body: bytes) -> Notification:
         """Prove and decrypt a callback; see `NotificationHandler.parse`.
 
         Args:
@@ -158,14 +162,14 @@ class Driver:
         """
         return self._callbacks().parse(headers, body)
 
-    def notificationAsync(self, headers: Given, body: bytes) -> Promise[Notification]:  # noqa: N802  the verbs' suffix
+    def notificationAsync(self, headers: RawHeaders, body: bytes) -> Promise[Notification]:  # noqa: N802  the verbs' suffix
         """Do as `notification` does, without blocking the event loop; its errors are the promise's."""
         background = self._background.get()
         from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
 
         return Promise.start(lambda: self._parsed(headers, body), background, name="notification")
 
-    async def _parsed(self, headers: Given, body: bytes) -> Notification:
+    async def _parsed(self, headers: RawHeaders, body: bytes) -> Notification:
         return await self._callbacks().aparse(headers, body)
 
     def _callbacks(self) -> NotificationHandler:

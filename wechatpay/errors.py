@@ -278,7 +278,7 @@ class ServerError(APIError):
 
 
 class NotificationError(WeChatPayError):
-    """A callback that must not be acted on; :mod:`wechatpay.notification.refusals` has its kinds.
+    """A callback that must not be acted on; :mod:`wechatpay.notification.errors` has its kinds.
 
     Attributes:
         status: HTTP status of the reply: 4xx when the sender is at fault, 5xx when we are.
@@ -293,6 +293,6 @@ class NotificationError(WeChatPayError):
     @property
     def reply(self) -> Reply:
         """What to answer the callback with, so that it is delivered again."""
-        from wechatpay.notification.reply import failure  # noqa: PLC0415  errors stand below all else
+        from wechatpay.notification.reply import build_failure  # noqa: PLC0415  errors stand below all else
 
-        return failure(self.version, self.reason, self.status)
+        return build_failure(self.version, self.reason, self.status)

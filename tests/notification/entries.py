@@ -43,10 +43,10 @@ class AsyncStore:
     def __init__(self, store):
         self._store = store
 
-    async def claim(self, event, seconds):
+    async def claim(self, event, ttl):
         """Claim."""
         await asyncio.sleep(0)
-        return self._store.claim(event, seconds)
+        return self._store.claim(event, ttl)
 
     async def complete(self, event, reply):
         """Complete."""

@@ -119,7 +119,7 @@ def test_builder_without_the_apiv3_key_takes_apiv2(build, colour):
     ("settings", "said"),
     [
         ({}, "apiv3_key: missing; APIv3's callbacks are encrypted with it"),
-        ({"serial": None, "private_key": None, "certs": None}, "give certs and apiv3_key, for APIv3"),
+        ({"serial": None, "private_key": None, "certs": None}, "give certs and apiv3_key for APIv3"),
     ],
     ids=["v3", "none"],
 )
@@ -226,7 +226,7 @@ def test_callback_without_any_key_to_be_had_is_refused_and_the_log_says_why(wech
     with pytest.raises(UnknownSerialNotificationError, match="certs holds none") as caught:
         colour.parse(driver, by("new"), BODY)
 
-    assert "of a callback could not be looked for" in caplog.text
+    assert "of a callback could not be fetched" in caplog.text
     assert "public key" in caplog.text
     assert b'{"code":"FAIL","message":"signed by an unknown key"}' == caught.value.reply.body
 
@@ -242,14 +242,14 @@ def test_key_that_is_added_is_believed_at_once(wechat, driver):
         handler.parse(by("third"), BODY)
 
 
-def test_handler_of_a_driver_takes_a_store_and_a_lease(driver):
+def test_handler_of_a_driver_takes_a_store_and_a_ttl(driver):
     """Each handler remembers for itself, unless they share a store."""
     store = MemoryStore()
 
     assert store is driver.notifications(store=store).store
     assert driver.notifications().store is not driver.notifications().store
-    with pytest.raises(ConfigurationError, match=r"^lease"):
-        driver.notifications(lease=0)
+    with pytest.raises(ConfigurationError, match=r"^ttl"):
+        driver.notifications(ttl=0)
 
 
 def test_handler_of_a_driver_downloads_while_it_handles(wechat, driver, colour):

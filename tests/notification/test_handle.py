@@ -125,7 +125,7 @@ def test_whatever_can_be_awaited_is(process):
 def test_asynchronous_process_in_the_blocking_entry_says_what_to_do():
     """It would never run; and the event is not lost by the mistake."""
     service = handler()
-    with pytest.raises(ConfigurationError, match=r"awaitable is asynchronous: handle with ahandle\(\)"):
+    with pytest.raises(ConfigurationError, match=r"awaitable is asynchronous: call ahandle\(\)"):
         service.handle(signed(BODY), BODY, awaitable)
 
     assert 200 == service.handle(signed(BODY), BODY, lambda _: None).status
@@ -167,7 +167,7 @@ def test_parse_reads_without_a_loop_or_a_store_and_aparse_from_one():
         ({"secret": b"bytes"}, "secret: give the APIv2 key as text"),
         ({"certs": {}}, "certs: "),
         ({"certs": {"S": "no key"}}, "certs"),
-        ({"lease": 0}, "lease: "),
+        ({"ttl": 0}, "ttl: "),
     ],
     ids=str,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 
@@ -71,9 +70,9 @@ def test_event_is_turned_away_while_it_is_dealt_with(entry):
     assert [200] == [reply.status for reply in replies]
 
 
-def test_event_of_a_process_that_died_is_dealt_with_after_its_lease(entry):
+def test_event_of_a_process_that_died_is_dealt_with_after_its_ttl(entry):
     """Death is no failure that anybody could report."""
-    service, seen = handler(store=MemoryStore(clock=lambda: now), lease=60), []
+    service, seen = handler(store=MemoryStore(clock=lambda: now), ttl=60), []
     now = 0.0
 
     def die(_):
@@ -90,30 +89,9 @@ def test_event_of_a_process_that_died_is_dealt_with_after_its_lease(entry):
     assert 1 == len(seen)
 
 
-def test_cancelled_event_is_left_to_its_lease():
-    """A thread goes on although nobody waits for it any more: nobody else may begin."""
-    service, inside, done = handler(), threading.Event(), threading.Event()
-
-    def process(_):
-        inside.set()
-        done.wait(5)
-
-    async def cancelled():
-        task = asyncio.create_task(service.ahandle(signed(BODY), BODY, process))
-        await asyncio.to_thread(inside.wait, 5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        done.set()
-
-    asyncio.run(cancelled())
-
-    assert 503 == service.handle(signed(BODY), BODY, process).status
-
-
 def test_late_failure_does_not_end_the_claim_of_another(entry):
     """After its lease an event may be somebody else's."""
-    service, released = handler(lease=1e-9), []
+    service, released = handler(ttl=1e-9), []
 
     def fail(_):
         raise LookupError
@@ -130,7 +108,7 @@ def test_event_that_the_store_does_not_take_is_acknowledged_all_the_same(entry, 
     reply = entry.handle(handler(store=Broken("complete")), BODY, lambda _: None)
 
     assert 200 == reply.status
-    assert f"callback {ID} was dealt with, but the store did not take it" in caplog.text
+    assert f"callback {ID} was handled, but the store did not complete it" in caplog.text
 
 
 def test_event_is_not_dealt_with_when_the_store_is_away(entry):

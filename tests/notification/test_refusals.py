@@ -51,7 +51,9 @@ def refused():
 )
 def test_body_that_is_not_bytes_is_a_mistake_of_the_caller(body):
     """Only bytes can be proved: text and parsed JSON are not what was signed."""
-    with pytest.raises(InvalidRequestError, match=r"^body: give the raw bytes as they came, not \w+"):
+    with pytest.raises(
+        InvalidRequestError, match=r"^body: give the raw bytes as they were received, not \w+"
+    ):
         handler().parse(signed(envelope()), body)
 
 
@@ -72,12 +74,11 @@ def test_callback_of_another_time_is_refused(refused, skew):
         lambda body: body.replace(b"SUCCESS", b"FAILURE"),
         lambda body: body[:-1],
         lambda body: body + b"{}",
-        lambda _: b"[" * 100_000,
+        lambda _: b"[" * 60_000,
         lambda _: b"\xff",
         lambda _: b'{"id": "\\ud800"}',
-        lambda body: body.ljust(1 << 17),
     ],
-    ids=["word", "cut", "more", "deep", "bytes", "surrogate", "large"],
+    ids=["word", "cut", "more", "deep", "bytes", "surrogate"],
 )
 def test_tampered_callback_is_refused(refused, change):
     """A body that is not what was signed is never believed, whatever it is made of."""
@@ -101,7 +102,7 @@ def test_empty_body_hints_at_a_body_that_was_read_before(refused):
     """Frameworks give an empty body the second time."""
     error = refused(b"", signed(envelope()))
 
-    assert "the body is empty: did something read it before?" == str(error)
+    assert "the body is empty: check that nothing reads it before" == str(error)
 
 
 def test_signature_of_a_stranger_is_refused(refused):
@@ -166,11 +167,11 @@ def test_malformed_timestamp_is_refused(refused, value):
         ("支付".encode("gbk"), "the callback is not UTF-8"),
         (json.dumps({"id": "1"}).encode("utf-16"), "the callback is not UTF-8"),
         (b"id=1&resource=2", "the callback is not JSON"),
-        (b"[" * 100_000, "the callback is not JSON"),
-        (b"[]", "the callback is JSON, but no object"),
+        (b"[" * 60_000, "the callback is not JSON"),
+        (b"[]", "the callback is JSON, but not an object"),
         (envelope(b"\xff"), "the resource is not UTF-8"),
         (envelope(b"<xml/>"), "the resource is not JSON"),
-        (envelope(["list"]), "the resource is JSON, but no object"),
+        (envelope(["list"]), "the resource is JSON, but not an object"),
     ],
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
 )

@@ -89,7 +89,7 @@ def test_accepted_callback_tells_nothing(spoken, headers, body):
     """Neither its log lines, nor what is shown of it, its handler, its store or its reply."""
     service, seen = handler(), []
     replies = [asyncio.run(service.ahandle(headers, body, seen.append)) for _ in range(2)]
-    shown = [repr(thing) for thing in (*seen, *replies, service, service.store, service._reader._documents)]
+    shown = [repr(thing) for thing in (*seen, *replies, service, service.store, service._xml)]
 
     assert 1 == len(seen)
     assert [] == spoken(*shown, *(reply.body for reply in replies))

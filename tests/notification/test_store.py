@@ -30,7 +30,7 @@ def clock():
 @pytest.fixture
 def store(clock):
     """Give a store for three events."""
-    return MemoryStore(size=3, kept=100, clock=clock)
+    return MemoryStore(size=3, ttl=100, clock=clock)
 
 
 def test_event_is_claimed_once(store):
@@ -100,7 +100,7 @@ def test_store_drops_what_has_ended(store, clock):
 
 def test_store_that_keeps_nothing_is_empty(clock):
     """An event kept for no time is gone at once."""
-    store = MemoryStore(kept=0, clock=clock)
+    store = MemoryStore(ttl=0, clock=clock)
     store.complete("a", b"reply")
 
     assert 0 == len(store)

@@ -232,9 +232,9 @@ def test_encrypted_event_needs_no_associated_data():
         b"<!DOCTYPE html><html></html>",
         b'<!DOCTYPE xml [<!ENTITY e SYSTEM "file:///etc/passwd">]><xml><a>&e;</a></xml>',
         "<xml><a>支付</a></xml>".encode("gbk"),
-        b"<xml>" + b" " * (1 << 20) + b"</xml>",
+        b"<xml>" + b"<a>" * 10_000 + b"</xml>",
     ],
-    ids=["cut", "html", "entity", "gbk", "large"],
+    ids=["cut", "html", "entity", "gbk", "deep"],
 )
 def test_xml_that_is_none_is_refused(refused, body):
     """Documents are read as strictly as answers are."""

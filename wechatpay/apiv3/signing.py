@@ -154,7 +154,7 @@ class Verifier:
             SignatureError: The signature does not belong to this body.
         """
         try:
-            proof = Proof.read(response.headers, self._clock(), ANSWER)
+            proof = Proof.read(response.headers, self._clock(), ANSWER, request.url)
             if (key := self._key(request, proof.serial, int(proof.timestamp))) is None:
                 raise proof.unknown(self._platform.serials)
             if not self._belongs(proof, request, response, key):

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from wechatpay import formatter
 from wechatpay.errors import ClockSkewError, IncompleteHeadersError, SignatureError, UnknownSerialError
+from wechatpay.uri.hosts import PAYMENT_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["ANSWER", "HEADERS", "TOLERANCE", "Proof", "Subject"]
+__all__ = ["ANSWER", "HEADERS", "TOLERANCE", "Proof", "Subject", "explain_missing"]
 
 #: Seconds that the clocks may differ.
 TOLERANCE = 300
@@ -78,13 +80,14 @@ class Proof:
     signature: str
 
     @classmethod
-    def read(cls, headers: Mapping[str, str], now: float, subject: Subject) -> Proof:
+    def read(cls, headers: Mapping[str, str], now: float, subject: Subject, url: str = "") -> Proof:
         """Read the headers, and refuse what no key can prove any more.
 
         Args:
             headers: Headers by name, in any case.
             now: Unix seconds.
             subject: What is to be proved.
+            url: Where a response came from; empty for a callback.
 
         Raises:
             IncompleteHeadersError: A header is missing or malformed.
@@ -94,10 +97,7 @@ class Proof:
         values = [headers.get(name, "") for name in HEADERS]
         if not all(values):
             missing = [name for name, value in zip(HEADERS, values, strict=True) if not value]
-            raise subject.incomplete(
-                f"{subject.noun} lacks {', '.join(missing)}: "
-                "it did not come from WeChat Pay, or a proxy took them away"
-            )
+            raise subject.incomplete(f"{subject.noun} lacks {', '.join(missing)}: {explain_missing(url)}")
         if not values[0].isdigit() or len(values[0]) > _DIGITS or not "".join(values).isascii():
             raise subject.incomplete(f"the signature headers of {subject.noun} are malformed")
         proof = cls(subject, *values)
@@ -132,3 +132,20 @@ class Proof:
         return self.subject.forged(
             f"the signature does not belong to {self.subject.noun} (key {self.serial!r:.80})"
         )
+
+
+def explain_missing(url: str) -> str:
+    """Explain why a message has no signature headers, and what to do.
+
+    Args:
+        url: Where a response came from; empty for a callback, which may come from anybody.
+    """
+    if not url:
+        return (
+            "it did not come from WeChat Pay, or a proxy in front of this server removed its Wechatpay-* "
+            "headers; for tests, wechatpay.testing makes signed callbacks"
+        )
+    host = urlsplit(url).hostname
+    if host in PAYMENT_HOSTS:
+        return "a proxy between here and WeChat Pay removed its Wechatpay-* headers: let it pass them on"
+    return f"{host} is not a host of WeChat Pay; for tests, wechatpay.testing makes signed responses"

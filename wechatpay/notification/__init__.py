@@ -1,4 +1,4 @@
-"""Callbacks of WeChat Pay: proved, decrypted, dealt with once, and answered.
+"""Callbacks of WeChat Pay: verify, decrypt, handle once, reply.
 
 ::
 
@@ -10,13 +10,11 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 
 from __future__ import annotations
 
-from wechatpay.notification.handler import NotificationHandler
-from wechatpay.notification.message import Notification
-from wechatpay.notification.reader import Renewal
-from wechatpay.notification.refusals import (
+from wechatpay.notification.errors import (
     ForeignNotificationError,
     ForgedNotificationError,
     MalformedNotificationError,
+    OversizedNotificationError,
     ProbeNotificationError,
     ReencodedNotificationError,
     StaleNotificationError,
@@ -25,6 +23,8 @@ from wechatpay.notification.refusals import (
     UnknownSerialNotificationError,
     UnsignedNotificationError,
 )
+from wechatpay.notification.handler import NotificationHandler, Renewal
+from wechatpay.notification.message import Notification
 from wechatpay.notification.reply import Reply
 from wechatpay.notification.store import MemoryStore, ReplayStore
 
@@ -35,6 +35,7 @@ __all__ = [
     "MemoryStore",
     "Notification",
     "NotificationHandler",
+    "OversizedNotificationError",
     "ProbeNotificationError",
     "ReencodedNotificationError",
     "Renewal",

@@ -1,36 +1,74 @@
-"""The entry for callbacks: proves each, has its event dealt with once, and makes the reply."""
+"""The entry for callbacks: verifies each, has its event handled once, and makes the reply."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from wechatpay.errors import ConfigurationError, NotificationError
-from wechatpay.notification.message import Notification
-from wechatpay.notification.reader import Reader
-from wechatpay.notification.refusals import ProbeNotificationError
+from wechatpay.apiv3.verification import Proof
+from wechatpay.errors import ConfigurationError, InvalidRequestError, NotificationError, WeChatPayError
+from wechatpay.notification.errors import (
+    OversizedNotificationError,
+    ProbeNotificationError,
+    UnconfiguredNotificationError,
+)
+from wechatpay.notification.message import (
+    CALLBACK,
+    Notification,
+    escape,
+    open_envelope,
+    read_headers,
+    verify,
+)
 from wechatpay.notification.reply import Reply
-from wechatpay.notification.steps import Step, Steps, arun, run
+from wechatpay.notification.steps import Step, Steps, run
 from wechatpay.notification.store import MemoryStore
+from wechatpay.notification.xml import XMLReader
+from wechatpay.platform import Platform, PlatformKey
+from wechatpay.platform.loading import load_apiv3_key
+from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
-    from wechatpay.notification.headers import Given
-    from wechatpay.notification.reader import Renewal
+    from wechatpay.notification.message import RawHeaders
     from wechatpay.notification.store import ReplayStore
-    from wechatpay.platform import Platform
+    from wechatpay.settings import Settings
 
-__all__ = ["NotificationHandler", "Process"]
+__all__ = ["MAX_BODY", "NotificationHandler", "Process", "Renewal", "handler_of", "oversized", "refuse"]
 
 _log = logging.getLogger("wechatpay")
 
-#: Deals with an event; may be a coroutine function.
+#: Bytes of the largest body that is accepted by default. Documented callbacks have a few KiB.
+MAX_BODY = 1 << 16
+
+#: Bytes of the largest body that is verified on the event loop itself: that takes less than 1 ms.
+_SHORT = 1 << 13
+
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+
+#: Handles an event; may be a coroutine function.
 Process = Callable[[Notification], Any]
 
 
+class Renewal(Protocol):
+    """Fetches keys that are not known yet, within a budget: anybody may send a callback that names one.
+
+    Fetched keys go into the `Platform` that is given as ``certs``. Both methods may raise a
+    ``WeChatPayError``.
+    """
+
+    def renew(self, serial: str, /) -> None:
+        """Fetch WeChat Pay's keys, if the budget allows it now."""
+        ...
+
+    async def arenew(self, serial: str, /) -> None:
+        """Fetch WeChat Pay's keys, if the budget allows it now, without blocking the event loop."""
+        ...
+
+
 class NotificationHandler:
-    """Proves, decrypts and answers callbacks, of APIv3 and of APIv2 on the same URL.
+    """Verifies, decrypts and replies to callbacks, of APIv3 and of APIv2 on the same URL.
 
     ::
 
@@ -42,10 +80,11 @@ class NotificationHandler:
         reply = handler.handle(request.headers, request.get_data(), paid)
 
     Threads and event loops may share one. For a service that also makes calls,
-    ``instance.getDriver().notifications()`` gives one with the Builder's settings.
+    ``instance.getDriver().notifications()`` returns one with the Builder's settings.
 
     Attributes:
-        store: Which events were dealt with.
+        store: Which events were handled.
+        max_body: Bytes of the largest body that is accepted.
     """
 
     def __init__(  # noqa: PLR0913  keywords, one for each setting
@@ -56,7 +95,8 @@ class NotificationHandler:
         secret: str | None = None,
         mchid: str | None = None,
         store: ReplayStore | None = None,
-        lease: float = 60.0,
+        ttl: float = 60.0,
+        max_body: int = MAX_BODY,
         clock: Callable[[], float] = time.time,
         renewal: Renewal | None = None,
     ) -> None:
@@ -67,117 +107,269 @@ class NotificationHandler:
                 certificate or public key. For APIv3, with ``apiv3_key``.
             apiv3_key: The APIv3 key, 32 bytes.
             secret: The APIv2 key. For APIv2.
-            mchid: The merchant whose APIv2 callbacks are taken; any that ``secret`` proves by default.
-            store: Which events were dealt with; by default one in memory, for one process.
-            lease: Seconds after which an event that a process has begun, and never finished, is dealt with
-                anew.
+            mchid: The merchant whose APIv2 callbacks are accepted; by default any that ``secret`` verifies.
+            store: Which events were handled; by default one in memory, for one process.
+            ttl: Seconds after which an event that a process began to handle, and never finished, is handled
+                again; longer than ``process`` ever takes.
+            max_body: Bytes of the largest body that is accepted; larger ones get the status 413.
             clock: Returns Unix seconds.
-            renewal: Looks for keys that are not among ``certs``.
+            renewal: Fetches keys that are not among ``certs``.
 
         Raises:
             ConfigurationError: A setting is missing or wrong; the message names it.
         """
-        if lease <= 0:
-            raise ConfigurationError("lease: more than 0 seconds, and more than an event takes to deal with")
-        self._reader = Reader(
-            certs=certs, apiv3_key=apiv3_key, secret=secret, mchid=mchid, clock=clock, renewal=renewal
-        )
-        self._lease = lease
+        # From here on no frame holds a key that an error tracker could show.
+        keys = _Keys(apiv3_key, secret)
+        del apiv3_key, secret
+        if keys.problem:
+            raise ConfigurationError(keys.problem)
+        if ttl <= 0:
+            raise ConfigurationError("ttl: give more than 0 seconds, and more than an event takes to handle")
+        if max_body <= 0:
+            raise ConfigurationError("max_body: give more than 0 bytes")
+        if certs is None and keys.secret is None:
+            raise ConfigurationError("give certs and apiv3_key for APIv3, or secret for APIv2, or all three")
+        if certs is not None and keys.apiv3_key is None:
+            raise ConfigurationError("apiv3_key: missing; APIv3's callbacks are encrypted with it")
+        if not (mchid is None or isinstance(mchid, str)):
+            raise ConfigurationError(f"mchid: give text, not {type(mchid).__name__}")
+        if not (certs is None or isinstance(certs, Platform)):
+            certs = Platform.load(certs, "", clock=clock)
+        merchant = None if mchid is None else str.__str__(mchid)
+        self._platform = certs
+        self._apiv3_key = keys.apiv3_key
+        self._xml = XMLReader(keys.secret, merchant, keys.apiv3_key) if keys.secret else None
+        self._clock = clock
+        self._renewal = renewal
+        self._ttl = ttl
+        self.max_body = max_body
         self.store: ReplayStore = MemoryStore() if store is None else store
 
-    def parse(self, headers: Given, body: bytes) -> Notification:
-        """Prove and decrypt a callback; whether it came before is not looked at.
+    def parse(self, headers: RawHeaders, body: bytes) -> Notification:
+        """Verify and decrypt a callback; the store is not used.
 
         Args:
             headers: The request's headers, as the framework gives them.
-            body: The request's body, exactly as it came.
+            body: The request's body, exactly as it was received.
 
         Raises:
-            NotificationError: It must not be acted on; ``error.reply`` is what to answer. Its kinds are in
-                :mod:`wechatpay.notification.refusals`.
-            InvalidRequestError: ``body`` is not bytes, or ``headers`` are none.
+            NotificationError: It must not be acted on; ``error.reply`` is the reply to send. Its subclasses
+                are in :mod:`wechatpay.notification`.
+            InvalidRequestError: ``body`` is not bytes, or ``headers`` is neither a mapping nor pairs.
         """
-        return run(self._reader.read(headers, body))
+        return run(self._read(headers, body))
 
-    async def aparse(self, headers: Given, body: bytes) -> Notification:
-        """Do as `parse` does, without blocking the event loop.
+    async def aparse(self, headers: RawHeaders, body: bytes) -> Notification:
+        """Do the same as `parse`, without blocking the event loop.
 
         Raises:
             WeChatPayError: As `parse` does.
         """
-        return await arun(self._reader.read(headers, body))
+        from wechatpay.notification.async_steps import arun  # noqa: PLC0415  blocking callers load no asyncio
 
-    def handle(self, headers: Given, body: bytes, process: Process) -> Reply:
-        """Prove a callback, have its event dealt with once, and make the reply.
+        return await arun(self._read(headers, body))
 
-        An event that was dealt with gets the same reply again, and ``process`` is not called. One that is
-        being dealt with at this moment is turned away, to be delivered again. What ``process`` raises is
-        raised, so that your framework reports it and answers 500, and the event will be delivered again.
+    def handle(self, headers: RawHeaders, body: bytes, process: Process) -> Reply:
+        """Verify a callback, have its event handled once, and make the reply.
+
+        An event that was handled before gets the same reply again, and ``process`` is not called. While an
+        event is being handled, further deliveries of it get the status 503, and come again. What ``process``
+        raises is raised, so that your framework reports it and sends the status 500; the event is then
+        delivered again.
 
         Args:
             headers: The request's headers, as the framework gives them.
-            body: The request's body, exactly as it came.
-            process: Deals with the event. Returns ``None``; further fields of the reply, for the few kinds of
-                events that ask for some; or a `Reply`.
+            body: The request's body, exactly as it was received.
+            process: Handles the event. Returns ``None``; further fields of the reply, for the few kinds of
+                events that need some; or a `Reply`.
 
         Raises:
-            InvalidRequestError: ``body`` is not bytes, ``headers`` are none, or what ``process`` returned
-                cannot be sent.
+            InvalidRequestError: ``body`` is not bytes, ``headers`` is neither a mapping nor pairs, or what
+                ``process`` returned cannot be sent.
             ConfigurationError: ``process`` or the store is asynchronous.
-            DecodeError: The store holds something else than a reply.
+            DecodeError: The store returned something else than a reply.
             Exception: What ``process`` or the store raised.
         """
         return run(self._handle(headers, body, process))
 
-    async def ahandle(self, headers: Given, body: bytes, process: Process) -> Reply:
-        """Do as `handle` does, from the event loop.
+    async def ahandle(self, headers: RawHeaders, body: bytes, process: Process) -> Reply:
+        """Do the same as `handle`, from the event loop.
 
-        ``process``, and the methods of the store, may be coroutine functions; others run on a thread.
+        ``process`` and the methods of the store may be coroutine functions; others run on a thread. When the
+        task is cancelled while a function runs on a thread, the cancellation is raised after the function
+        has ended and its event is completed, or released if it failed.
 
         Raises:
             Exception: As `handle` does.
         """
+        from wechatpay.notification.async_steps import arun  # noqa: PLC0415  blocking callers load no asyncio
+
         return await arun(self._handle(headers, body, process))
 
-    def _handle(self, given: Given, body: bytes, process: Process) -> Steps[Reply]:
+    def _read(self, headers: RawHeaders, body: bytes) -> Steps[Notification]:
+        if not isinstance(body, bytes | bytearray | memoryview):
+            raise InvalidRequestError(
+                f"body: give the raw bytes as they were received, not {type(body).__name__}: the signature "
+                "covers bytes, and text or parsed JSON cannot be verified"
+            )
+        raw = bytes(memoryview(body))
+        is_xml = raw.lstrip(_BLANK).startswith(b"<")
         try:
-            notification = yield Step(self.parse, given, body, coroutine=self.aparse)
+            if len(raw) > self.max_body:
+                raise oversized(len(raw), self.max_body)
+            if is_xml:
+                return (yield from self._off_loop(self._read_xml, raw))
+            return (yield from self._read_envelope(headers, raw))
         except NotificationError as error:
-            is_alarm = not isinstance(error, ProbeNotificationError)
-            _log.log(logging.WARNING if is_alarm else logging.INFO, "callback refused: %s", error)
-            return error.reply
-        event = notification.id
-        if not (yield Step(self.store.claim, event, self._lease)):
-            known = yield Step(self.store.reply, event)
-            _log.info("callback %s came again, %s", event, "dealt with" if known else "being dealt with")
-            return Reply.from_bytes(known) if known else notification.reject("being dealt with", 503)
-        return (yield from self._once(notification, process))
+            if is_xml:
+                error.version = "v2"
+            raise
 
-    def _once(self, notification: Notification, process: Process) -> Steps[Reply]:
-        """Deal with an event that was claimed; a process that dies here leaves the claim to its lease."""
-        event, begun = notification.id, time.monotonic()
+    def _read_xml(self, body: bytes) -> Notification:
+        if self._xml is None:
+            raise UnconfiguredNotificationError("an APIv2 callback (XML): give secret, the APIv2 key")
+        return self._xml.read(body)
+
+    def _read_envelope(self, headers: RawHeaders, body: bytes) -> Steps[Notification]:
+        if self._platform is None or self._apiv3_key is None:
+            raise UnconfiguredNotificationError("an APIv3 callback (JSON): give certs and apiv3_key")
+        proof = Proof.read(read_headers(headers), self._clock(), CALLBACK)
+        key = yield from self._find_key(self._platform, proof)
+        return (yield from self._off_loop(_open_signed, body, proof, key, self._apiv3_key))
+
+    def _off_loop(
+        self, function: Callable[..., Notification], body: bytes, *args: Any
+    ) -> Steps[Notification]:
+        """Call a function; async, on a thread if the body is long."""
+        if len(body) <= _SHORT:
+            return function(body, *args)
+        notification: Notification = yield Step(function, body, *args)
+        return notification
+
+    def _find_key(self, platform: Platform, proof: Proof) -> Steps[PlatformKey]:
+        serial, signed_at = proof.serial, int(proof.timestamp)
+        key = platform.get(serial, signed_at)
+        if key is None and self._renewal is not None:
+            try:
+                yield Step(self._renewal.renew, serial, coroutine=self._renewal.arenew)
+            except WeChatPayError as error:
+                _log.warning("the key %.80r of a callback could not be fetched: %s", serial, error)
+            key = platform.get(serial, signed_at)
+        if key is None:
+            raise proof.unknown(platform.serials)
+        return key
+
+    def _handle(self, headers: RawHeaders, body: bytes, process: Process) -> Steps[Reply]:
+        try:
+            notification = yield from self._read(headers, body)
+        except NotificationError as error:
+            return refuse(error)
+        event = notification.id
+        if not (yield Step(self.store.claim, event, self._ttl)):
+            known = yield Step(self.store.reply, event)
+            state = "handled" if known else "being handled"
+            _log.info("callback %s was delivered again, %s", escape(event), state)
+            return Reply.from_bytes(known) if known else notification.reject(state, 503)
+        return (yield from self._handle_claimed(notification, process))
+
+    def _handle_claimed(self, notification: Notification, process: Process) -> Steps[Reply]:
+        """Handle an event once; if the process dies here, the claim expires."""
+        event, started = notification.id, time.monotonic()
         try:
             outcome = yield Step(process, notification)
             reply = outcome if isinstance(outcome, Reply) else notification.acknowledge(outcome)
         except Exception:
-            yield from self._release(event, begun)
+            yield from self._release(event, started)
             raise
         if not reply.is_success:
-            yield from self._release(event, begun)
+            yield from self._release(event, started)
             return reply
         try:
-            yield Step(self.store.complete, event, reply.to_bytes())
-        except Exception:  # noqa: BLE001  whatever a store of others raises
-            # The event is dealt with: acknowledged, it is not delivered again, remembered or not.
-            _log.exception("callback %s was dealt with, but the store did not take it", event)
+            yield Step(self.store.complete, event, reply.to_bytes(), final=True)
+        except Exception:  # noqa: BLE001  whatever a store of the caller's raises
+            # The event is handled: acknowledged, it is not delivered again, whether the store knows or not.
+            _log.exception("callback %s was handled, but the store did not complete it", escape(event))
         return reply
 
-    def _release(self, event: str, begun: float) -> Steps[None]:
-        if time.monotonic() - begun >= self._lease:
-            return  # Somebody else may have claimed it meanwhile.
+    def _release(self, event: str, started: float) -> Steps[None]:
+        if time.monotonic() - started >= self._ttl:
+            return  # Another process may hold the claim by now.
         try:
-            yield Step(self.store.release, event)
-        except Exception:  # noqa: BLE001  whatever a store of others raises
+            yield Step(self.store.release, event, final=True)
+        except Exception:  # noqa: BLE001  whatever a store of the caller's raises
             _log.exception(
-                "callback %s is blocked for %s s: the store did not release it", event, self._lease
+                "callback %s is blocked for %s s: the store did not release it", escape(event), self._ttl
             )
+
+
+class _Keys:
+    """The keys of a handler, checked.
+
+    A ``problem`` is not raised here: the frame of the caller still holds what was given.
+    """
+
+    def __init__(self, apiv3_key: Any, secret: Any) -> None:
+        self.apiv3_key: Secret[bytes] | None = None
+        self.secret: Secret[str] | None = None
+        self.problem = ""
+        if isinstance(secret, str) and secret:
+            self.secret = Secret(str.__str__(secret))
+        elif secret is not None:
+            self.problem = "secret: give the APIv2 key as text"
+        try:
+            if apiv3_key is not None:
+                self.apiv3_key = Secret(bytes(memoryview(load_apiv3_key(apiv3_key))))
+        except ConfigurationError as error:
+            self.problem = str(error)
+
+
+def _open_signed(body: bytes, proof: Proof, key: PlatformKey, apiv3_key: Secret[bytes]) -> Notification:
+    # The suite follows from the key, never from what headers or body say.
+    verify(proof, body, key.public_key, key.suite)
+    return open_envelope(body, apiv3_key, key.suite)
+
+
+def oversized(size: int, limit: int) -> OversizedNotificationError:
+    """Make the error for a body of ``size`` bytes."""
+    return OversizedNotificationError(
+        f"the body has {size} bytes, and {limit} are accepted: callbacks have a few KiB; see max_body"
+    )
+
+
+def refuse(error: NotificationError) -> Reply:
+    """Log why a callback is refused, and return the reply."""
+    level = logging.INFO if isinstance(error, ProbeNotificationError) else logging.WARNING
+    _log.log(level, "callback refused: %s", error)
+    return error.reply
+
+
+def handler_of(
+    settings: Settings, renewal: Renewal | None, store: ReplayStore | None, ttl: float, max_body: int
+) -> NotificationHandler:
+    """Make a handler with the settings of a Builder: for APIv3's callbacks, APIv2's, or both.
+
+    Args:
+        settings: The Builder's.
+        renewal: Fetches keys that are not known.
+        store: Which events were handled; by default one in memory.
+        ttl: Seconds; see `NotificationHandler`.
+        max_body: Bytes; see `NotificationHandler`.
+
+    Raises:
+        ConfigurationError: The settings suffice for neither.
+    """
+    merchant, account = settings.merchant, settings.account
+    has_key = merchant is not None and merchant.apiv3_key is not None
+    # APIv3 without its key: left out when APIv2 is configured, else an error that asks for the key.
+    certs = merchant.platform if merchant and (has_key or not account) else None
+    return NotificationHandler(
+        certs=certs,
+        apiv3_key=merchant.apiv3_key if merchant else None,
+        secret=account.secret if account else None,
+        mchid=account.mchid if account else None,
+        store=store,
+        ttl=ttl,
+        max_body=max_body,
+        clock=settings.clock,
+        renewal=renewal,
+    )

@@ -1,4 +1,4 @@
-"""What callbacks are answered with.
+"""The HTTP response to a callback.
 
 https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 """
@@ -13,7 +13,7 @@ from typing import Any
 from wechatpay import jsontext, transformer
 from wechatpay.errors import DecodeError, InvalidRequestError
 
-__all__ = ["Reply", "failure", "success"]
+__all__ = ["Reply", "build_failure", "build_success"]
 
 #: Characters of a reason that are sent: APIv2 takes 128.
 _LONGEST_REASON = 128
@@ -23,7 +23,7 @@ _TYPES = {"v3": "application/json", "v2": "text/xml"}
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to send back, in terms that any framework takes.
+    """The response to send, for any framework.
 
     Attributes:
         status: HTTP status.
@@ -37,66 +37,70 @@ class Reply:
 
     @property
     def is_success(self) -> bool:
-        """Tell whether WeChat Pay takes it as received, and stops delivering the callback."""
+        """Whether WeChat Pay takes the callback as received and stops delivering it."""
         return 200 <= self.status < 300  # noqa: PLR2004  HTTP's successes
 
     def to_bytes(self) -> bytes:
-        """Write it for a store; see `from_bytes`."""
+        """Serialise the reply for a store; see `from_bytes`."""
         fields = {"status": self.status, "headers": dict(self.headers), "body": self.body.decode("latin-1")}
         return json.dumps(fields).encode()
 
     @classmethod
     def from_bytes(cls, text: bytes) -> Reply:
-        """Read what `to_bytes` wrote.
+        """Parse what `to_bytes` returned.
 
         Raises:
-            DecodeError: It is anything else.
+            DecodeError: ``text`` is anything else.
         """
         try:
             fields = json.loads(text)
             return cls(fields["status"], fields["headers"], fields["body"].encode("latin-1"))
         except (AttributeError, LookupError, TypeError, ValueError):
-            raise DecodeError("the store holds no reply there: is it shared with something else?") from None
+            raise DecodeError(
+                "the store returned something else than a reply: check that nothing else writes its keys"
+            ) from None
 
 
-def success(version: str, data: Mapping[str, Any] | None) -> Reply:
-    """Say that a callback was received, and what else its kind asks for.
+def build_success(version: str, data: Mapping[str, Any] | None) -> Reply:
+    """Make the reply that acknowledges a callback, with further fields if its kind needs some.
 
     Raises:
-        InvalidRequestError: ``data`` is no mapping, cannot be written, or says something else.
+        InvalidRequestError: ``data`` is not a mapping, cannot be serialised, or contradicts the success.
     """
     if data is not None and not isinstance(data, Mapping):
-        raise InvalidRequestError(f"data: give a mapping of fields, or nothing, not {type(data).__name__}")
-    fields: dict[str, Any] = _said(version, "SUCCESS", "OK") | dict(data or {})
+        raise InvalidRequestError(f"data: give a mapping of fields or None, not {type(data).__name__}")
+    fields: dict[str, Any] = _fields(version, "SUCCESS", "OK") | dict(data or {})
     verdict = next(iter(fields))
     if fields[verdict] != "SUCCESS":
-        raise InvalidRequestError(f"data: {verdict} would say otherwise; reject() is for failures")
-    return _written(version, fields, 200)
+        raise InvalidRequestError(
+            f"data: {verdict} must be SUCCESS in an acknowledgement; use reject() for failures"
+        )
+    return _build(version, fields, 200)
 
 
-def failure(version: str, reason: str, status: int) -> Reply:
-    """Say that a callback was not received, so that it is delivered again.
+def build_failure(version: str, reason: str, status: int) -> Reply:
+    """Make the reply that has a callback delivered again.
 
     Args:
         version: ``"v3"`` or ``"v2"``.
-        reason: Sent without what is not printable, and cut to 128 characters.
-        status: HTTP status, 4xx or 5xx: also APIv2 takes nothing else than a 200 for a success.
+        reason: Sent with spaces for unprintable characters, and cut to 128 characters.
+        status: HTTP status, 4xx or 5xx.
 
     Raises:
-        InvalidRequestError: ``status`` would say otherwise.
+        InvalidRequestError: ``status`` is not 4xx or 5xx.
     """
     if not 400 <= status < 600:  # noqa: PLR2004  HTTP's errors
-        raise InvalidRequestError(f"status: {status} would stop the deliveries; give 4xx or 5xx")
+        raise InvalidRequestError(f"status: {status} would end the deliveries; give 4xx or 5xx")
     printable = "".join(letter if letter.isprintable() else " " for letter in reason)
-    return _written(version, _said(version, "FAIL", printable[:_LONGEST_REASON]), status)
+    return _build(version, _fields(version, "FAIL", printable[:_LONGEST_REASON]), status)
 
 
-def _said(version: str, verdict: str, words: str) -> dict[str, str]:
+def _fields(version: str, verdict: str, message: str) -> dict[str, str]:
     if version == "v2":
-        return {"return_code": verdict, "return_msg": words}
-    return {"code": verdict, "message": words}
+        return {"return_code": verdict, "return_msg": message}
+    return {"code": verdict, "message": message}
 
 
-def _written(version: str, fields: Mapping[str, Any], status: int) -> Reply:
+def _build(version: str, fields: Mapping[str, Any], status: int) -> Reply:
     body = transformer.to_xml(fields).encode() if version == "v2" else jsontext.encode(fields, "data")
     return Reply(status, {"Content-Type": _TYPES[version]}, body)

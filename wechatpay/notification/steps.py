@@ -1,4 +1,7 @@
-"""Handling written once and run twice: a generator of steps, and the two that take them."""
+"""Handling, written once and run sync and async: a generator of steps, and :func:`run` for the sync side.
+
+:mod:`wechatpay.notification.async_steps` has the async side; only that loads asyncio.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from wechatpay.errors import ConfigurationError
+from wechatpay.middleware import Blocking
 
-__all__ = ["Step", "Steps", "arun", "run"]
+__all__ = ["Step", "StepCancelledError", "Steps", "is_coroutine_function", "run"]
 
 T = TypeVar("T")
 
@@ -16,31 +20,41 @@ T = TypeVar("T")
 class Step:
     """A call whose result, or exception, comes back at the ``yield``.
 
-    Async, a coroutine function is awaited, and any other runs on a thread, where it may block.
+    Async, a coroutine function is awaited, and any other function runs on a thread, where it may block.
     """
 
-    __slots__ = ("args", "coroutine", "function")
+    __slots__ = ("args", "coroutine", "final", "function")
 
     def __init__(
-        self, function: Callable[..., Any], *args: Any, coroutine: Callable[..., Any] | None = None
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        coroutine: Callable[..., Any] | None = None,
+        final: bool = False,
     ) -> None:
         """Describe a call.
 
         Args:
             function: What to call.
             args: Its arguments.
-            coroutine: What to call in its place when async.
+            coroutine: What to call instead when async.
+            final: Run it to its end even if the task is cancelled.
         """
         self.function = function
         self.args = args
         self.coroutine = coroutine
+        self.final = final
 
 
 Steps = Generator[Step, Any, T]
 
 
+class StepCancelledError(Exception):
+    """Raised at the ``yield`` of a step that was not run, or not to its end: the task was cancelled."""
+
+
 def run(steps: Steps[T]) -> T:
-    """Take all steps on this thread.
+    """Run all steps on this thread.
 
     Raises:
         ConfigurationError: A step is asynchronous.
@@ -60,46 +74,17 @@ def run(steps: Steps[T]) -> T:
 
 
 def _call(step: Step) -> Any:
-    result = step.function(*step.args)
+    result = Blocking(step.function, *step.args)()
     if not inspect.isawaitable(result):
         return result
     if inspect.iscoroutine(result):
         result.close()
-    raise ConfigurationError(f"{_name(step.function)} is asynchronous: handle with ahandle(), and await it")
+    name = getattr(step.function, "__qualname__", type(step.function).__qualname__)
+    raise ConfigurationError(f"{name} is asynchronous: call ahandle() instead of handle(), and await it")
 
 
-async def arun(steps: Steps[T]) -> T:
-    """Take all steps from the running event loop."""
-    resume: Callable[[Any], Step] = steps.send
-    value: Any = None
-    try:
-        while True:
-            step = resume(value)
-            try:
-                resume, value = steps.send, await _acall(step)
-            except BaseException as error:  # noqa: BLE001  the steps decide, cancellation included
-                resume, value = steps.throw, error
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-
-
-async def _acall(step: Step) -> Any:
-    import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
-
-    function = step.coroutine or step.function
-    if is_coroutine(function):
-        return await function(*step.args)
-    result = await asyncio.to_thread(function, *step.args)
-    return await result if inspect.isawaitable(result) else result
-
-
-def is_coroutine(function: Callable[..., Any]) -> bool:
-    """Tell whether calling it only makes a coroutine, as an object's ``async def __call__`` does, too."""
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Return whether a call only makes a coroutine; also for an object with ``async def __call__``."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004  not whether, but of which kind
     )
-
-
-def _name(function: object) -> str:
-    return getattr(function, "__qualname__", type(function).__qualname__)

@@ -1,4 +1,4 @@
-"""Which events were dealt with: what makes handling idempotent although callbacks come more than once."""
+"""Which events were handled: WeChat Pay delivers an event more than once, and it is handled once."""
 
 from __future__ import annotations
 
@@ -14,78 +14,83 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryStore", "ReplayStore"]
 
-#: Seconds that an event is remembered: twice as long as WeChat Pay goes on delivering it.
-_KEPT = 172_800.0
+#: Seconds that an event is remembered: twice as long as WeChat Pay delivers it again.
+_TTL = 172_800.0
 
 
 class ReplayStore(Protocol):
-    """Remembers events, for all processes that share it; methods may be coroutine functions.
+    """Remembers events for all processes that share it; methods may be coroutine functions.
 
-    An event is first claimed, by one caller of many, then either completed or released. A claim that is
-    neither, because its process died, ends by itself.
+    One caller claims an event, then completes or releases it. A claim that is neither completed nor released,
+    because its process died, expires.
     """
 
-    def claim(self, event: str, seconds: float, /) -> Any:
-        """Claim an event for that long, in one atomic step.
+    def claim(self, event: str, ttl: float, /) -> Any:
+        """Claim an event in one atomic step.
+
+        Args:
+            event: The event's id.
+            ttl: Seconds until the claim expires.
 
         Returns:
-            ``True`` for the one caller whose event it is now; ``False`` if it is claimed or completed.
+            ``True`` for the one caller that now holds the claim; ``False`` if the event is claimed or
+            completed.
         """
         ...
 
     def complete(self, event: str, reply: bytes, /) -> Any:
-        """Remember that an event was dealt with, and its reply, for two days at least."""
+        """Remember that an event was handled, and its reply, for at least two days."""
         ...
 
     def reply(self, event: str, /) -> Any:
-        """Return the reply of a completed event, as bytes; ``None`` for one that is only claimed."""
+        """Return the reply of a completed event as bytes; ``None`` for an event that is only claimed."""
         ...
 
     def release(self, event: str, /) -> Any:
-        """End a claim: the next delivery shall be dealt with."""
+        """End a claim, so that the next delivery is handled."""
         ...
 
 
 class MemoryStore:
-    """Remembers events in the memory of one process, safe for threads.
+    """Remembers events in the memory of one process; safe for threads.
 
-    A restart forgets, and other processes do not know: where there are several, give a store that they share.
+    A restart forgets them, and other processes do not see them: give several processes one shared store.
     """
 
     def __init__(
-        self, size: int = 100_000, kept: float = _KEPT, clock: Callable[[], float] = time.monotonic
+        self, size: int = 100_000, ttl: float = _TTL, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Make an empty store.
 
         Args:
-            size: Events at most, about 0.5 KiB each; beyond, the oldest is forgotten.
-            kept: Seconds that a completed event is remembered.
+            size: The most events, about 0.5 KiB each; beyond that the oldest is forgotten.
+            ttl: Seconds that a completed event is remembered; two days by default.
             clock: Returns seconds.
 
         Raises:
             ConfigurationError: ``size`` is less than 1.
         """
         if size < 1:
-            raise ConfigurationError("size: remember 1 event or more")
+            raise ConfigurationError("size: give at least 1")
         self._size = size
-        self._kept = kept
+        self._ttl = ttl
         self._clock = clock
         self._lock = threading.Lock()
-        #: When it ends, and the reply, or ``None`` while it is only claimed; those set last come last.
+        #: When it expires, and the reply, or ``None`` while it is only claimed; ordered by when it was set.
         self._events: OrderedDict[str, tuple[float, bytes | None]] = OrderedDict()
 
-    def claim(self, event: str, seconds: float, /) -> bool:
+    def claim(self, event: str, ttl: float, /) -> bool:
         """Claim an event, unless it is claimed or completed."""
         with self._lock:
             if self._current(event):
                 return False
-            self._set(event, seconds, None)
+            self._set(event, ttl, None)
             return True
 
     def complete(self, event: str, reply: bytes, /) -> None:
-        """Remember that an event was dealt with."""
+        """Remember that an event was handled."""
         with self._lock:
-            self._set(event, self._kept, reply)
+            self._set(event, self._ttl, reply)
 
     def reply(self, event: str, /) -> bytes | None:
         """Return the reply of a completed event."""
@@ -110,9 +115,9 @@ class MemoryStore:
         found = self._events.get(event)
         return found if found and found[0] > self._clock() else None
 
-    def _set(self, event: str, seconds: float, reply: bytes | None) -> None:
+    def _set(self, event: str, ttl: float, reply: bytes | None) -> None:
         now = self._clock()
-        self._events[event] = (now + seconds, reply)
+        self._events[event] = (now + ttl, reply)
         self._events.move_to_end(event)
         while self._events and (len(self._events) > self._size or self._oldest() <= now):
             self._events.popitem(last=False)

@@ -3,19 +3,20 @@
 ::
 
     NotificationError
-    ├─ UnsignedNotificationError(IncompleteHeadersError)     nothing in it could prove anything
+    ├─ OversizedNotificationError                            larger than callbacks are
+    ├─ UnsignedNotificationError(IncompleteHeadersError)     a signature header is missing or malformed
     ├─ StaleNotificationError(ClockSkewError)                signed more than 300 s from our clock
-    ├─ UnknownSerialNotificationError(UnknownSerialError)    signed by a key that is not trusted
-    ├─ ForgedNotificationError(SignatureError)               the signature does not belong to it
+    ├─ UnknownSerialNotificationError(UnknownSerialError)    signed with a key that is not trusted
+    ├─ ForgedNotificationError(SignatureError)               the signature does not match
     │   └─ ProbeNotificationError                              on purpose: WeChat Pay's own test
-    ├─ ReencodedNotificationError(SignatureError)            genuine, and changed by a framework since
+    ├─ ReencodedNotificationError(SignatureError)            genuine, but the body was re-encoded on the way
     ├─ MalformedNotificationError(DecodeError)               not laid out as a callback is
-    ├─ UndecryptableNotificationError(CryptoError)           genuine, but apiv3_key does not open it
+    ├─ UndecryptableNotificationError(CryptoError)           genuine, but apiv3_key does not decrypt it
     ├─ ForeignNotificationError                              names another merchant
-    └─ UnconfiguredNotificationError(ConfigurationError)     its kind needs settings that were left out
+    └─ UnconfiguredNotificationError(ConfigurationError)     needs settings that were left out
 
-Each is also what the same fault of an answer is raised as, so that ``except SignatureError`` holds for both.
-Those of genuine callbacks, and of missing settings, are ours to mend and are replied to with 5xx.
+Each is also the error that the same fault of a response raises, so ``except SignatureError`` catches both.
+Replies to genuine callbacks, and to those that lack settings here, are 5xx: this side has to be fixed.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ __all__ = [
     "ForeignNotificationError",
     "ForgedNotificationError",
     "MalformedNotificationError",
+    "OversizedNotificationError",
     "ProbeNotificationError",
     "ReencodedNotificationError",
     "StaleNotificationError",
@@ -43,6 +45,13 @@ __all__ = [
     "UnknownSerialNotificationError",
     "UnsignedNotificationError",
 ]
+
+
+class OversizedNotificationError(NotificationError):
+    """The body is larger than ``max_body``."""
+
+    status = 413
+    reason = "too large"
 
 
 class UnsignedNotificationError(NotificationError, IncompleteHeadersError):
@@ -75,38 +84,38 @@ class UnknownSerialNotificationError(NotificationError, UnknownSerialError):
 
 
 class ForgedNotificationError(NotificationError, SignatureError):
-    """The signature does not belong to the callback."""
+    """The signature does not match the callback."""
 
     status = 401
     reason = "the signature does not match"
 
 
 class ProbeNotificationError(ForgedNotificationError):
-    """A wrong signature that WeChat Pay sends on purpose, to see whether it is checked: no alarm."""
+    """WeChat Pay sent a wrong signature on purpose, to see whether signatures are checked. All is well."""
 
 
 class ReencodedNotificationError(NotificationError, SignatureError):
-    """The signature belongs to other bytes that say the same: hand over the body exactly as received."""
+    """The signature belongs to other bytes that say the same: pass the body exactly as it was received."""
 
     status = 500
     reason = "the body was changed on the way"
 
 
 class MalformedNotificationError(NotificationError, DecodeError):
-    """The callback is not UTF-8, JSON or XML, or lacks what a callback has, such as ``resource``."""
+    """The callback is not UTF-8, JSON or XML, or lacks a required field, such as ``resource``."""
 
     reason = "malformed"
 
 
 class UndecryptableNotificationError(NotificationError, CryptoError):
-    """The callback is genuine, but what it holds is not encrypted as it should be."""
+    """The callback is genuine, but its content cannot be decrypted with ``apiv3_key``."""
 
     status = 500
     reason = "the resource could not be decrypted"
 
 
 class ForeignNotificationError(NotificationError):
-    """The callback is about another merchant."""
+    """The callback is for another merchant."""
 
     status = 403
     reason = "meant for another merchant"
