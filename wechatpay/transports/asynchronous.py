@@ -347,7 +347,7 @@ class _Exchange:
     def __init__(self, timeout: tuple[float | None, float | None]) -> None:
         self.connect, self.read = timeout
         self.timer = asyncio.timeout(None)
-        self.transport: asyncio.BaseTransport | None = None
+        self.transport: asyncio.WriteTransport | None = None
 
     def restart(self, extra: float | None = 0.0) -> None:
         """Let the time for the response begin now."""
@@ -356,7 +356,7 @@ class _Exchange:
 
     def abort(self) -> None:
         """Close the connection at once."""
-        if isinstance(self.transport, asyncio.Transport):
+        if self.transport is not None:
             self.transport.abort()
 
     def abort_if_closing(self) -> None:
