@@ -190,7 +190,7 @@ class Worker(threading.Thread):
         """End the event loop without waiting, and cancel what is in flight."""
         call_soon(self.loop, resolve_future, self._end)
 
-    def _close_at_exit(self) -> None:
+    def _close_at_exit(self) -> None:  # pragma: no cover  runs after the measurement
         """Close, unless this is a forked child; Ctrl-C ends the waiting."""
         if self.pid == os.getpid():
             with suppress(KeyboardInterrupt):

@@ -79,7 +79,7 @@ def renew_in_child(owner: object, name: str, make: Callable[[], object]) -> None
 _renewals: dict[int, tuple[weakref.ref[Any], str, Callable[[], object]]] = {}
 
 
-def _start_child() -> None:
+def _start_child() -> None:  # pragma: no cover  runs in forked children, which are not measured
     _lock.release()
     for instance in list(_instances):
         # Kept: finalizers could close or unregister what the parent process still uses.
@@ -90,5 +90,5 @@ def _start_child() -> None:
             object.__setattr__(owner, name, make())
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
+if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows has no fork
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_start_child)

@@ -311,22 +311,23 @@ class Promise(Coroutine[Any, Any, T_co]):
         task.add_done_callback(self._finish)
         # Event loops refer to their tasks weakly.
         self._background.tasks.add(task)
-        task.add_done_callback(self._background.tasks.discard)
 
     def _cancel_task(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
     def _finish(self, task: asyncio.Task[Any]) -> None:
+        self._background.tasks.discard(task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        self._settle(None if error else task.result(), error)
+        self._settle(task.result() if error is None else None, error)
 
     def _settle(self, value: Any = None, error: BaseException | None = None) -> None:
         if not self._done:
-            passed_on = [parent._traceback for parent in self._parents if error and parent._error is error]
+            if error is not None:
+                # Errors that are passed on keep the traceback of their origin, however long the chain.
+                passed_on = [parent._traceback for parent in self._parents if parent._error is error]
+                self._traceback = passed_on[0] if passed_on else error.__traceback__
             self._value, self._error, self._parents, self._task = value, error, (), None
-            # Errors that are passed on keep the traceback of their origin, however long the chain.
-            self._traceback = passed_on[0] if passed_on else error.__traceback__ if error else None
             self._done = True
             self._notify()
 
@@ -338,8 +339,8 @@ class Promise(Coroutine[Any, Any, T_co]):
 
     def _notify(self) -> None:
         # Two threads may do this at once: each listener is taken by one of them.
-        with suppress(IndexError):
-            while True:
+        while self._listeners:
+            with suppress(IndexError):
                 self._listeners.popleft()()
 
     def _take(self) -> Any:
