@@ -55,6 +55,9 @@ __all__ = ["AsyncTransport"]
 #: Headers that aiohttp would otherwise add.
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
+#: In place of a length that is not known.
+_MANY = 1 << 62
+
 #: Bytes of a download that are written by one call to a thread.
 _WRITTEN_AT_ONCE = 1 << 20
 
@@ -107,8 +110,10 @@ class AsyncTransport:
             content = await self._call(b"".join, request.upload)
         before = _EXCHANGE.set(exchange)
         try:
-            async with session.place(request, exchange), exchange.timer:
-                exchange.restart(exchange.connect)
+            await session.enter(request, exchange)
+            async with exchange.timer:
+                if exchange.is_foreign:
+                    exchange.restart(exchange.connect)
                 async with session.request(request, content, exchange) as response:
                     return await self._receive(response, request, exchange)
         except BaseException:
@@ -117,6 +122,7 @@ class AsyncTransport:
             raise
         finally:
             exchange.abort_if_closing()
+            session.leave(exchange)
             _EXCHANGE.reset(before)
 
     async def _receive(
@@ -128,6 +134,8 @@ class AsyncTransport:
             exchange.timer.reschedule(None)
             await self._download(response, request, sink, headers)
             return Response(response.status, headers)
+        if not _encoding(response) and (response.content_length or _MANY) <= self._network.max_response_size:
+            return Response(response.status, headers, await response.read())
         pieces, size = [], 0
         async for chunk in _decode(response):
             pieces.append(chunk)
@@ -224,38 +232,42 @@ class LoopSession:
         """Register with the loop, so that it closes the session when it ends."""
         await anext(self._life)
 
-    @contextlib.asynccontextmanager
-    async def place(self, request: Request, exchange: _Exchange) -> AsyncIterator[None]:
-        """Hold one of the connections to the host of ``request`` during the ``async with`` block.
+    async def enter(self, request: Request, exchange: _Exchange) -> None:
+        """Begin an exchange, on one of the connections to the host of ``request``.
 
         Raises:
             PoolTimeoutError: None was free within the connect timeout.
         """
         self._calls += 1
-        try:
-            if not self._is_own:
-                yield
-                return
-            key = origin(request.url)
-            places = self._places.get(key)
-            if places is None:
-                places = self._places[key] = asyncio.Semaphore(self._network.pool_size)
+        exchange.is_counted = True
+        if not self._is_own:
+            # Its connector does not say when it has connected.
+            exchange.is_foreign = True
+            return
+        key = origin(request.url)
+        places = self._places.get(key)
+        if places is None:
+            places = self._places[key] = asyncio.Semaphore(self._network.pool_size)
+        if places.locked():
             began = self._loop.time()
             try:
-                async with asyncio.timeout(exchange.connect if places.locked() else None):
+                async with asyncio.timeout(exchange.connect):
                     await places.acquire()
             except TimeoutError as error:
                 raise transport_error(PoolTimeoutError, request, error) from None
             if exchange.connect is not None:
                 exchange.connect = max(exchange.connect - (self._loop.time() - began), 0.001)
-            try:
-                yield
-            finally:
-                places.release()
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._idle.set()
+        else:
+            await places.acquire()
+        exchange.places = places
+
+    def leave(self, exchange: _Exchange) -> None:
+        """End an exchange that was begun, wherever it ended."""
+        if exchange.places is not None:
+            exchange.places.release()
+        self._calls -= exchange.is_counted
+        if not self._calls:
+            self._idle.set()
 
     def request(self, request: Request, content: bytes, exchange: _Exchange) -> Any:
         """Send ``request`` with this body; use it with ``async with``, which gives the response."""
@@ -340,13 +352,18 @@ class _Exchange:
         read: Seconds for each read, and for the whole of a response in memory.
         timer: Ends the exchange when the response takes too long.
         transport: The connection's transport, once there is one.
+        places: Where it holds a place, once it does.
+        is_counted: Whether its session counts it.
+        is_foreign: Whether its session is the caller's.
     """
 
-    __slots__ = ("connect", "read", "timer", "transport")
+    __slots__ = ("connect", "is_counted", "is_foreign", "places", "read", "timer", "transport")
 
     def __init__(self, timeout: tuple[float | None, float | None]) -> None:
         self.connect, self.read = timeout
         self.timer = asyncio.timeout(None)
+        self.is_counted = self.is_foreign = False
+        self.places: asyncio.Semaphore | None = None
         self.transport: asyncio.WriteTransport | None = None
 
     def restart(self, extra: float | None = 0.0) -> None:
@@ -390,7 +407,6 @@ class _Connector(aiohttp.TCPConnector):
         exchange = _EXCHANGE.get()
         if exchange.transport is not None:
             raise SentAlreadyError
-        exchange.timer.reschedule(None)
         try:
             connection: Any = await super().connect(*args, **kwargs)
             for _ in range(self.limit_per_host):
@@ -442,10 +458,14 @@ async def _pieces(content: bytes, exchange: _Exchange) -> AsyncIterator[bytes]:
     exchange.restart()
 
 
+def _encoding(response: aiohttp.ClientResponse) -> str:
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    return "" if encoding == "identity" else encoding
+
+
 async def _decode(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Give the body in pieces; of a packed one no more than `CHUNK` bytes at once, whatever is in it."""
-    encoding = response.headers.get("Content-Encoding", "").lower()
-    if encoding in ("", "identity"):
+    if not (encoding := _encoding(response)):
         async for chunk in response.content.iter_any():
             yield chunk
         return

@@ -9,15 +9,15 @@ import threading
 import time
 import weakref
 from contextvars import ContextVar
-from http.cookiejar import DefaultCookiePolicy
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
-from requests.utils import default_headers
+from requests.utils import default_headers, get_encoding_from_headers
 from urllib3.connectionpool import HTTPConnection, HTTPSConnection  # type: ignore[attr-defined]
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -188,10 +188,17 @@ def _read(response: requests.Response, limit: int) -> Iterator[bytes]:
         raise requests.exceptions.ChunkedEncodingError(error) from error
 
 
+class _NoCookies(RequestsCookieJar):
+    """A jar that stays empty."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Leave a response's cookies alone."""
+
+
 def _make_session(adapter: Adapter) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.cookies = _NoCookies()
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -530,6 +537,16 @@ class Adapter(HTTPAdapter):
         if proxies and not super().request_url(request, proxies).startswith("/"):
             return url
         return url[url.index("/", url.index("//") + 2) :]
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Make the response as requests does, but for the cookies."""
+        response = requests.Response()
+        response.status_code, response.reason = resp.status, resp.reason
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.url, response.raw = str(req.url), resp
+        response.request, response.connection = req, self
+        return response
 
     def close(self) -> None:
         """Close all connections; later ones come from new pools."""
