@@ -329,8 +329,9 @@ class LoopSession:
         # Nothing is left to log "Unclosed client session", or "Unclosed connector".
         self.client.detach()
         if connector is not None:
-            # The one way to close a connector without its loop.
-            connector.__exit__(None, None, None)
+            # The one way to close a connector without its loop; a parent's loop refuses in debug mode.
+            with contextlib.suppress(RuntimeError):
+                connector.__exit__(None, None, None)
 
     def _end_soon(self) -> None:
         self._ending = self._loop.create_task(self.end())
