@@ -21,6 +21,19 @@ _VERBS = ("get", "post", "put", "patch", "delete")
 _RESERVED = (*_VERBS, *(f"{verb}Async" for verb in _VERBS), "chain", "getDriver")
 
 
+class _Documentation(str):
+    """A class's docstring; on a node it is what the catalogue knows, for ``help(node)`` and ``node?``."""
+
+    __slots__ = ()
+
+    def __get__(self, node: Node | None, owner: type[Node]) -> str:
+        if node is None:
+            return self
+        from wechatpay.catalogue.describe import describe_node  # noqa: PLC0415  never for a call
+
+        return describe_node(node) or self
+
+
 class Node:
     """A URI template on its way to a verb; an immutable value.
 
@@ -151,7 +164,9 @@ class Node:
         raise AttributeError(f"a node is immutable: {name} cannot be deleted")
 
     def __dir__(self) -> list[str]:
-        return list(_RESERVED)
+        from wechatpay.catalogue.lookup import children, spell  # noqa: PLC0415  never for a call
+
+        return [*_RESERVED, *map(spell, children(self._shown).segments)]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Node):
@@ -255,6 +270,9 @@ class AsyncVerb(_VerbNode):
         verb = self._name.removesuffix("Async").upper()
         return parent.getDriver().request_async(verb, parent._path, options, kw)
 
+
+for _class in (Node, Verb, AsyncVerb):
+    _class.__doc__ = _Documentation(_class.__doc__ or "")
 
 if not TYPE_CHECKING:
     # For type checkers, the root has the documented segments only: `wechatpay.catalogue.typed`.

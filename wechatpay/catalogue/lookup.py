@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import keyword
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ __all__ = [
     "find",
     "operations",
     "search",
+    "spell",
 ]
 
 _FOLDER = Path(__file__).parent
@@ -159,6 +162,15 @@ def children(path: str) -> Level:
     segments = {name: None for node in nodes for name in node if name not in _VERBS}
     verbs = {name: None for node in nodes for name in node if name in _VERBS}
     return Level(tuple(segments), tuple(verbs))
+
+
+def spell(segment: str) -> str:
+    """Spell a template's segment as the chain's attribute, such as ``eduPapay`` or ``_openid_``."""
+    segment = _FIXED.get(segment, segment) or segment
+    if segment.startswith("{"):
+        return f"_{segment[1:-1]}_"
+    name = re.sub("-([a-z])", lambda match: match[1].upper(), segment)
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _read(name: str) -> list[dict[str, Any]]:

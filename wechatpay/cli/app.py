@@ -17,6 +17,7 @@ from rich.console import Console
 
 import wechatpay
 from wechatpay.cli.certificates import certificates
+from wechatpay.cli.explain import explain
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def sandbox(
 
 
 app.command()(certificates)
+app.command()(explain)
 
 
 def _console() -> Console:
