@@ -7,11 +7,14 @@ import json
 import threading
 
 import anyio
+import keys
+import merchants
 import pytest
+import scripts
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from wire.gateway import signed
+from wire.gateway import SERIAL, signed
 
 from wechatpay import InvalidRequestError
 from wechatpay.promise import Promise
@@ -170,3 +173,24 @@ def test_calls_of_many_threads_and_loops_share_a_builder(instance, silent):
         thread.join(30)
 
     assert [10] * 4 == results
+
+
+def test_exit_waits_for_the_pauses_and_retries_of_a_call(gateway):
+    """What a middleware takes comes on top of the timeouts: a call is not cut off between two attempts."""
+    settings = merchants.settings(
+        private_key=keys.pem(), certs={SERIAL: keys.public_pem("platform")}, base_uri=gateway.url, proxies={}
+    )
+    script = scripts.run(f"""
+        from wechatpay import Builder, Pause
+
+        def again(request, proceed):
+            yield from proceed(request)
+            yield Pause(1)
+            return (yield from proceed(request))
+
+        instance = Builder(**{settings!r}, timeout=(0.3, 0.3), middlewares=[again])
+        instance.v3.pay.getAsync().then(lambda response: print(response.status_code))
+        """)
+
+    assert ("200\n", "") == (script.stdout, script.stderr)
+    assert 2 == len(gateway.seen)
