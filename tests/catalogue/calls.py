@@ -44,7 +44,7 @@ def chain(operation):
 
 def program():
     """Return a program that makes every call."""
-    lines = ["from wechatpay import Builder, Media", "", "instance = Builder()", "media = Media(b'')", ""]
+    lines = ["from wechatpay import Builder, Media", "", "instance = Builder()", "media = Media('a.png')", ""]
     for operation in operations():
         given = options(operation)
         written = [f"{name}={value!r}" for name, value in given.items()]

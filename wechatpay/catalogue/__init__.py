@@ -12,6 +12,8 @@ The data is read when it is first asked for. A call that is not checked never re
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wechatpay.catalogue.explanations import Explanation, explain_code, explain_request_id
 from wechatpay.catalogue.lookup import (
     EncryptedFields,
@@ -24,6 +26,11 @@ from wechatpay.catalogue.lookup import (
     search,
 )
 from wechatpay.catalogue.model import Event, Field, Operation
+
+if TYPE_CHECKING:
+    from wechatpay.catalogue.typed.events import resource
+else:
+    from wechatpay.catalogue.resources import resource
 
 __all__ = [
     "DATE",
@@ -40,6 +47,7 @@ __all__ = [
     "explain_request_id",
     "find",
     "operations",
+    "resource",
     "search",
 ]
 
