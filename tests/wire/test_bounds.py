@@ -16,6 +16,7 @@ import time
 import tracemalloc
 import zlib
 
+import merchants
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
@@ -34,7 +35,7 @@ from wechatpay import (
     ResponseTooLargeError,
     TransportError,
 )
-from wechatpay.transports import asynchronous, blocking
+from wechatpay.transports import asynchronous, blocking, connections, loop_session
 from wechatpay.transports.network import Network, Proxies
 
 
@@ -175,7 +176,7 @@ def test_exception_from_outside_loses_no_place(build, gateway):
     """At whatever line a signal handler raises, the next call has its connection."""
     instance = build(pool_size=1, timeout=(1, 5))
     instance.v3.x.get()
-    files = {blocking.__file__}
+    files = {blocking.__file__, connections.__file__}
     lines = lines_of_a_call(instance, files)
     for line in range(1, lines + 1):
         interrupted_at(instance, files, line)
@@ -328,6 +329,24 @@ def test_download_has_a_bound_of_its_own(client, build, gateway, tmp_path):
     assert 4 << 20 == (tmp_path / "bill").stat().st_size
 
 
+@pytest.mark.parametrize("packed", [gzip.compress(bytes(9999))[:-9], b"no gzip"], ids=["cut off", "other"])
+def test_malformed_packing_is_no_response(packed, client, instance, gateway):
+    """Neither is a part of what was packed."""
+    gateway.answer(reply(packed, "200 OK", ("Content-Encoding", "gzip")))
+    with pytest.raises(TransportError, match="outcome unknown"):
+        client.call(instance.v3.x, "get")
+
+
+def test_long_body_has_the_timeout_for_each_of_its_pieces(colour, build, gateway):
+    """A slow network path is no reason to give up a request that is leaving."""
+    instance = build(timeout=(0.5, 1))
+    colour.call(instance.v3.x, "post", body=b"x" * 3_000_000)
+    [seen] = gateway.seen
+
+    assert b"x" * 3_000_000 == seen.body
+    assert merchants.signed_text(seen)
+
+
 def test_slow_sink_does_not_hold_the_loop(instance, gateway):
     """A callable of the caller's is fed on a thread."""
     gateway.answer(reply(b"x" * 300_000))
@@ -451,4 +470,4 @@ class TestNoDescriptors:
 
 def test_idle_seconds_are_the_same():
     """Both sides drop an idle connection before WeChat Pay does."""
-    assert blocking.IDLE_SECONDS == asynchronous.IDLE_SECONDS == 7.0
+    assert connections.IDLE_SECONDS == loop_session.IDLE_SECONDS == 7.0

@@ -14,7 +14,8 @@ from wire.colours import Sync
 from wire.gateway import Gateway, reply, signed
 
 from wechatpay import APIError, ConnectError, NoResponseError, ReadTimeoutError
-from wechatpay.transports import asynchronous, blocking
+from wechatpay.transports import connections as blocking_connections
+from wechatpay.transports import loop_session
 
 
 @pytest.fixture(params=["sync", "looped"])
@@ -108,7 +109,7 @@ def test_connections_are_kept(colour, instance, gateway):
 @pytest.mark.slow
 def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance, gateway):
     """WeChat Pay drops what was idle for 8 s: a request may not meet that moment."""
-    assert 7.0 == blocking.IDLE_SECONDS == asynchronous.IDLE_SECONDS
+    assert 7.0 == blocking_connections.IDLE_SECONDS == loop_session.IDLE_SECONDS
 
     colour.call(instance.v3.x, "post")
     time.sleep(6.5)
@@ -123,7 +124,7 @@ def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance,
 def test_age_of_a_connection_counts_from_the_last_answer(monkeypatch, instance, gateway):
     """The blocking side looks at the clock, and at nothing else."""
     now = [1000.0]
-    monkeypatch.setattr(blocking.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(blocking_connections.time, "monotonic", lambda: now[0])
     for later, connections in ((0, 1), (6.9, 1), (6.9, 1), (7.0, 2)):
         now[0] += later
         instance.v3.x.get()

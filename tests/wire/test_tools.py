@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from wire.gateway import SERIAL, proof, signed
 
-from wechatpay import Builder, NoResponseError
+from wechatpay import Builder, ConfigurationError, NoResponseError
 
 LIVE = "https://api.mch.weixin.qq.com/v3/pay/transactions"
 
@@ -230,6 +230,35 @@ def test_traces_and_middlewares_of_the_callers_client_session_are_called(build, 
     assert [True] == [session.closed for session in made]
     assert 1 == gateway.connections
     assert all(merchants.signed_text(seen) for seen in gateway.seen)
+
+
+@pytest.mark.parametrize("error", [MockError(), aiohttp.ClientError("theirs")], ids=repr)
+def test_error_of_a_callers_middleware_reaches_the_caller(error, build, gateway, looped):
+    """Also one of aiohttp's types, if it is not aiohttp that raises it."""
+
+    async def fail(*_):
+        raise error
+
+    instance = build(client_session=lambda _: aiohttp.ClientSession(middlewares=[fail]))
+    with pytest.raises(type(error)) as caught:
+        looped.call(instance.v3.x, "get")
+
+    assert error is caught.value
+    assert [] == gateway.seen
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_client_session_with_a_login_is_refused(build, looped):
+    """It would replace the signature."""
+    made = []
+
+    def client_session(_):
+        made.append(aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "pass")))
+        return made[-1]
+
+    with pytest.raises(ConfigurationError, match=r"client_session: .*`auth`"):
+        looped.call(build(client_session=client_session).v3.x, "get")
+    looped.run(made[0].close())
 
 
 @pytest.mark.parametrize("verb", ["get", "put", "delete"])

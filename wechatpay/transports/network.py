@@ -8,6 +8,7 @@ import logging
 import os
 import ssl
 import urllib.request
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -25,7 +26,7 @@ from wechatpay.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from wechatpay.apiv2.certificate import Identity
     from wechatpay.messages import Request, Timeout
@@ -37,10 +38,12 @@ __all__ = [
     "IDLE_SECONDS",
     "Network",
     "Proxies",
+    "Unpacker",
     "basic_auth",
     "clamp",
     "is_raised_elsewhere",
     "origin",
+    "packing",
     "select_sink",
     "too_large",
     "transport_error",
@@ -222,6 +225,48 @@ class Network:
                 f"verify: {place!r} is not a readable CA bundle ({error.strerror or 'unreadable'}): "
                 "give a file of certificates in PEM"
             ) from None
+
+
+class Unpacker:
+    """Unpacks a body that came packed although nobody asked for it, no more than `CHUNK` bytes at once.
+
+    Args:
+        encoding: The header ``Content-Encoding``.
+
+    Raises:
+        zlib.error: It is another than gzip or deflate; `feed` and `end` raise it for a malformed body.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
+            raise zlib.error("an unknown Content-Encoding")
+        self._is_deflate = encoding.lower() == "deflate"
+        self._unpacker: Any = None
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Unpack the next piece."""
+        if self._unpacker is None and chunk:
+            # Some servers leave the header of zlib out.
+            is_bare = self._is_deflate and chunk[0] & 0x0F != zlib.DEFLATED
+            self._unpacker = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else zlib.MAX_WBITS | 32)
+        piece = b""
+        while chunk or (len(piece) == CHUNK and not self._unpacker.eof):
+            if self._unpacker.eof:
+                self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
+            piece = self._unpacker.decompress(chunk, CHUNK)
+            chunk = self._unpacker.unconsumed_tail or self._unpacker.unused_data
+            yield piece
+
+    def end(self) -> None:
+        """Check that the body was complete."""
+        if self._unpacker is not None and not self._unpacker.eof:
+            raise zlib.error("an incomplete body")
+
+
+def packing(headers: Mapping[str, str]) -> str:
+    """Return how a body is packed, or ``""``."""
+    encoding = headers.get("Content-Encoding", "identity")
+    return "" if encoding.lower() == "identity" else encoding
 
 
 def origin(url: str) -> str:
