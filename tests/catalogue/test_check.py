@@ -41,6 +41,11 @@ UNIFIED = {
 }
 
 
+TRANSIT = calls.options(find("POST", "v2/transit/pay/payapply"))["xml"]
+
+REFUND = calls.options(find("POST", "v2/secapi/pay/refund"))["xml"]
+
+
 def check(verb, template, /, **given):
     """Check a call as the driver does."""
     names = uri.names(template)
@@ -136,6 +141,37 @@ def test_a_wrong_member_is_named_by_its_place(body, message):
             "xml: give one of transaction_id",
         ),
         ("POST", "v2/pay/unifiedorder", {"xml": UNIFIED | {"total_fee": "1.5"}}, "xml.total_fee: give int"),
+        (
+            "POST",
+            "v2/pay/unifiedorder",
+            {"xml": UNIFIED | {"detail": "{"}},
+            "xml.detail: the text is not JSON",
+        ),
+        (
+            "POST",
+            "v2/pay/unifiedorder",
+            {"xml": UNIFIED | {"detail": "{}"}},
+            "xml.detail.goods_detail: missing",
+        ),
+        (
+            "POST",
+            "v2/pay/unifiedorder",
+            {"xml": UNIFIED | {"detail": '{"goods_detail": [{"goods_id": 1, "zz": 1}]}'}},
+            "xml.detail.goods_detail[0].",
+        ),
+        (
+            "POST",
+            "v2/xdc/apiv2getsignkey/sign/getsignkey",
+            {"xml": {"mch_id": "1" * 33}},
+            "xml.mch_id: 33 bytes, at most 32",
+        ),
+        (
+            "POST",
+            "v2/transit/pay/payapply",
+            {"xml": TRANSIT | {"scene_info": '{"scene_info": {}}'}},
+            "start_time",
+        ),
+        ("POST", "v2/secapi/pay/refund", {"xml": REFUND}, "security: this operation needs the merchant"),
         ("GET", "v3/pay/transactions/jsapi", {}, "takes POST, not GET"),
         ("POST", "v3/pay/transactions/jsapy", {"json": {}}, "did you mean `jsapi` in place of `jsapy`?"),
         ("POST", "v3/nothing/at/all", {"json": {}}, "the catalogue has no POST"),
@@ -160,6 +196,14 @@ def test_a_call_that_the_documents_do_not_have_is_refused(verb, template, given,
         ("GET", "v3/pay/transactions/id/1", {"query": [("mchid", "1")]}),
         ("POST", "https://api.mch.weixin.qq.com/v3/pay/transactions/jsapi", {"json": JSAPI}),
         ("POST", "wxa/anything", {"json": {"a": 1}}),
+        ("POST", "https://api.mch.weixin.qq.com/hk/v3/pay/transactions/jsapi", {"json": JSAPI}),
+        ("POST", "v2/pay/unifiedorder", {"xml": UNIFIED | {"detail": "plain text"}}),
+        (
+            "POST",
+            "v2/transit/pay/payapply",
+            {"xml": TRANSIT | {"scene_info": '{"scene_info": {"start_time": "1"}}'}},
+        ),
+        ("GET", "v3/pay/transactions/id/1", {"query": {"mchid": "1", "unset": None}}),
         (
             "POST",
             "v3/pay/transactions/jsapi",

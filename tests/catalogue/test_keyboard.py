@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pydoc
-import subprocess
-import sys
 
 import merchants
 import pytest
+from typer.testing import CliRunner
 
 from wechatpay import Builder
 from wechatpay.builder import Node, Verb
 from wechatpay.catalogue.describe import describe_path, explain_topic
+from wechatpay.cli.app import app
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,7 @@ def instance():
 
 def explain(*arguments):
     """Run `wechatpay explain`."""
-    command = [sys.executable, "-m", "wechatpay", "explain", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return CliRunner().invoke(app, ["explain", *arguments])
 
 
 def test_dir_lists_the_segments_below(instance):
@@ -87,7 +86,7 @@ def test_the_command_explains():
     """The description goes to standard output."""
     done = explain("v3/pay/transactions/jsapi")
 
-    assert 0 == done.returncode
+    assert 0 == done.exit_code
     assert done.stdout.startswith("POST v3/pay/transactions/jsapi  JSAPI下单")
 
 
@@ -100,7 +99,7 @@ def test_the_command_suggests():
     """A mistyped segment is corrected."""
     done = explain("v3/pay/transactions/jsapy")
 
-    assert 1 == done.returncode
+    assert 1 == done.exit_code
     assert "did you mean `jsapi`" in done.stderr
     assert "try --search" in explain("nonsense").stderr
-    assert 2 == explain().returncode
+    assert 2 == explain().exit_code

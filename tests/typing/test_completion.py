@@ -12,6 +12,8 @@ import pytest
 
 HEAD = "from wechatpay import Builder\n\ninstance = Builder()\n"
 
+BODY = "from wechatpay.catalogue.typed.v3_pay import PayTransactionsJsapiPostBody\n"
+
 ORDER = "instance.v3.pay.transactions.jsapi.post(json={"
 
 
@@ -112,9 +114,11 @@ def test_pyright_completes(server, text, expected):
         ("instance.v3.pay.transactions.", {"jsapi", "native", "outTradeNo"}),
         ("instance.v3.pay.transactions.id._transaction_id_.", {"get", "getAsync"}),
         ("instance.v3.pay.transactions.jsapi.post(js", {"json="}),
-        ("instance.v3.pay.transactions.jsapi.post(json={}).js", {"json"}),
+        (f"{BODY}body = PayTransactionsJsapiPostBody()\nbody['", {"appid", "out_trade_no"}),
+        (f"{BODY}def f(body: PayTransactionsJsapiPostBody):\n    body['amount']['", {"total", "currency"}),
+        (f"{ORDER}}}).json()['", {"prepay_id"}),
     ],
-    ids=["segment", "verb", "keyword", "response"],
+    ids=["segment", "verb", "keyword", "member", "nested member", "response member"],
 )
 def test_jedi_completes(text, expected):
     """What IPython, Jupyter and many editors offer."""
@@ -122,4 +126,4 @@ def test_jedi_completes(text, expected):
     lines = text.split("\n")
     found = jedi.Script(text).complete(len(lines), len(lines[-1]))
 
-    assert expected <= {completion.name for completion in found}
+    assert expected <= {completion.name.strip("'") for completion in found}

@@ -240,17 +240,14 @@ def _check_type(kind: str, value: Any, place: str, rules: _Rules) -> None:
 def _check_object(field: Field, value: Mapping[str, Any], place: str, rules: _Rules) -> None:
     if isinstance(value, list):
         return
-    if field.fields:
-        _check_members(field.fields, value, place, _Rules(text=rules.text))
-    elif field.variants:
-        found: list[_Mismatch] = []
-        for fields in field.variants.values():
-            try:
-                _check_members(fields, value, place, _Rules(text=rules.text))
-            except _Mismatch as error:
-                found.append(error)
-            else:
-                return
+    shapes = list(field.variants.values()) or ([field.fields] if field.fields else [])
+    found: list[_Mismatch] = []
+    for fields in shapes:
+        try:
+            _check_members(fields, value, place, _Rules(text=rules.text))
+        except _Mismatch as error:
+            found.append(error)
+    if shapes and len(found) == len(shapes):
         raise found[0]
 
 
