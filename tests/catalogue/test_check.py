@@ -11,9 +11,10 @@ import merchants
 import pytest
 
 from wechatpay import Builder, ConnectError, InvalidRequestError, Media, Sensitive, uri
+from wechatpay.apiv3.errors import failure
 from wechatpay.catalogue import find, operations
 from wechatpay.catalogue.check import check_call, suggest
-from wechatpay.messages import Call, Request
+from wechatpay.messages import Call, Request, Response
 
 BATCHES = "v3/fund-app/brand-redpacket/brand-merchant-batches"
 
@@ -311,3 +312,24 @@ def test_the_first_unknown_segment_is_corrected(path, expected):
 def test_a_request_knows_its_template_and_title(request_, template, title):
     """Middlewares name metrics by the template, which holds no business number."""
     assert (template, title) == (request_.template, request_.title)
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "expected"),
+    [
+        (
+            "v3/pay/transactions/outTradeNo/1",
+            "NOT_FOUND",
+            "did you mean `out-trade-no` in place of `outTradeNo`?",
+        ),
+        ("v3/pay/transactions/id/1", "NOT_FOUND", ""),
+        ("v3/pay/transactions/outTradeNo/1", "ORDER_NOT_EXIST", ""),
+    ],
+)
+def test_a_404_for_an_undocumented_path_suggests_the_segment(path, code, expected):
+    """The path is at fault only where the catalogue does not have it."""
+    request = Request("GET", f"https://api.mch.weixin.qq.com/{path}", route=path)
+    error = failure(request, Response(404, content=json.dumps({"code": code, "message": "m"}).encode()))
+
+    assert expected in str(error)
+    assert bool(expected) == ("did you mean" in str(error))

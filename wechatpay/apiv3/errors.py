@@ -37,7 +37,7 @@ def failure(request: Request, response: Response) -> APIError:
     detail = fields.get("detail")
     words = f"{code}: {message}" if code else _unspoken(response)
     hint = _sign_hint(detail, request.seal) if code == "SIGN_ERROR" else ""
-    if status == 404 and not code.endswith(("NOT_EXIST", "NOT_EXISTS")):  # noqa: PLR2004  HTTP's Not Found
+    if status == 404 and not code.endswith(("EXIST", "EXISTS")):  # noqa: PLR2004  HTTP's Not Found
         hint = _path_hint(request)
     reference = f" (Request-ID {response.request_id})" if response.request_id else ""
     return (ServerError if status >= 500 else APIError)(  # noqa: PLR2004  HTTP's server errors
