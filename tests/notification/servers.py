@@ -27,11 +27,11 @@ from wechatpay.notification import views
 PATH = "/wechatpay/notify"
 
 
-def post(port, headers, body, method="POST"):
+def post(port, headers, body, method="POST", path=PATH):
     """Send a callback; return the status, the content type and the body of the reply."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     with contextlib.closing(connection):
-        connection.request(method, PATH, body, {"Content-Type": "application/json"} | headers)
+        connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
         answer = connection.getresponse()
         return answer.status, answer.headers["Content-Type"], answer.read()
 
@@ -49,7 +49,7 @@ def flask(handler, process):
         request.get_json(silent=True)
 
     app.post(PATH)(views.flask(handler)(process))
-    with _threaded(make_server("127.0.0.1", 0, app, threaded=True)) as server:
+    with run_wsgi(make_server("127.0.0.1", 0, app, threaded=True)) as server:
         yield server.server_port
 
 
@@ -60,14 +60,14 @@ def django(handler, process):
         server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
         server.daemon_threads = False
         server.set_app(WSGIHandler())
-        with _threaded(server):
+        with run_wsgi(server):
             yield server.server_port
 
 
 @contextlib.contextmanager
 def asynchronous_django(handler, process):
     """Run Django under uvicorn."""
-    with urls(handler, process), _uvicorn(ASGIHandler()) as port:
+    with urls(handler, process), run_asgi(ASGIHandler()) as port:
         yield port
 
 
@@ -76,7 +76,7 @@ def fastapi(handler, process):
     """Run FastAPI under uvicorn."""
     app = FastAPI()
     app.post(PATH)(views.starlette(handler)(process))
-    with _uvicorn(app) as port:
+    with run_asgi(app) as port:
         yield port
 
 
@@ -84,7 +84,7 @@ def fastapi(handler, process):
 def starlette(handler, process):
     """Run Starlette under uvicorn."""
     view = views.starlette(handler)(process)
-    with _uvicorn(Starlette(routes=[Route(PATH, view, methods=["POST"])])) as port:
+    with run_asgi(Starlette(routes=[Route(PATH, view, methods=["POST"])])) as port:
         yield port
 
 
@@ -93,6 +93,13 @@ def aiohttp(handler, process):
     """Run aiohttp's own server."""
     app = web.Application()
     app.router.add_post(PATH, views.aiohttp(handler)(process))
+    with run_aiohttp(app) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def run_aiohttp(app):
+    """Serve an application of aiohttp; give the port."""
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(app, access_log=None)
     loop.run_until_complete(runner.setup())
@@ -110,7 +117,8 @@ def aiohttp(handler, process):
 
 
 @contextlib.contextmanager
-def _threaded(server):
+def run_wsgi(server):
+    """Serve on a thread until the end."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -122,7 +130,8 @@ def _threaded(server):
 
 
 @contextlib.contextmanager
-def _uvicorn(app):
+def run_asgi(app):
+    """Serve an ASGI application with uvicorn; give the port."""
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none", http="h11"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -137,12 +146,18 @@ def _uvicorn(app):
 @contextlib.contextmanager
 def urls(handler, process):
     """Have Django take callbacks at `PATH`."""
+    with routes([path(PATH[1:], views.django(handler)(process))]):
+        yield
+
+
+@contextlib.contextmanager
+def routes(patterns):
+    """Have Django route by these patterns, with its protection against CSRF."""
     if not settings.configured:
         settings.configure(
-            ALLOWED_HOSTS=["127.0.0.1"],
+            ALLOWED_HOSTS=["127.0.0.1", "testserver"],
             MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
             SECRET_KEY="only for tests",
         )
-    view = views.django(handler)(process)
-    with override_settings(ROOT_URLCONF=type("Urls", (), {"urlpatterns": [path(PATH[1:], view)]})):
+    with override_settings(ROOT_URLCONF=type("Urls", (), {"urlpatterns": patterns})):
         yield
