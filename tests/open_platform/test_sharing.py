@@ -1,4 +1,4 @@
-"""Two hundred callers in twenty processes share one token, through a real Redis server and through a file."""
+"""Eighty callers in eight processes share one token, through a real Redis server and through a file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from open_platform.accounts import APP
 from open_platform.conftest import respond
 
-PROCESSES = 20
-CALLERS = 200
+PROCESSES = 8
+CALLERS = 80
 APPID = APP["appid"]
 
 
@@ -42,7 +42,8 @@ def herd(gateway, store):
         process.wait(30)
 
 
-def test_two_hundred_callers_fetch_one_token_per_lifetime(herd, gateway, platform):
+@pytest.mark.slow
+def test_callers_in_many_processes_fetch_one_token_per_lifetime(herd, gateway, platform):
     """Every lifetime costs one fetch, however many ask at the same moment; a retired token costs one more."""
     offset = 0.0
     platform.clock = lambda: time.time() + offset
