@@ -114,7 +114,7 @@ def test_signed_answer_may_go_to_a_sink(place, client, instance, gateway):
     assert answer(trade_state="SUCCESS") == got()
 
 
-def test_unproved_answer_never_reaches_the_sink(place, client, instance, gateway):
+def test_unverified_response_never_reaches_the_sink(place, client, instance, gateway):
     """What does not verify is kept from the sink, as in APIv3."""
     sink, got = place
     gateway.answer(reply(answer(secret="another")))
@@ -258,14 +258,14 @@ def test_upload_and_xml_are_two_bodies(upload):
         upload(Media(CONTENT, filename="a.jpg"), xml=FIELDS)
 
 
-def test_unproved_answer_to_an_upload_is_refused(upload, vault):
+def test_unverified_response_to_an_upload_is_refused(upload, vault):
     """The answer is verified as any."""
     vault.answer(reply(answer(secret="another", media_id="M")))
     with pytest.raises(SignatureError):
         upload(Media(CONTENT, filename="a.jpg"))
 
 
-def test_upload_to_a_server_that_is_not_believed_sends_nothing(client, build, vault):
+def test_upload_to_a_server_that_is_not_trusted_sends_nothing(client, build, vault):
     """The file stays here when TLS does not know the server."""
     instance = build(base_uri=vault.url, secret=SECRET)
     with pytest.raises(ConnectError):

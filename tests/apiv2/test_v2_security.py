@@ -38,7 +38,7 @@ def vault(tmp_path_factory):
 
 @pytest.fixture
 def shop(vault, build, tmp_path):
-    """Give a function that makes Builders for APIv2 which believe the vault."""
+    """Give a function that makes Builders for APIv2 that trust the vault."""
     vault.seen.clear()
 
     def shop(merchant, **changes):

@@ -15,7 +15,7 @@ HOST = "api.weixin.qq.com"
 
 
 def context(folder):
-    """Give TLS for a server that is believed to be the open platform."""
+    """Give TLS for a server that is trusted as the open platform."""
     who, issuer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (HOST, "authority"))
     public, now = keys.public_key("server"), datetime.now(UTC)
     issuing = keys.public_key("authority")

@@ -40,8 +40,8 @@ def test_store_keeps_one_token_for_each_key(store):
     assert "other" == store.get("other@host/").value
 
 
-def test_lock_belongs_to_one_lease(store):
-    """A second lease waits outside until the first lets go; nobody else can let go for it."""
+def test_lock_belongs_to_one_owner(store):
+    """A second owner does not get the lock until the first releases it; nobody else can release it."""
     assert store.acquire(KEY, "a")
     assert not store.acquire(KEY, "b")
     store.release(KEY, "b")
@@ -90,7 +90,7 @@ def test_forgotten_lock_in_memory_opens_by_itself(monkeypatch):
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["memory", "file"])
 def test_forked_child_inherits_tokens_and_no_lock_of_its_own(kind, tmp_path):
-    """A child does not believe that it has the parent's lock; a file's lock stays the parent's to open."""
+    """A child does not have the parent's lock; only the parent releases the lock of a file."""
     store = MemoryTokens() if kind == "memory" else FileTokens(tmp_path / "tokens.json")
     store.put(KEY, TOKEN)
     assert store.acquire(KEY, "parent")

@@ -1,4 +1,4 @@
-"""APIv2 answers: what is believed, and what is not."""
+"""APIv2 responses: which are accepted, and which are not."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_signed_answer_passes(algorithm, ask):
 
 
 def test_weaker_digest_than_asked_for_is_refused(ask):
-    """Who asked for HMAC-SHA256 does not believe MD5."""
+    """A request signed with HMAC-SHA256 does not accept a response signed with MD5."""
     with pytest.raises(SignatureError, match="MD5"):
         ask(answer("MD5"), xml=FIELDS | {"sign_type": "HMAC-SHA256"})
 
@@ -118,7 +118,7 @@ def test_weaker_digest_than_asked_for_is_refused(ask):
         "repeated", "comment", "attribute", "lower-case",
     ],
 )  # fmt: skip
-def test_success_that_is_not_proved_is_never_believed(body, ask):
+def test_success_that_is_not_verified_is_never_accepted(body, ask):
     """A success without its own ``sign`` may be anybody's: the outcome is unknown."""
     with pytest.raises((VerificationError, APIError)) as caught:
         ask(body)
@@ -188,10 +188,10 @@ def test_all_other_endpoints_need_a_sign(path, ask):
 def test_verifier_can_be_replaced(ask, instance):
     """The stack takes another verifier, as in APIv3."""
 
-    def believe(request, proceed):
+    def accept(request, proceed):
         return (yield from proceed(request))
 
-    instance.getDriver().select("v2").stack.replace("verifier", believe)
+    instance.getDriver().select("v2").stack.replace("verifier", accept)
 
     assert unsigned() == ask(unsigned()).content
 
