@@ -27,7 +27,6 @@ SPOILT = {
     "other length": ({"headers": {"Content-Length": "5"}}, "Content-Length"),
     "no length": ({"headers": {"Content-Length": None}}, "Content-Length"),
     "chunks": ({"headers": {"Transfer-Encoding": "chunked"}}, "Content-Length"),
-    "text for a body": ({"content": "{}"}, "Content-Length"),
     "two methods": ({"method": "POST GET"}, "upper-case word"),
     "lower method": ({"method": "post"}, "upper-case word"),
 }
@@ -94,5 +93,22 @@ def test_request_stays_within_the_trusted_hosts(url, inside, client, instance, g
     (stack.after if inside else stack.before)("signer", astray)
     with pytest.raises(InvalidRequestError):
         client.call(instance.v3.x, "get")
+
+    assert [] == gateway.seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"content": "{}"}, "content: give bytes, not str", id="text for a body"),
+        pytest.param({"timeout": 10**400}, "timeout", id="endless timeout"),
+        pytest.param({"timeout": "5"}, "timeout", id="timeout in text"),
+    ],
+)
+def test_change_of_a_wrong_type_is_refused_where_it_is_made(changes, said, client, instance, gateway):
+    """A middleware's own mistake is an error of ours that names the argument."""
+    instance.getDriver().select().stack.push(changed(changes))
+    with pytest.raises(InvalidRequestError, match=said):
+        client.call(instance.v3.x, "post", json={})
 
     assert [] == gateway.seen

@@ -59,7 +59,7 @@ def test_every_spelling_is_called_in_both_colours(outcome):
 def test_page_shows_what_was_asked_signed_answered_and_verified(outcome):
     """A reader sees the call, the five signed lines, the header, the answer, the proof and the forgery."""
     text, call = shown(outcome), outcome.calls[0]
-    timestamp, nonce = call.sent.seal.text.decode().split("\n")[2:4]
+    timestamp, nonce = call.sent.snapshot.text.decode().split("\n")[2:4]
 
     for part in (
         "instance.v3.eduPapay.user._openid_.contracts.get( openid=",

@@ -33,6 +33,7 @@ TREE = {
     "PoolTimeoutError": (errors.ConnectError, TimeoutError),
     "NoResponseError": (errors.TransportError,),
     "ReadTimeoutError": (errors.NoResponseError, TimeoutError),
+    "ResponseTooLargeError": (errors.NoResponseError,),
     "VerificationError": (errors.WeChatPayError,),
     "IncompleteHeadersError": (errors.VerificationError,),
     "ClockSkewError": (errors.VerificationError,),

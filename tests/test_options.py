@@ -100,18 +100,30 @@ class TestBodies:
         assert "中".encode() == gateway.seen[0].body
         assert "application/json" == gateway.seen[0].headers["content-type"]
 
+    def test_decimal_is_sent_exactly(self, client, instance, gateway):
+        """A documented fraction, such as a longitude, arrives digit for digit, and never as an exponent."""
+        place = {
+            "longitude": Decimal("113.10"),
+            "latitude": [Decimal("1E+2"), Decimal("-0.0000001")],
+            "名": "a",
+        }
+        client.call(instance.v3.x, "post", json=place)
+
+        assert '{"longitude":113.10,"latitude":[100,-0.0000001],"名":"a"}'.encode() == gateway.seen[0].body
+
     @pytest.mark.parametrize(
         ("options", "said"),
         [
             ({"body": 1}, "body: give bytes or text, not int"),
             ({"body": "\ud800"}, "body: holds a lone surrogate"),
-            ({"json": {"a": float("nan")}}, "json: NaN"),
+            ({"json": {"a": float("nan")}}, "json.a: a float"),
+            ({"json": {"a": [Decimal("NaN")]}}, "json.a[0]: NaN is not a number"),
             (
-                {"json": {"amount": {"total": Decimal("0.01")}}},
-                "json.amount.total: Decimal",
+                {"json": {"amount": {"total": 19.99 * 100}}},
+                "json.amount.total: a float",
             ),
             ({"json": {"a": [{"b": b""}]}}, r"json.a[0].b: bytes"),
-            ({"json": {1: "a"}}, "json: the key 1 is not text"),
+            ({"json": {1: "a"}}, "json: the key 1 must be text"),
             ({"json": {"a": "\udc00"}}, "json: holds a lone surrogate"),
             ({"xml": {"a": "b"}}, "xml: APIv2's"),
             ({"security": True}, "security: APIv2's"),

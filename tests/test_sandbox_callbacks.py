@@ -187,7 +187,7 @@ def test_fault_of_callbacks_befalls_no_answer():
         (ConfigurationError, "v2/payment", {"amount": {"total": 1}}, "resource: APIv2 tells names"),
         (ConfigurationError, "v2/payment", b"<xml/>", "resource: APIv2 tells names"),
         (ConfigurationError, "v2/unheard-of", None, "there is no example of 'v2/unheard-of'"),
-        (InvalidRequestError, "TRANSACTION.SUCCESS", {"amount": float("nan")}, "resource: NaN"),
+        (InvalidRequestError, "TRANSACTION.SUCCESS", {"amount": float("nan")}, "resource.amount: a float"),
     ],
 )
 def test_what_cannot_be_told_is_refused(platform, error, event, resource, words):

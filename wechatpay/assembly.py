@@ -9,7 +9,7 @@ import wechatpay
 from wechatpay import options, uri
 from wechatpay.errors import ConnectError, InvalidRequestError, RedirectError
 from wechatpay.logs import log_step
-from wechatpay.messages import Headers, Request, Response
+from wechatpay.messages import Headers, Request, Response, parse_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
         headers = headers.with_(options.headers(given["headers"]))
     if content or call.verb != "GET":
         headers = headers.with_({"Content-Length": str(len(content))})
-    timeout = options.timeout(given["timeout"]) if "timeout" in given else settings.timeout
+    timeout = parse_timeout(given["timeout"]) if "timeout" in given else settings.timeout
     return Request(
         method=call.verb,
         url=url,

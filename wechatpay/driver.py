@@ -308,7 +308,7 @@ def _checked(media: Any) -> Media:
 def _uploaded(protocol: APIv2 | V3 | OpenPlatform, media: Media, handler: Handler, request: Request) -> Flow:
     """Hash the file, off the event loop, before the stack runs: what is signed is known only then."""
     try:
-        file = yield Blocking(media.hashed, *protocol.filed)
+        file = yield Blocking(media.read, *protocol.filed)
         return (yield from handler(protocol.attach(request, media, file)))
     except InvalidRequestError as error:
         error.request = error.request or request

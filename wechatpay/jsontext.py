@@ -1,53 +1,81 @@
-"""JSON as it is signed and sent: compact, UTF-8, and nothing that another parser would read otherwise."""
+"""JSON as it is signed and sent: compact UTF-8, with one reading only."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from wechatpay.errors import InvalidRequestError
 
 __all__ = ["encode"]
 
-_SCALARS = (str, int, float, type(None))
-
 
 def encode(value: Any, name: str = "json") -> bytes:
-    """Serialise ``value``; ``name`` is what an error calls it.
+    """Serialise ``value``.
 
-    Mappings need text as keys; lists, tuples, text, whole numbers, finite floats, booleans and ``None``
-    are values. Amounts are whole numbers of fen: a ``Decimal`` is refused, not rounded.
+    Mappings need text as keys. Lists, tuples, text, whole numbers, booleans and ``None`` are values.
+    Amounts are whole numbers of fen. A ``Decimal``, for the few documented fractions such as a longitude,
+    is written exactly; a ``float`` is refused, because ``19.99 * 100`` is not ``1999``.
+
+    Args:
+        value: The body, or another part of the request.
+        name: What an error calls it.
 
     Raises:
-        InvalidRequestError: A part of ``value`` has no exact JSON; the message gives its place.
+        InvalidRequestError: A part of ``value`` has no exact JSON; the message names its place.
     """
+    decimals: list[Decimal] = []
     try:
-        _check(value, name)
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode()
+        flaw = _find_flaw(value, name, decimals)
+        if not flaw:
+            write = _write if decimals else _dumps
+            return write(value).encode()
     except UnicodeEncodeError:
-        raise InvalidRequestError(
-            f"{name}: holds a lone surrogate, which is no text that UTF-8 can carry"
-        ) from None
+        flaw = f"{name}: holds a lone surrogate, which UTF-8 cannot carry"
     except RecursionError:
-        raise InvalidRequestError(f"{name}: nested too deeply, or within itself") from None
-    except ValueError as error:
-        if isinstance(error, InvalidRequestError):
-            raise
-        raise InvalidRequestError(f"{name}: NaN and infinity have no JSON") from None
+        flaw = f"{name}: nested too deeply, or within itself"
+    # Error trackers record the local variables of a frame that an error passes.
+    del value, decimals
+    raise InvalidRequestError(flaw)
 
 
-def _check(value: Any, place: str) -> None:
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _write(value: Any) -> str:
+    """Serialise a value with a ``Decimal`` in it, which `json` cannot write."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_dumps(key)}:{_write(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_write, value)) + "]"
+    return _dumps(value)
+
+
+def _find_flaw(value: Any, place: str, decimals: list[Decimal]) -> str:  # noqa: PLR0911  one for each type
+    """Say what in ``value`` cannot be sent, or ``""``; collect the decimals on the way."""
+    if value is None or isinstance(value, str | int):
+        return ""
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InvalidRequestError(f"{place}: the key {key!r} is not text")
-            if type(item) is not str:
-                _check(item, f"{place}.{key}")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _check(item, f"{place}[{index}]")
-    elif not isinstance(value, _SCALARS):
-        hint = "; turn it into a dict" if isinstance(value, Mapping) else ""
-        raise InvalidRequestError(f"{place}: {type(value).__name__} has no JSON{hint}")
+                return f"{place}: the key {key!r} must be text"
+            if type(item) is not str and (flaw := _find_flaw(item, f"{place}.{key}", decimals)):
+                return flaw
+        return ""
+    if isinstance(value, list | tuple):
+        flaws = (_find_flaw(item, f"{place}[{index}]", decimals) for index, item in enumerate(value))
+        return next(filter(None, flaws), "")
+    if isinstance(value, float):
+        return (
+            f"{place}: a float is not exact; give an int of fen, or a Decimal where a fraction is documented"
+        )
+    if isinstance(value, Decimal):
+        decimals.append(value)
+        return "" if value.is_finite() else f"{place}: {value} is not a number"
+    hint = "; turn it into a dict" if isinstance(value, Mapping) else ""
+    return f"{place}: {type(value).__name__} has no JSON{hint}"

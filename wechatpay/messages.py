@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from wechatpay import uri
-from wechatpay.errors import DecodeError
+from wechatpay.errors import DecodeError, InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from wechatpay.catalogue.model import Operation
-    from wechatpay.multipart import Upload
+    from wechatpay.media import File
     from wechatpay.sensitive.envelope import Envelope
     from wechatpay.transports.sink import Sink
 else:
@@ -36,9 +36,21 @@ else:
 #: What a body parses to; a response of an untyped call is ``Response[Any]``.
 Data = TypeVar("Data", covariant=True, default=Any)
 
-__all__ = ["Call", "Headers", "Request", "Response", "is_word"]
+__all__ = ["Call", "Headers", "Request", "Response", "SignedSnapshot", "is_word", "parse_timeout"]
 
 Timeout = tuple[float | None, float | None]
+
+#: Charsets that `Response.text` reads. Others, some of them slow to decode, are read as UTF-8.
+_CHARSETS = {
+    "gb18030": "gb18030",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "iso-8859-1": "latin-1",
+    "latin-1": "latin-1",
+}
+
+#: Seconds at most: some machines' sockets and locks take no more.
+_LONGEST = 1_000_000
 
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t"
 
@@ -143,6 +155,29 @@ class Call:
         return f"<Call {self.verb} {uri.outline(self.template)}>"
 
 
+def parse_timeout(value: Any) -> Timeout:
+    """Read ``timeout``: seconds, or ``(connect, read)``; ``None`` means no timeout.
+
+    Raises:
+        InvalidRequestError: A part is not a positive number, or above 1,000,000.
+    """
+    if isinstance(value, tuple | list):
+        if len(value) != 2:  # noqa: PLR2004  a pair
+            raise InvalidRequestError("timeout: a pair is (connect, read)")
+        return _seconds(value[0]), _seconds(value[1])
+    return _seconds(value), _seconds(value)
+
+
+def _seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
+        raise InvalidRequestError(
+            f"timeout: seconds above 0 and at most {_LONGEST:,}, (connect, read), or None for no timeout"
+        )
+    return float(value)
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Request:
     """One HTTP request, ready for the wire.
@@ -152,7 +187,8 @@ class Request:
         url: Absolute URL, percent-encoded; transports must send it untouched.
         headers: Headers as sent, but for ``Host``, which follows from ``url``.
         content: Body bytes exactly as sent.
-        upload: A body that is read as it is sent, in place of ``content``; or ``None``.
+        meta: The JSON that APIv3 signs in place of an upload's body; else ``None``.
+        file: The file that follows APIv2's fields; else ``None``.
         timeout: Seconds to wait for a connection, and then for each read; ``None`` waits for ever.
         route: Path without the base URI's prefix: what protocol rules are looked up by.
         parameters: APIv2's fields, which the signer puts into the body, or into the query of a GET; a
@@ -163,14 +199,15 @@ class Request:
         sink: Where a successful answer's body goes instead of memory, or ``None``.
         debug: Whether this call tells its story on stderr.
         written: The URI template that the caller wrote; see `template`.
-        seal: Method, target and body as they were signed, and the signed text; ``None`` before the signer.
+        snapshot: Method, target and body as they were signed; ``None`` before the signer.
     """
 
     method: str
     url: str
     headers: Headers = field(default_factory=Headers)
     content: bytes = b""
-    upload: Upload | None = None
+    meta: bytes | None = None
+    file: File | None = None
     timeout: Timeout = (5.0, 30.0)
     route: str = ""
     parameters: Mapping[str, Any] | None = None
@@ -178,7 +215,7 @@ class Request:
     envelope: Envelope | None = None
     sink: Sink | None = None
     debug: bool = False
-    seal: Seal | None = None
+    snapshot: SignedSnapshot | None = None
     written: str = ""
 
     @property
@@ -202,12 +239,20 @@ class Request:
     @property
     def target(self) -> str:
         """Path and query, as they stand in the request line and in the signed text."""
-        return self.url[self.url.index("/", self.url.index("//") + 2) :]
+        slash = self.url.find("/", self.url.find("//") + 2)
+        if slash < 0:
+            raise InvalidRequestError("url: a request needs a path, as in https://host/path")
+        return self.url[slash:]
 
     @property
     def signable(self) -> bytes:
         """What APIv3 signs as the body: of an upload, the JSON of its part ``meta``."""
-        return self.content if self.upload is None else self.upload.signable
+        return self.content if self.meta is None else self.meta
+
+    @property
+    def host(self) -> str:
+        """The host that it goes to, and its port if the URL names one."""
+        return self.url.split("/", 3)[2]
 
     @property
     def path(self) -> str:
@@ -219,12 +264,20 @@ class Request:
 
         ``headers`` may be a mapping that is merged over the present ones; ``Content-Length`` follows
         ``content``.
+
+        Raises:
+            InvalidRequestError: ``content`` is not bytes, or ``timeout`` is not a timeout.
         """
-        if "content" in changes and changes.get("upload", self.upload) is None:
+        if "content" in changes:
+            if not isinstance(changes["content"], bytes | bytearray | memoryview):
+                raise InvalidRequestError(f"content: give bytes, not {type(changes['content']).__name__}")
+            changes["content"] = bytes(changes["content"])
             size = {"Content-Length": str(len(changes["content"]))}
             changes["headers"] = Headers(changes.get("headers", {})).with_(size)
         if "headers" in changes:
             changes["headers"] = self.headers.with_(changes["headers"])
+        if "timeout" in changes:
+            changes["timeout"] = parse_timeout(changes["timeout"])
         if unknown := changes.keys() - self.__dataclass_fields__.keys():
             raise TypeError(f"a request has no {', '.join(sorted(unknown))}")
         copied = object.__new__(Request)
@@ -247,7 +300,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Seal:
+class SignedSnapshot:
     """What was signed, kept to prove that nothing else is sent.
 
     Attributes:
@@ -255,21 +308,18 @@ class Seal:
         target: Path and query.
         content: Body bytes.
         text: The signed text.
-        upload: The upload in place of body bytes, or ``None``.
     """
 
     method: str
     target: str
     content: bytes
     text: bytes
-    upload: Upload | None = None
 
     def matches(self, request: Request) -> bool:
-        """Tell whether ``request`` is still what was signed."""
+        """Return whether ``request`` is still what was signed."""
         return (
             request.method == self.method
             and request.content == self.content
-            and request.upload is self.upload
             and request.target == self.target
         )
 
@@ -293,14 +343,9 @@ class Response(Generic[Data]):
 
     @property
     def text(self) -> str:
-        """The body as text: UTF-8 unless ``Content-Type`` names another charset."""
-        charset = (
-            self.headers.get("Content-Type", "").lower().partition("charset=")[2].strip(' "').split(";")[0]
-        )
-        try:
-            return self.content.decode(charset or "utf-8", "replace")
-        except LookupError:
-            return self.content.decode("utf-8", "replace")
+        """The body as text: UTF-8 unless ``Content-Type`` names GBK, GB 18030 or Latin-1."""
+        charset = self.headers.get("Content-Type", "").lower().partition("charset=")[2]
+        return self.content.decode(_CHARSETS.get(charset.split(";")[0].strip(' "'), "utf-8"), "replace")
 
     @property
     def request_id(self) -> str | None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from wechatpay import uri
 from wechatpay.errors import InvalidRequestError
-from wechatpay.messages import Call, Timeout, is_word
+from wechatpay.messages import Call, is_word
 
-__all__ = ["OPTIONS", "call", "headers", "timeout"]
+__all__ = ["OPTIONS", "call", "headers"]
 
 OPTIONS = frozenset(
     {
@@ -107,29 +107,6 @@ def _unknown(name: object, template: str, names: frozenset[str]) -> str:
     if close := difflib.get_close_matches(name, OPTIONS | names, 1):
         return f"{text}; did you mean {close[0]}?"
     return f"{text}; options are {', '.join(sorted(OPTIONS))}"
-
-
-def timeout(value: Any) -> Timeout:
-    """Read ``timeout``: seconds, or ``(connect, read)``; ``None`` waits for ever.
-
-    Raises:
-        InvalidRequestError: A part is not a positive number.
-    """
-    if isinstance(value, tuple | list):
-        if len(value) != 2:  # noqa: PLR2004  a pair
-            raise InvalidRequestError("timeout: a pair is (connect, read)")
-        return _seconds(value[0]), _seconds(value[1])
-    return _seconds(value), _seconds(value)
-
-
-def _seconds(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InvalidRequestError(
-            "timeout: seconds above 0, a pair (connect, read), or None to wait for ever"
-        )
-    return float(value)
 
 
 def headers(value: Any) -> Mapping[str, str | None]:

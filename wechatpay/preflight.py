@@ -21,7 +21,7 @@ def check(request: Request, settings: Settings) -> None:
     Raises:
         InvalidRequestError: The request is one of these.
     """
-    if request.seal is not None and not request.seal.matches(request):
+    if request.snapshot is not None and not request.snapshot.matches(request):
         raise InvalidRequestError(
             "a middleware inside the signer changed the method, the target or the body: "
             "what is signed is what is sent; move it outside with stack.before('signer', …)",
@@ -49,7 +49,7 @@ def _spoilt(request: Request) -> str:
         return "headers are printable ASCII text, and their names are words"
     if request.headers.get("Host") is not None:
         return "Host follows from the URL"
-    body = request.content if request.upload is None else request.upload
+    body = request.content
     is_framed = request.headers.get("Content-Length", "0") == str(len(body))
     if isinstance(body, str) or not is_framed or request.headers.get("Transfer-Encoding") is not None:
         return "Content-Length is that of a body of bytes: change it by request.with_(content=b'…')"

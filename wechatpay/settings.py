@@ -12,6 +12,7 @@ from wechatpay.apiv2.certificate import Identity
 from wechatpay.apiv3.settings import Merchant, word
 from wechatpay.arguments import SettingsDict
 from wechatpay.errors import ConfigurationError, InvalidRequestError
+from wechatpay.messages import parse_timeout
 from wechatpay.open_platform.settings import OpenPlatformSettings
 from wechatpay.uri import hosts
 
@@ -111,7 +112,7 @@ class Settings:
             open_platform=OpenPlatformSettings.load(values, base_uri, mchid),
             base_uri=base_uri,
             trust=trust,
-            timeout=_checked(options.timeout, values.get("timeout", (5.0, 30.0))),
+            timeout=_checked(parse_timeout, values.get("timeout", (5.0, 30.0))),
             headers=_headers(values),
             transport=_transport(values),
             middlewares=_middlewares(values.get("middlewares", ())),

@@ -110,9 +110,9 @@ def test_nothing_shows_the_secret(sent, instance):
     """Neither the settings nor a request shows what it was signed with."""
     request = sent("post", "v2/pay/orderquery", {"xml": FIELDS})
 
-    for thing in (instance.getDriver()._settings, instance.getDriver(), request, request.seal):
+    for thing in (instance.getDriver()._settings, instance.getDriver(), request, request.snapshot):
         assert SECRET not in repr(thing)
-    assert SECRET.encode() not in request.seal.text
+    assert SECRET.encode() not in request.snapshot.text
 
 
 def test_interruption_at_any_line_leaves_no_secret_in_the_frames():

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay import InvalidRequestError
-from wechatpay.media import Media
-from wechatpay.multipart import Part
+from wechatpay.media import MAX_SIZE, Media, Part
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -23,11 +22,8 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 def body(media):
     """Lay a media out as APIv3 does, and take it apart again."""
-    file = media.hashed()
-    upload = media.upload(file, Part("meta", media.described(file), "application/json"))
-    sent = b"".join(upload)
-    assert len(upload) == len(sent)
-    return parts(upload.content_type, sent)
+    file = media.read()
+    return parts(file.media_type, file.body(Part("meta", media.describe(file), "application/json")))
 
 
 @pytest.fixture
@@ -182,7 +178,7 @@ def test_no_name_changes_the_layout(name, part):
         ({"source": 1}, "int"),
         ({"source": None}, "NoneType"),
         ({"source": "/nowhere/a.jpg"}, "No such file"),
-        ({"source": "a\0b"}, "no path"),
+        ({"source": "a\0b"}, "not a path"),
         ({"source": "/dev/null"}, "regular"),
         ({"source": "/tmp"}, "regular"),
         ({"source": io.StringIO("a")}, "binary"),
@@ -243,7 +239,7 @@ class Textual:
 def test_streams_that_cannot_be_read_twice_as_bytes_are_refused(stream):
     """What could not be sent after it was hashed is no source."""
     with pytest.raises(InvalidRequestError, match="rb"):
-        Media(stream).hashed()
+        Media(stream).read()
 
 
 def test_closed_stream_is_an_error_that_says_so():
@@ -252,7 +248,7 @@ def test_closed_stream_is_an_error_that_says_so():
     media = Media(stream, filename="x")
     stream.close()
     with pytest.raises(InvalidRequestError, match="open"):
-        media.hashed()
+        media.read()
 
 
 def test_meta_that_has_no_json_is_refused():
@@ -276,7 +272,7 @@ def test_one_stream_serves_many_readers():
 
     def read():
         ready.wait()
-        return media.hashed().digest
+        return media.read().digest
 
     with ThreadPoolExecutor(8) as pool:
         digests = {future.result() for future in [pool.submit(read) for _ in range(8)]}
@@ -288,14 +284,27 @@ def test_content_type_is_the_requests():
     """``media.content_type`` is what ``getContentType()`` gives in PHP, with the boundary."""
     media = Media(CONTENT, filename="x")
 
-    assert media.upload(media.hashed()).content_type == media.content_type
+    assert media.read().media_type == media.content_type
     assert media.content_type != Media(CONTENT, filename="x").content_type
 
 
 def test_repr_shows_no_content():
     """Neither the file nor the JSON beside it shows in a ``repr``."""
     media = Media(CONTENT, {"secret": "s3cr3t"}, filename="x.jpg")
-    upload = media.upload(media.hashed(), Part("meta", media.meta))
+    file, part = media.read(), Part("meta", media.meta)
 
     assert "<Media x.jpg>" == repr(media)
-    assert "s3cr3t" not in repr(upload) + repr(upload.parts)
+    assert "s3cr3t" not in repr(file) + repr(part)
+    assert repr(CONTENT)[:20] not in repr(file)
+
+
+@pytest.mark.parametrize("form", ["bytes", "path", "stream"])
+def test_file_above_the_limit_is_refused(form, tmp_path):
+    """More than 64 MiB is refused before it is sent, whatever the source."""
+    path = tmp_path / "large.mp4"
+    with path.open("wb") as file:
+        file.truncate(MAX_SIZE + 1)
+    with path.open("rb") as opened:
+        source = {"bytes": bytes(MAX_SIZE + 1), "path": path, "stream": opened}[form]
+        with pytest.raises(InvalidRequestError, match="64 MiB"):
+            Media(source, filename="large.mp4").read()

@@ -14,8 +14,7 @@ from wechatpay.apiv2 import responses, rules
 from wechatpay.crypto import hashing
 from wechatpay.errors import APIError, InvalidRequestError, SignatureError, VerificationError
 from wechatpay.logs import log_step
-from wechatpay.messages import Seal
-from wechatpay.multipart import Part
+from wechatpay.messages import SignedSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,8 +59,8 @@ class Signer:
         sign = _sign(algorithm, text, self._account)
         log_step(request, "signed %s fields as merchant %s, %s", len(fields), self._account.mchid, algorithm)
         signed = render(request.with_(parameters=Fields(fields, sign=sign)))
-        seal = Seal(signed.method, signed.target, signed.content, text, signed.upload)
-        return signed.with_(seal=seal)
+        snapshot = SignedSnapshot(signed.method, signed.target, signed.content, text)
+        return signed.with_(snapshot=snapshot)
 
 
 class Fields(dict[str, Any]):
@@ -149,14 +148,14 @@ def render(request: Request) -> Request:
         InvalidRequestError: A value cannot be written; the message names its field.
     """
     fields = request.parameters or {}
-    if request.upload is not None:
+    if request.file is not None:
+        from wechatpay.media import Part  # noqa: PLC0415  few calls upload
+
         parts = [Part(name, formatter.text(value, name)) for name, value in fields.items()]
-        upload = request.upload.with_parts(*parts)
-        return request.with_(upload=upload, headers={"Content-Length": str(len(upload))})
+        return request.with_(content=request.file.body(*parts))
     if request.method == "GET":
         return request.with_(url=f"{request.url.partition('?')[0]}?{uri.query(fields)}")
-    content = transformer.to_xml(fields).encode()
-    return request.with_(content=content, headers={"Content-Length": str(len(content))})
+    return request.with_(content=transformer.to_xml(fields).encode())
 
 
 def _check_merchant(request: Request, fields: Mapping[str, Any], mchid: str) -> None:

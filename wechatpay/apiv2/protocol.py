@@ -18,10 +18,9 @@ from wechatpay.middleware import Stack
 from wechatpay.transports.sink import Sink
 
 if TYPE_CHECKING:
-    from wechatpay.media import Media
+    from wechatpay.media import File, Media
     from wechatpay.messages import Call, Request
     from wechatpay.middleware import Flow
-    from wechatpay.multipart import File
     from wechatpay.settings import Account, Settings
 
 __all__ = ["APIv2"]
@@ -94,16 +93,15 @@ class APIv2:
         Raises:
             InvalidRequestError: The file's ``meta`` is not a mapping of fields.
         """
-        upload = media.upload(file)
         fields = Fields(mch_id=self._account.mchid, media_hash=file.digest, sign_type="MD5")
         fields.update(media.fields())
-        return request.with_(upload=upload, parameters=fields, headers={"Content-Type": upload.content_type})
+        return request.with_(file=file, parameters=fields, headers={"Content-Type": file.media_type})
 
     @staticmethod
     def _exchange(request: Request) -> Flow:
         # The signer renders the fields; they are rendered here if it was removed from the stack.
         try:
-            response = yield from send(request if request.seal else render(request))
+            response = yield from send(request if request.snapshot else render(request))
         except NoResponseError as lost:
             lost.args = (f"{lost}; {rules.next_step(request.route)}",)
             raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wechatpay.errors import APIError, DecodeError, ServerError
 
 if TYPE_CHECKING:
-    from wechatpay.messages import Request, Response, Seal
+    from wechatpay.messages import Request, Response, SignedSnapshot
 
 __all__ = ["failure"]
 
@@ -36,7 +36,7 @@ def failure(request: Request, response: Response) -> APIError:
     code, message = _text(fields.get("code")), _text(fields.get("message"))
     detail = fields.get("detail")
     words = f"{code}: {message}" if code else _unspoken(response)
-    hint = _sign_hint(detail, request.seal) if code == "SIGN_ERROR" else ""
+    hint = _sign_hint(detail, request.snapshot) if code == "SIGN_ERROR" else ""
     if status == 404 and not code.endswith(("EXIST", "EXISTS")):  # noqa: PLR2004  HTTP's Not Found
         hint = _path_hint(request)
     reference = f" (Request-ID {response.request_id})" if response.request_id else ""
@@ -70,14 +70,14 @@ def _unspoken(response: Response) -> str:
     return f"without an error code ({kind}, {len(response.content)} bytes: see .response.text)"
 
 
-def _sign_hint(detail: Any, seal: Seal | None) -> str:
+def _sign_hint(detail: Any, snapshot: SignedSnapshot | None) -> str:
     """Say where the text that the server signed parts from ours."""
     information = detail.get("sign_information") if isinstance(detail, dict) else None
     theirs = information.get("truncated_sign_message") if isinstance(information, dict) else None
-    if seal is None or not isinstance(theirs, str):
+    if snapshot is None or not isinstance(theirs, str):
         return ""
     # A text cut within a character ends in one that stands for what is missing.
-    server, ours = theirs.rstrip("\ufffd").encode("utf-8", "surrogatepass"), seal.text
+    server, ours = theirs.rstrip("\ufffd").encode("utf-8", "surrogatepass"), snapshot.text
     place = next(
         (at for at, (a, b) in enumerate(zip(server, ours, strict=False)) if a != b),
         min(len(server), len(ours)),

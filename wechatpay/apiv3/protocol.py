@@ -19,10 +19,9 @@ from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.messages import Headers, Response
 
 if TYPE_CHECKING:
-    from wechatpay.media import Media
+    from wechatpay.media import File, Media
     from wechatpay.messages import Call, Request
     from wechatpay.middleware import Flow, Handler
-    from wechatpay.multipart import File
     from wechatpay.sensitive.envelope import Envelope
     from wechatpay.settings import Settings
 
@@ -132,12 +131,14 @@ class V3:
         Raises:
             InvalidRequestError: The description has no JSON, or cannot be encrypted.
         """
-        from wechatpay.multipart import Part  # noqa: PLC0415  few calls upload
+        from wechatpay.media import Part  # noqa: PLC0415  few calls upload
 
-        meta = media.described(file, request.envelope.meta if request.envelope else None)
-        upload = media.upload(file, Part("meta", meta, "application/json"))
-        headers = {"Content-Type": upload.content_type, "Content-Length": str(len(upload))}
-        return request.with_(upload=upload, headers=headers)
+        meta = media.describe(file, request.envelope.meta if request.envelope else None)
+        return request.with_(
+            content=file.body(Part("meta", meta, "application/json")),
+            meta=meta.encode(),
+            headers={"Content-Type": file.media_type},
+        )
 
     @staticmethod
     def _exchange(request: Request) -> Flow:

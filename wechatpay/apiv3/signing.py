@@ -15,7 +15,7 @@ from wechatpay.apiv3.verification import ANSWER, Proof
 from wechatpay.crypto.encoding import base64_decode
 from wechatpay.errors import APIError, CryptoError, InvalidRequestError, VerificationError
 from wechatpay.logs import log_step
-from wechatpay.messages import Seal
+from wechatpay.messages import SignedSnapshot
 from wechatpay.middleware import Blocking
 
 if TYPE_CHECKING:
@@ -50,29 +50,33 @@ class Signer:
 
     def _signed(self, request: Request) -> Request:
         stamp = self._stamp()
-        seal = _sealed(request, *stamp)
-        signature = self._merchant.suite.sign(seal.text, self._merchant.private_key)
-        return self._with(signature, request, seal, stamp)
+        snapshot = _take_snapshot(request, *stamp)
+        signature = self._merchant.suite.sign(snapshot.text, self._merchant.private_key)
+        return self._with(signature, request, snapshot, stamp)
 
     def _signed_by(self, function: Callable[[str], str], request: Request) -> Steps[Request]:
         stamp = self._stamp()
-        seal = _sealed(request, *stamp)
-        signature = yield Blocking(function, _decoded(seal.text))
-        return self._with(_checked(signature), request, seal, stamp)
+        snapshot = _take_snapshot(request, *stamp)
+        signature = yield Blocking(function, _decoded(snapshot.text))
+        return self._with(_checked(signature), request, snapshot, stamp)
 
     def _stamp(self) -> tuple[str, str]:
         return str(int(self._clock())), self._nonce()
 
-    def _with(self, signature: str, request: Request, seal: Seal, stamp: tuple[str, str]) -> Request:
+    def _with(
+        self, signature: str, request: Request, snapshot: SignedSnapshot, stamp: tuple[str, str]
+    ) -> Request:
         merchant = self._merchant
-        log_step(request, "signed %s bytes as %s, serial %s", len(seal.text), merchant, merchant.serial)
-        return request.with_(headers={"Authorization": merchant.authorization(signature, *stamp)}, seal=seal)
+        log_step(request, "signed %s bytes as %s, serial %s", len(snapshot.text), merchant, merchant.serial)
+        return request.with_(
+            headers={"Authorization": merchant.authorization(signature, *stamp)}, snapshot=snapshot
+        )
 
 
-def _sealed(request: Request, timestamp: str, nonce: str) -> Seal:
+def _take_snapshot(request: Request, timestamp: str, nonce: str) -> SignedSnapshot:
     target = request.target
     text = formatter.request(request.method, target, timestamp, nonce, request.signable)
-    return Seal(request.method, target, request.content, text, request.upload)
+    return SignedSnapshot(request.method, target, request.content, text)
 
 
 def _decoded(text: bytes) -> str:
@@ -154,7 +158,7 @@ class Verifier:
             SignatureError: The signature does not belong to this body.
         """
         try:
-            proof = Proof.read(response.headers, self._clock(), ANSWER, request.url)
+            proof = Proof.read(response.headers, self._clock(), ANSWER, request.host)
             if (key := self._key(request, proof.serial, int(proof.timestamp))) is None:
                 raise proof.unknown(self._platform.serials)
             if not self._belongs(proof, request, response, key):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from wechatpay import formatter
 from wechatpay.errors import ClockSkewError, IncompleteHeadersError, SignatureError, UnknownSerialError
@@ -80,14 +79,14 @@ class Proof:
     signature: str
 
     @classmethod
-    def read(cls, headers: Mapping[str, str], now: float, subject: Subject, url: str = "") -> Proof:
+    def read(cls, headers: Mapping[str, str], now: float, subject: Subject, host: str = "") -> Proof:
         """Read the headers, and refuse what no key can prove any more.
 
         Args:
             headers: Headers by name, in any case.
             now: Unix seconds.
             subject: What is to be proved.
-            url: Where a response came from; empty for a callback.
+            host: Where a response came from; empty for a callback.
 
         Raises:
             IncompleteHeadersError: A header is missing or malformed.
@@ -97,7 +96,7 @@ class Proof:
         values = [headers.get(name, "") for name in HEADERS]
         if not all(values):
             missing = [name for name, value in zip(HEADERS, values, strict=True) if not value]
-            raise subject.incomplete(f"{subject.noun} lacks {', '.join(missing)}: {explain_missing(url)}")
+            raise subject.incomplete(f"{subject.noun} lacks {', '.join(missing)}: {explain_missing(host)}")
         if not values[0].isdigit() or len(values[0]) > _DIGITS or not "".join(values).isascii():
             raise subject.incomplete(f"the signature headers of {subject.noun} are malformed")
         proof = cls(subject, *values)
@@ -134,18 +133,17 @@ class Proof:
         )
 
 
-def explain_missing(url: str) -> str:
+def explain_missing(host: str) -> str:
     """Explain why a message has no signature headers, and what to do.
 
     Args:
-        url: Where a response came from; empty for a callback, which may come from anybody.
+        host: Where a response came from; empty for a callback, which may come from anybody.
     """
-    if not url:
+    if not host:
         return (
             "it did not come from WeChat Pay, or a proxy in front of this server removed its Wechatpay-* "
             "headers; for tests, wechatpay.testing makes signed callbacks"
         )
-    host = urlsplit(url).hostname
     if host in PAYMENT_HOSTS:
         return "a proxy between here and WeChat Pay removed its Wechatpay-* headers: let it pass them on"
     return f"{host} is not a host of WeChat Pay; for tests, wechatpay.testing makes signed responses"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from wechatpay import jsontext
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.errors import APIError, InvalidRequestError, ServerError, describe_failure
+from wechatpay.media import Part
 from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
-from wechatpay.multipart import Part
 from wechatpay.open_platform.tokens import TOKEN_NAMES, Authenticator, add_query, query_values
 from wechatpay.transports.sink import Sink
 from wechatpay.uri.hosts import is_open_platform, refuse_credentials
@@ -22,10 +22,9 @@ from wechatpay.uri.hosts import is_open_platform, refuse_credentials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wechatpay.media import Media
+    from wechatpay.media import File, Media
     from wechatpay.messages import Call, Request, Response
     from wechatpay.middleware import Flow
-    from wechatpay.multipart import File
     from wechatpay.settings import Settings
 
 __all__ = ["OpenPlatform"]
@@ -124,11 +123,8 @@ class OpenPlatform:
         Raises:
             InvalidRequestError: The file's ``meta`` is not a mapping of fields.
         """
-        upload = media.upload(
-            file, *(Part(name, _form_field(value)) for name, value in media.fields().items())
-        )
-        headers = {"Content-Type": upload.content_type, "Content-Length": str(len(upload))}
-        return request.with_(upload=upload, headers=headers)
+        parts = [Part(name, _form_field(value)) for name, value in media.fields().items()]
+        return request.with_(content=file.body(*parts), headers={"Content-Type": file.media_type})
 
     def _check_paid_unionid(self, request: Request) -> Request:
         """Check that one order is named: by transaction_id alone, or by mch_id and out_trade_no.

@@ -90,16 +90,13 @@ class AsyncTransport:
 
     async def _exchange(self, session: LoopSession, request: Request) -> Response:
         exchange = Exchange(clamp(request.timeout))
-        content = request.content
-        if request.upload is not None:
-            content = await self._call(b"".join, request.upload)
         before = EXCHANGE.set(exchange)
         try:
             await session.enter(request, exchange)
             async with exchange.timer:
                 if exchange.is_foreign:
                     exchange.restart(exchange.connect)
-                async with session.request(request, content, exchange) as response:
+                async with session.request(request, request.content, exchange) as response:
                     return await self._receive(response, request, exchange)
         except BaseException:
             # The goodbye that TLS waits for could outlast the loop.

@@ -201,7 +201,7 @@ def _prepare(request: Request) -> requests.PreparedRequest:
     prepared.method = request.method
     prepared.url = request.url
     prepared.headers = CaseInsensitiveDict(request.headers.pairs())
-    prepared.body = (request.content if request.upload is None else b"".join(request.upload)) or None
+    prepared.body = request.content or None
     prepared.hooks = {"response": [_hide_location]}
     return prepared
 

@@ -115,7 +115,7 @@ def refuse_credentials(request: Request) -> None:
     Raises:
         InvalidRequestError: It is signed, has an ``Authorization``, or asks for the merchant certificate.
     """
-    if request.seal is not None or "Authorization" in request.headers or request.mutual:
+    if request.snapshot is not None or "Authorization" in request.headers or request.mutual:
         raise InvalidRequestError(
             "requests to the open platform carry no signature, no Authorization and no merchant certificate: "
             "take out the middleware that put one there",

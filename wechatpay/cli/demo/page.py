@@ -65,7 +65,7 @@ class Page:
         self._answer(call.answer)
 
     def _request(self, call: Made) -> None:
-        text = call.sent.seal.text.decode() if call.sent.seal else ""
+        text = call.sent.snapshot.text.decode() if call.sent.snapshot else ""
         self._prose("The path is expanded, and five lines are signed with the merchant's private key:")
         self._rows((name, line or "(empty)") for name, line in zip(_LINES, text.split("\n"), strict=False))
         self._prose("The request is sent with the signature in its Authorization header:")
