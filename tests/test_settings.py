@@ -22,8 +22,8 @@ def refused(**changes):
     [
         ({"mch_id": "1"}, "unknown setting 'mch_id'; did you mean mchid?"),
         ({"zzz": 1}, "unknown setting 'zzz'"),
-        ({"proxy": "x"}, "proxy is no setting here: give `proxies`"),
-        ({"handler": 1}, "handler is no setting here: give `middlewares`"),
+        ({"proxy": "x"}, "proxy is not a setting: give `proxies`"),
+        ({"handler": 1}, "handler is not a setting: give `middlewares`"),
         ({"serial": ""}, "serial: "),
         ({"serial": 'a"b'}, "serial: "),
         ({"serial": 5}, "serial: give it as text, not int"),
@@ -141,3 +141,19 @@ def test_builders_headers_are_merged_by_name(gateway, build, client):
 
     assert "shop/2" == gateway.seen[0].headers["user-agent"]
     assert "accept" not in gateway.seen[0].headers
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("connect_timeout", "connect_timeout is not a setting: give `timeout`: (connect, read) in seconds"),
+        ("cert", "cert is not a setting: give `merchant`: {'cert': …, 'key': …}"),
+        ("version", "unknown setting 'version'"),
+    ],
+)
+def test_hint_for_an_unknown_setting_does_not_mislead(name, hint):
+    """A setting of another library names what to do here, and only close names are suggested."""
+    with pytest.raises(ConfigurationError) as caught:
+        Builder(**{name: 1})
+
+    assert hint == str(caught.value)

@@ -32,6 +32,10 @@ __all__ = ["Account", "Merchant", "Settings", "SettingsDict", "Transport"]
 _ALIASES = {"privateKey": "private_key"}
 
 _ELSEWHERE = {
+    "allow_redirects": "redirects are never followed; leave it out",
+    "cert": "give `merchant`: {'cert': …, 'key': …}",
+    "connect_timeout": "give `timeout`: (connect, read) in seconds",
+    "cookies": "cookies are never sent; leave it out",
     "handler": "give `middlewares`, or edit the stack: getDriver().select().stack",
     "http_errors": "an error answer is always raised: catch APIError",
     "proxy": "give `proxies`: {'https': 'http://…'}",
@@ -137,10 +141,10 @@ def _named(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown(name: object) -> str:
     if hint := _ELSEWHERE.get(str(name)):
-        return f"{name} is no setting here: {hint}"
+        return f"{name} is not a setting: {hint}"
     import difflib  # noqa: PLC0415  only mistakes need it
 
-    close = difflib.get_close_matches(str(name), SettingsDict.__annotations__, 1)
+    close = difflib.get_close_matches(str(name), SettingsDict.__annotations__, 1, cutoff=0.8)
     return f"unknown setting {name!r}" + (f"; did you mean {close[0]}?" if close else "")
 
 
