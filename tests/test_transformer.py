@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +27,7 @@ WIRE = [json.loads(line) for line in (VECTORS / "wire.jsonl").read_text("utf-8")
 # Where the PHP SDK answers and we refuse, by the first argument.
 NOT_WRITTEN = {
     '{"a": 0, "b": -1, "c": 1.0, "d": 0.1, "e": 1e+25, "f": 1.5e-07, "g": 123456789.12345678,'
-    ' "h": 9223372036854775807}': "PHP cuts g to 14 digits",
+    ' "h": 9223372036854775807}': "floats are refused",
     '{"a": "\\u0001<\\u0002"}': "PHP writes a document that no parser reads",
     '{"a b": "v"}': "PHP sends `item` in place of a name that is none",
     '{"a$": "v"}': "the same",
@@ -152,7 +153,7 @@ def test_a_name_that_is_written_is_read(name):
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
+    st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.dates(),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.text(max_size=3) | st.none() | NAMES, inner, max_size=3)
@@ -454,10 +455,10 @@ def test_a_character_that_xml_cannot_carry_is_refused(value):
         to_xml({"scene": {"note": value}})
 
 
-@pytest.mark.parametrize("value", [123456789.12345678, 19.99 * 100, 0.1 + 0.2, 1 / 3])
-def test_a_float_that_would_lose_digits_is_refused(value):
-    """PHP rounds to 14 digits in silence; an amount must not change on the way."""
-    with pytest.raises(InvalidRequestError, match="'total_fee': a float that 14 digits do not hold"):
+@pytest.mark.parametrize("value", [19.99 * 100, 1.0, float("nan"), float("inf")])
+def test_a_float_is_refused(value):
+    """An amount must not change on the way; the error names the field."""
+    with pytest.raises(InvalidRequestError, match=r"'total_fee': float is not exact"):
         to_xml({"total_fee": value})
 
 
@@ -465,13 +466,7 @@ def test_a_float_that_would_lose_digits_is_refused(value):
     ("value", "expected"),
     [
         *((None, ""), (False, ""), (True, "1"), (0, "0"), (-1, "-1"), (2**70, "1180591620717411303424")),
-        *(
-            (1.0, "1"),
-            (0.1, "0.1"),
-            (1e25, "1.0E+25"),
-            (1.5e-7, "1.5E-7"),
-            (123456789.12345, "123456789.12345"),
-        ),
+        *((Decimal("0.10"), "0.10"), (Decimal("1E+3"), "1000")),
         (Enum("Fee", {"TYPE": "CNY"}, type=str).TYPE, "CNY"),
     ],
 )
@@ -480,7 +475,7 @@ def test_scalars_are_written_as_in_php(value, expected):
     assert f"<xml><a>{expected}</a></xml>" == to_xml({"a": value})
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"bytes", {1, 2}, object(), 1j])
+@pytest.mark.parametrize("value", [Decimal("NaN"), b"bytes", {1, 2}, object(), 1j])
 def test_a_value_that_has_no_one_text_is_refused(value):
     """Better no request than one that says ``b'bytes'``."""
     with pytest.raises(InvalidRequestError, match="'a'"):

@@ -5,10 +5,10 @@ The names are those of the PHP SDK's ``Formatter``, in snake_case.
 
 from __future__ import annotations
 
-import math
 import secrets
 import string
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from wechatpay.errors import InvalidRequestError
@@ -82,6 +82,7 @@ def authorization(  # noqa: PLR0913  PHP's arguments, and what it has no suites 
         scheme: How it was signed.
         party: Whose id it is: ``mchid`` or ``brand_id``.
     """
+    mchid, nonce, signature, timestamp, serial = map(text, (mchid, nonce, signature, timestamp, serial))
     return (
         f'{scheme} {party}="{mchid}",serial_no="{serial}",'
         f'timestamp="{timestamp}",nonce_str="{nonce}",signature="{signature}"'
@@ -107,7 +108,7 @@ def request(method: str, uri: str, timestamp: str | int, nonce: str, body: str |
     Returns:
         Five lines, each ended by ``\n``; of the type of ``body``.
     """
-    return _signed(f"{method}\n{uri}\n{timestamp}\n{nonce}\n", body)
+    return _signed((method, uri, timestamp, nonce), body)
 
 
 @overload
@@ -127,13 +128,14 @@ def response(timestamp: str | int, nonce: str, body: str | bytes = "") -> str | 
     Returns:
         Three lines, each ended by ``\n``; of the type of ``body``.
     """
-    return _signed(f"{timestamp}\n{nonce}\n", body)
+    return _signed((timestamp, nonce), body)
 
 
-def _signed(head: str, body: str | bytes) -> str | bytes:
+def _signed(pieces: tuple[str | int, ...], body: str | bytes) -> str | bytes:
+    head = joined_by_line_feed(*pieces)
     if isinstance(body, str):
-        return f"{head}{body}\n"
-    return b"%b%b\n" % (head.encode(), body)
+        return f"{head}{str.__str__(body)}\n"
+    return b"".join((head.encode(), body, b"\n"))
 
 
 def joined_by_line_feed(*pieces: Any) -> str:
@@ -155,7 +157,7 @@ def ksort(thing: Mapping[_Key, _Value]) -> dict[_Key, _Value]:
         thing: Any mapping; names that are not strings sort as their text.
     """
     # The order of code points is the order of their UTF-8 bytes.
-    return dict(sorted(thing.items(), key=lambda pair: str(pair[0])))
+    return dict(sorted(thing.items(), key=lambda pair: _name(pair[0])))
 
 
 def query_string_like(thing: Mapping[Any, Any]) -> str:
@@ -171,9 +173,11 @@ def query_string_like(thing: Mapping[Any, Any]) -> str:
     """
     return "&".join(
         [
-            f"{name}={text(value, name)}"
-            for name, value in thing.items()
-            if name != "sign" and value is not None and value != ""
+            f"{name}={written}"
+            for name, value in [(_name(name), value) for name, value in thing.items()]
+            if name != "sign"
+            and value is not None
+            and ((written := text(value, name)) or not isinstance(value, str))
         ]
     )
 
@@ -182,29 +186,31 @@ def text(value: Any, name: Any = "piece") -> str:
     """Write a scalar as the PHP SDK does: what is digested and what is sent must be one text.
 
     Args:
-        value: ``True`` is ``1``; ``False`` and ``None`` are empty; floats have 14 significant digits.
+        value: ``True`` is ``1``; ``False`` and ``None`` are empty; a ``Decimal`` is written exactly.
         name: What to call the value in an error.
 
     Raises:
-        InvalidRequestError: ``value`` is no scalar, or not finite.
+        InvalidRequestError: ``value`` is a ``float``, a ``Decimal`` that is not finite, or not a scalar.
     """
     if isinstance(value, str):
         return str.__str__(value)
     if value is None or value is False:
         return ""
     if isinstance(value, int):
-        return format(value, "d")
-    if isinstance(value, float) and math.isfinite(value):
-        return _float(value)
+        return int.__format__(value, "d")
+    if isinstance(value, Decimal) and Decimal.is_finite(value):
+        return Decimal.__format__(value, "f")
+    if isinstance(value, float):
+        raise InvalidRequestError(
+            f"{name}: float is not exact (19.99 * 100 is not 1999):"
+            " give an int of fen, or a Decimal where a fraction is documented"
+        )
     raise InvalidRequestError(
         f"{name}: {type(value).__name__} has no text of its own here;"
-        " give a string (JSON text for a nested value), a whole number or a finite float"
+        " give a string (JSON text for a nested value), an int, or a finite Decimal"
     )
 
 
-def _float(value: float) -> str:
-    """Write a float as PHP does: ``1.0E+25``, ``1.5E-7``, ``1``."""
-    mantissa, _, exponent = f"{value:.14G}".partition("E")
-    if not exponent:
-        return mantissa
-    return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent):+d}"
+def _name(name: Any) -> str:
+    """Return a parameter's name as exact text, whatever its class makes of itself."""
+    return str.__str__(name) if isinstance(name, str) else str(name)

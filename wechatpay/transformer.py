@@ -72,12 +72,11 @@ def to_xml(
 ) -> str:
     """Write a document; a value that holds ``< > & "`` goes as CDATA.
 
-    ``None``, ``False`` and ``""`` are written as an empty element, ``True`` as ``1``. A float looks as in
-    PHP (``1.0`` is ``1``, ``1e25`` is ``1.0E+25``); one that has no exact form of 14 digits, as computed
-    amounts often have not, is refused.
+    ``None``, ``False`` and ``""`` are written as an empty element, ``True`` as ``1``. A ``float`` is
+    refused; a finite ``Decimal`` is written exactly.
 
     Args:
-        data: Field names to ``str``, ``int``, ``float``, ``bool``, ``None``, or again a mapping, list or
+        data: Field names to ``str``, ``int``, ``Decimal``, ``bool``, ``None``, or again a mapping, list or
             tuple of these, at most 100 deep.
         headless: Leave out the XML declaration.
         indent: Put each element on a line of its own, a space further in per level.
@@ -85,8 +84,8 @@ def to_xml(
         item: The name of the elements of a list.
 
     Raises:
-        InvalidRequestError: A name is no XML element name, or a value is none of these, holds a character
-            that XML cannot carry, or would lose digits: the message names it.
+        InvalidRequestError: A name is no XML element name, or a value is none of these, or holds a
+            character that XML cannot carry: the message names it.
     """
     if not isinstance(data, (Mapping, list, tuple)):
         raise InvalidRequestError(f"xml must map field names to values, and is of type {type(data).__name__}")
@@ -150,10 +149,6 @@ def _text(value: Any, path: tuple[str, ...]) -> str:
     """Write a value so that a parser reads back each character of it."""
     label = _label(path)
     text = formatter.text(value, label)
-    if isinstance(value, float) and float(text) != value:
-        raise InvalidRequestError(
-            f"{label}: a float that 14 digits do not hold; give an int, or the text you mean"
-        )
     if found := FORBIDDEN.search(text):
         raise InvalidRequestError(f"{label}: XML cannot carry U+{ord(found[0][0]):04X}; take it out")
     if not _MARKUP.search(text):

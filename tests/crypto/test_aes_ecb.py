@@ -62,3 +62,12 @@ def test_base64_is_strict():
     """A line break inside means that something else is damaged as well."""
     with pytest.raises(CryptoError, match="not strict base64"):
         aes_ecb.decrypt(aes_ecb.encrypt("x", KEY) + "\n", KEY)
+
+
+def test_third_argument_of_php_may_be_empty_and_nothing_else():
+    """Ported calls pass ``""`` as the initialization vector; ECB has none."""
+    sealed = aes_ecb.encrypt("text", "k" * 32, "")
+
+    assert "text" == aes_ecb.decrypt(sealed, "k" * 32, "")
+    with pytest.raises(CryptoError, match=r"^iv: ECB has no initialization vector"):
+        aes_ecb.encrypt("text", "k" * 32, "iv")

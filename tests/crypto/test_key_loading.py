@@ -28,7 +28,7 @@ from keyforms import (
     private,
 )
 
-from wechatpay.crypto import rsa
+from wechatpay.crypto import rsa, suites
 from wechatpay.errors import CryptoError
 
 PRIVATE_FORMS = {
@@ -132,7 +132,7 @@ class TestEncrypted:
     @pytest.mark.parametrize("missing", [None, "", b""], ids=repr)
     def test_missing_passphrase_is_an_error(self, source, passphrase, missing):
         """The error asks for it."""
-        with pytest.raises(CryptoError, match="its passphrase"):
+        with pytest.raises(CryptoError, match="passphrase"):
             rsa.load_private_key(source, missing)
 
 
@@ -220,3 +220,26 @@ class TestBareBase64:
         """Only two kinds exist."""
         with pytest.raises(CryptoError, match="'secret' is neither 'private' nor 'public'"):
             rsa.from_pkcs1("", "secret")
+
+
+@pytest.mark.parametrize("quoted", [False, True], ids=["raw", "quoted"])
+def test_file_url_with_spaces_and_chinese_characters_is_read(tmp_path, quoted):
+    """Percent-encoded, as `Path.as_uri` writes it, or plain."""
+    path = tmp_path / "证书 目录 100%" / "key.pem"
+    path.parent.mkdir()
+    path.write_bytes(PKCS8)
+
+    assert rsa.load_private_key(path.as_uri() if quoted else f"file://{path}").key_size
+
+
+def test_pair_of_source_and_passphrase_is_loaded():
+    """The setting ``private_key`` takes an encrypted key so."""
+    assert suites.load_private_key((private(lock=LOCK), PASSPHRASE)).key_size
+
+
+def test_encrypted_key_without_passphrase_says_how_to_give_it():
+    """A pair, or a loaded key."""
+    with pytest.raises(
+        CryptoError, match=r'give \(source, "passphrase"\) .* rsa.load_private_key\(source, pass'
+    ):
+        rsa.load_private_key(private(lock=LOCK))

@@ -168,8 +168,9 @@ def _private_key(source: Any) -> Any:
     try:
         return suites.load_private_key(source)
     except CryptoError as error:
+        reason = str(error).removeprefix("private key: ")
         raise ConfigurationError(
-            f"private_key: {error} (for APIv2 alone leave serial, private_key and certs out)"
+            f"private_key: {reason} (for APIv2 alone leave serial, private_key and certs out)"
         ) from None
 
 

@@ -26,33 +26,37 @@ _KEY_BYTES: Final = 32
 _PADDING: Final = PKCS7(128)
 
 
-def encrypt(plaintext: str | bytes, key: str | bytes) -> str:
+def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes = "") -> str:
     """Encrypt.
 
     Args:
         plaintext: Text, encrypted as UTF-8, or bytes.
         key: Exactly 32 bytes: the lower-case hexadecimal MD5 of the APIv2 secret.
+        iv: PHP's third argument. ECB has no initialization vector: leave it empty.
 
     Returns:
         Cipher text in base64.
 
     Raises:
-        CryptoError: The key has not 32 bytes.
+        CryptoError: The key has not 32 bytes, or ``iv`` is not empty.
     """
+    _refuse_iv(iv)
     padded = _run(_PADDING.padder(), utf8(plaintext, "plaintext"))
     return base64_encode(_run(_cipher(key).encryptor(), padded))
 
 
-def decrypt(ciphertext: str, key: str | bytes) -> str:
+def decrypt(ciphertext: str, key: str | bytes, iv: str | bytes = "") -> str:
     """Decrypt a text.
 
     Args:
         ciphertext: Strict base64.
         key: Exactly 32 bytes: the lower-case hexadecimal MD5 of the APIv2 secret.
+        iv: PHP's third argument. ECB has no initialization vector: leave it empty.
 
     Raises:
         CryptoError: An argument is malformed, they do not belong together, or the plain text is not UTF-8.
     """
+    _refuse_iv(iv)
     try:
         return decrypt_bytes(ciphertext, key).decode()
     except UnicodeDecodeError:
@@ -73,6 +77,11 @@ def decrypt_bytes(ciphertext: str, key: str | bytes) -> bytes:
         return _run(_PADDING.unpadder(), _run(decryptor, data))
     except ValueError:
         raise CryptoError("ciphertext: is cut short, or was not made with this key") from None
+
+
+def _refuse_iv(iv: str | bytes) -> None:
+    if iv:
+        raise CryptoError("iv: ECB has no initialization vector; leave it empty")
 
 
 def _cipher(key: str | bytes) -> Cipher[ECB]:

@@ -20,11 +20,12 @@ def utf8(value: str | bytes, name: str) -> bytes:
         CryptoError: ``value`` is of another type, or text that UTF-8 cannot hold.
     """
     if isinstance(value, bytes):
-        return value
+        # A subclass may override its methods: what is checked must be what is used.
+        return bytes.__getitem__(value, slice(None))
     if not isinstance(value, str):
         raise CryptoError(f"{name}: give str or bytes, not {type(value).__name__}")
     try:
-        return value.encode()
+        return str.encode(value)
     except UnicodeEncodeError:
         raise CryptoError(f"{name}: holds lone surrogates, which UTF-8 cannot hold") from None
 
@@ -45,9 +46,9 @@ def base64_decode(value: str, name: str) -> bytes:
         CryptoError: ``value`` is anything else.
     """
     try:
-        encoded = value.encode("ascii")
+        encoded = str.encode(value, "ascii")
         decoded = a2b_base64(encoded)
-    except (AttributeError, UnicodeEncodeError, Error):
+    except (TypeError, UnicodeEncodeError, Error):
         encoded, decoded = b"?", b""
     # The decoder skips what it does not know; only the way back shows that there was nothing to skip.
     if b2a_base64(decoded, newline=False) != encoded:

@@ -18,7 +18,7 @@ from wechatpay.crypto.containers import CERTIFICATE, PKCS12, PRIVATE, PUBLIC, pi
 from wechatpay.crypto.encoding import utf8
 from wechatpay.crypto.pem import certificate_in, is_certificate
 from wechatpay.crypto.pkcs12 import open_pkcs12
-from wechatpay.crypto.soundness import proven, sized
+from wechatpay.crypto.validation import check_size, validate_key
 from wechatpay.errors import CryptoError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = 
         CryptoError: ``source`` is anything else, cannot be read or opened, is damaged, or is too short.
     """
     if isinstance(source, RSAPrivateKey):
-        return sized(source, "private key")
+        return check_size(source, "private key")
     item = pick(source, (PRIVATE, PKCS12), PRIVATE)
     if item.kind == PKCS12:
         key, _ = open_pkcs12(item.data, passphrase, "private key")
@@ -55,7 +55,7 @@ def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = 
         key = _parse_private(item, passphrase)
     if not isinstance(key, RSAPrivateKey):
         raise _not_rsa(key, "private key")
-    return proven(sized(key, "private key"))
+    return validate_key(check_size(key, "private key"))
 
 
 def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = None) -> RSAPublicKey:
@@ -73,7 +73,7 @@ def load_public_key(source: PublicKeySource, passphrase: str | bytes | None = No
             read or opened, is damaged, or is too short.
     """
     if isinstance(source, RSAPublicKey):
-        return sized(source, "public key")
+        return check_size(source, "public key")
     if is_certificate(source):
         return _public_half(source)
     item = pick(source, (PUBLIC, CERTIFICATE, PKCS12), PUBLIC)
@@ -87,7 +87,7 @@ def _public_half(certificate: Certificate | None, der: bytes = b"") -> RSAPublic
         raise CryptoError("public key: is damaged, or of a kind that is not known") from None
     if not isinstance(key, RSAPublicKey):
         raise _not_rsa(key, "public key")
-    return sized(key, "public key")
+    return check_size(key, "public key")
 
 
 def _parse_private(item: Item, passphrase: str | bytes | None) -> PrivateKeyTypes:
@@ -96,7 +96,7 @@ def _parse_private(item: Item, passphrase: str | bytes | None) -> PrivateKeyType
     load = load_pem_private_key if item.data.startswith(b"-") else load_der_private_key
     for password in dict.fromkeys((secret, None)):
         try:
-            # Full validation takes 40 ms; `proven` finds a damaged key in one.
+            # Full validation takes 40 ms; `validate_key` finds a damaged key in one.
             return load(item.data, password, unsafe_skip_rsa_key_validation=True)
         except TypeError:
             # Either nothing is encrypted, and the passphrase is not needed, or it is needed and missing.
@@ -108,7 +108,10 @@ def _parse_private(item: Item, passphrase: str | bytes | None) -> PrivateKeyType
                 else "does not open: the passphrase is wrong, or the key damaged"
             )
             raise CryptoError(f"private key: {wrong}") from None
-    raise CryptoError("private key: is encrypted; give its passphrase")
+    raise CryptoError(
+        'private key: it is encrypted; give (source, "passphrase") as the setting,'
+        " or load it with rsa.load_private_key(source, passphrase)"
+    )
 
 
 def _not_rsa(key: object, name: str) -> CryptoError:

@@ -118,17 +118,20 @@ def suite_of(key: PrivateKey | PublicKey) -> Suite:
     return RSA if isinstance(key, _RSA_KEYS) else _sm()
 
 
-def load_private_key(source: Any) -> PrivateKey:
+def load_private_key(source: Any, passphrase: str | bytes | None = None) -> PrivateKey:
     """Load a private key of either kind.
 
     Args:
-        source: What `rsa.load_private_key` or `sm2.load_private_key` takes.
+        source: What `rsa.load_private_key` or `sm2.load_private_key` takes; or a pair, with the passphrase.
+        passphrase: What an encrypted RSA key or a PKCS#12 file opens with.
 
     Raises:
         CryptoError: ``source`` is anything else, cannot be read, or is damaged; or its kind needs an extra.
     """
+    if isinstance(source, tuple | list) and len(source) == 2:  # noqa: PLR2004  a pair
+        source, passphrase = source
     try:
-        return rsa.load_private_key(source)
+        return rsa.load_private_key(source, passphrase)
     except CryptoError:
         from wechatpay.crypto import sm2_keys  # noqa: PLC0415  few have SM2 keys
 
