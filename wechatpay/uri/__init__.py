@@ -51,7 +51,6 @@ class _Plan:
         path: What comes before the query.
         query: The query, its ``?`` or ``&`` included.
         needed: Expressions whose variables must be given.
-        may_end_blank: Whether the last variable of the path is its last segment, and so may be ``""``.
         form: The finished target as a format string, if one can be had once and for all; or ``None``.
         fields: The variables that ``form`` takes.
     """
@@ -59,7 +58,6 @@ class _Plan:
     path: _Parts
     query: _Parts
     needed: tuple[Expression, ...]
-    may_end_blank: bool
     form: str | None = None
     fields: tuple[str, ...] = ()
 
@@ -76,8 +74,7 @@ def path(template: str, variables: Mapping[str, Any]) -> str:
 
     Raises:
         InvalidRequestError: The template is malformed; a variable of the path is missing, ``None``, ``[]``,
-            ``{}``,
-            or ``""`` elsewhere than as the last segment; a value has no text; or the outcome has a dot
+            ``{}`` or ``""`` (``empty`` excepted); a value has no text; or the outcome has a dot
             segment, an empty segment, a fragment, a backslash, CR, LF or NUL.
     """
     plan = _plan(template)
@@ -109,12 +106,12 @@ def _plan(template: str) -> _Plan:
     before, after = _cut(parts)
     expressions = [part for part in parts if isinstance(part, Expression)]
     needed = tuple(part for part in expressions if part.operator not in _QUERY_OPERATORS)
-    plan = _Plan(before, after, needed, _ends_in_variable(before))
+    plan = _Plan(before, after, needed)
     # Whether "{a}://" begins a URL depends on the value.
     if not all(part.is_simple for part in expressions) or ("://" in template and not absolute(template)):
         return plan
     fields = tuple(part.variables[0].name for part in expressions)
-    return _Plan(before, after, needed, plan.may_end_blank, _form(plan, template, fields), fields)
+    return _Plan(before, after, needed, _form(plan, template, fields), fields)
 
 
 def _form(plan: _Plan, template: str, fields: tuple[str, ...]) -> str:
@@ -139,25 +136,16 @@ def _cut(parts: _Parts) -> tuple[_Parts, _Parts]:
     return parts, ()
 
 
-def _ends_in_variable(before: _Parts) -> bool:
-    """Tell whether the last segment is one variable and nothing else."""
-    *rest, last = [part for part in before if part] or [""]
-    if isinstance(last, str):
-        return False
-    alone = not rest or (isinstance(rest[-1], str) and rest[-1].endswith("/"))
-    return last.operator == "/" or (alone and last.operator in {"", "+"} and len(last.variables) == 1)
-
-
 def _finished(plan: _Plan, template: str, variables: Mapping[str, Any]) -> str:
     if "empty" not in variables and any(name == "empty" for name in _names(plan.needed)):
         variables = {**variables, "empty": ""}
     for name in _names(plan.needed):
         _require(name, template, variables)
     filled = _names(part for part in plan.path if isinstance(part, Expression))
-    for name in filled[:-1] if plan.may_end_blank else filled:
-        if variables[name] == "":
+    for name in filled:
+        if variables[name] == "" and name != "empty":
             raise InvalidRequestError(
-                f"variable {name!r} of {cite(template)} is '': only the last segment may be"
+                f"variable {name!r} of {cite(template)} is '', which asks for something else: give its value"
             )
     _refuse_backslash(plan, template, variables)
     before = _expanded(plan.path, template, variables)

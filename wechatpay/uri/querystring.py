@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ def query(options_query: Any, existing: str = "") -> str:
         The query without ``?``; ``""`` if there is none.
 
     Raises:
-        InvalidRequestError: A name is not ``str``, or a value is nested, ``bytes``, not finite or of
+        InvalidRequestError: A name is not ``str``, or a value is nested, ``bytes``, a float, not finite or of
             another type; a ready string holds ``#``, CR, LF or NUL.
     """
     if options_query is None:
@@ -80,4 +81,10 @@ def _quoted(text: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
-    return text(value).removesuffix(".0") if isinstance(value, float) else text(value)
+    if isinstance(value, float):
+        raise TypeError("a float is not exact; give an int, or a Decimal where a fraction is documented")
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError("it is not a finite number")
+        return format(value, "f")
+    return text(value)
