@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -49,8 +50,6 @@ _CHARSETS = {
     "latin-1": "latin-1",
 }
 
-#: Seconds at most: some machines' sockets and locks take no more.
-_LONGEST = 1_000_000
 
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t"
 
@@ -159,7 +158,7 @@ def parse_timeout(value: Any) -> Timeout:
     """Read ``timeout``: seconds, or ``(connect, read)``; ``None`` means no timeout.
 
     Raises:
-        InvalidRequestError: A part is not a positive number, or above 1,000,000.
+        InvalidRequestError: A part is not a positive number.
     """
     if isinstance(value, tuple | list):
         if len(value) != 2:  # noqa: PLR2004  a pair
@@ -171,11 +170,9 @@ def parse_timeout(value: Any) -> Timeout:
 def _seconds(value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
-        raise InvalidRequestError(
-            f"timeout: seconds above 0 and at most {_LONGEST:,}, (connect, read), or None for no timeout"
-        )
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, int | float) and 0 < value <= sys.float_info.max:
+        return float(value)
+    raise InvalidRequestError("timeout: seconds above 0, a pair (connect, read), or None for no timeout")
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -55,7 +55,7 @@ def read_name(notification):
     ("data", "said"),
     [
         ([1], "data: give a mapping of fields or None, not list"),
-        ({"total": Decimal(1)}, "total"),
+        ({"total": Decimal("NaN")}, "total"),
         ({"code": "FAIL", "return_code": "FAIL"}, r"use reject\(\) for failures"),
     ],
     ids=["list", "decimal", "fail"],

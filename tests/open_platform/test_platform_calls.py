@@ -20,7 +20,7 @@ from wechatpay.media import Media
         ({"nonceless": True}, "nonceless: APIv2's"),
         ({"body": 1}, "body: give bytes or str, not int"),
         ({"body": "\ud800"}, "body: holds a lone surrogate"),
-        ({"json": float("nan")}, "json: NaN"),
+        ({"json": float("nan")}, "json: a float"),
         ({"headers": {"Authorization": "x"}}, "headers: Authorization is written by the core"),
         ({"media": Media(b"", "1", filename="a")}, "meta: "),
     ],
