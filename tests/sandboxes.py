@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from wechatpay.messages import Headers
-from wechatpay.sandbox import Identity, Received
-from wechatpay.sandbox.answer import PLAIN, Channel
+from wechatpay.sandbox import HttpRequest, Identity
+from wechatpay.sandbox.messages import PLAIN, Channel
 
 PALM = "/v3/palmservice/authorization/openid/oUpF8uMuAJOM2pxb1Q?organization_id=1"
 NOW = 1_700_000_000
@@ -94,7 +94,7 @@ def received(method="GET", target=PALM, body=b"", headers=None, **changes):
             "Authorization": authorization(method, target, body, **changes),
         }
     )
-    return Received(method, target, usual.with_(headers or {}), body)
+    return HttpRequest(method, target, usual.with_(headers or {}), body)
 
 
 def send(sandbox, method="GET", target=PALM, body=b"", headers=None):
@@ -136,4 +136,4 @@ def asked(path, given, algorithm="MD5", certificate=None, **changes):
     sign = digests.digest(given, algorithm, identity().secret)
     body = digests.document({**given, "sign": sign, **changes})
     channel = PLAIN if certificate is None else Channel(certificate)
-    return Received("POST", path, Headers({"Content-Type": "text/xml"}), body, channel)
+    return HttpRequest("POST", path, Headers({"Content-Type": "text/xml"}), body, channel)

@@ -27,7 +27,7 @@ from wechatpay import (
 from wechatpay.sandbox import Sandbox, faults
 
 OPENID = {"openid": "oUpF8uMuAJOM2pxb1Q", "query": {"organization_id": "1"}}
-LIMITED = faults.ErrorAnswer(429, "RATELIMIT_EXCEEDED")
+LIMITED = faults.ErrorResponse(429, "RATELIMIT_EXCEEDED")
 
 
 def drive(middleware, *errors, method="GET"):
@@ -171,7 +171,7 @@ def test_each_attempt_is_signed_anew(sandbox, patient, client, fault):
 
 @pytest.mark.parametrize(
     ("fault", "expected"),
-    [(LIMITED, 3), (faults.Reset(), 1), (faults.HtmlPage(), 1), (faults.ErrorAnswer(403, "NO_AUTH"), 1)],
+    [(LIMITED, 3), (faults.Reset(), 1), (faults.HtmlPage(), 1), (faults.ErrorResponse(403, "NO_AUTH"), 1)],
     ids=["limited", "reset", "page", "refused"],
 )
 def test_payment_is_sent_as_often_as_is_safe(sandbox, patient, client, fault, expected):

@@ -19,7 +19,7 @@ import pytest
 
 import wechatpay
 from wechatpay import __main__
-from wechatpay.sandbox.apiv3 import gate
+from wechatpay.sandbox import verification
 
 ROOT = Path(__file__).parents[1]
 
@@ -139,7 +139,7 @@ def test_demo_can_be_kept(run):
 
 def test_demo_command_fails_when_something_differs(run, capsys, monkeypatch):
     """When the two sides do not understand each other, here about the time, the exit code is 1."""
-    monkeypatch.setattr(gate, "TOLERANCE", -1)
+    monkeypatch.setattr(verification, "TOLERANCE", -1)
 
     assert 1 == run("demo")
     assert "SIGN_ERROR" in capsys.readouterr().out

@@ -103,7 +103,7 @@ def test_believed_forgery_is_a_difference(sandbox, instance):
 
 def test_refused_call_is_a_difference(sandbox, instance):
     """A call that fails is named, with its spelling, its colour and the reason."""
-    sandbox.inject(faults.ErrorAnswer(403, "NO_AUTH"))
+    sandbox.inject(faults.ErrorResponse(403, "NO_AUTH"))
     outcome = run(sandbox, instance)
     (difference,) = outcome.differences()
 

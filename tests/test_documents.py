@@ -54,7 +54,7 @@ def test_other_readme_snippets_run_in_order(capsys):
             exec(snippet, names)
 
     shown = capsys.readouterr().out
-    assert "404 RESOURCE_NOT_EXISTS" in shown
+    assert "404 ORDER_NOT_EXIST" in shown
     assert "AUTHORIZATION_STATE_ON" in shown
 
 

@@ -207,7 +207,7 @@ def test_trace_has_a_line_for_each_attempt(sandbox, guide, client, caplog):
     instance = Builder(**sandbox.settings())
     stack(instance).push(retry(2, delay=0))
     stack(instance).after("signer", guide.traced)
-    sandbox.inject(faults.ErrorAnswer(429, "RATELIMIT_EXCEEDED"))
+    sandbox.inject(faults.ErrorResponse(429, "RATELIMIT_EXCEEDED"))
     guide.trace_id.set("blue-1")
     state(client, instance)
     instance.getDriver().close()
@@ -234,7 +234,7 @@ def test_trace_tells_an_attempt_without_an_answer(sandbox, guide, client, caplog
 def test_metrics_count_outcomes(sandbox, guide, client):
     """By what was asked, without ids, and how it went."""
     what = "GET v3/palmservice/authorization"
-    sandbox.inject(faults.ErrorAnswer(400, "PARAM_ERROR"))
+    sandbox.inject(faults.ErrorResponse(400, "PARAM_ERROR"))
     with pytest.raises(APIError):
         state(client, guide.instance)
     sandbox.inject(faults.WrongSignature())
@@ -341,7 +341,7 @@ def test_middleware_reaches_no_strangers(sandbox, guide, client):
 
 def test_retry_waits_out_a_rate_limit(sandbox, guide, client):
     """`retry` is what the guide pushes, too."""
-    sandbox.inject(faults.ErrorAnswer(429, "RATELIMIT_EXCEEDED"), times=2)
+    sandbox.inject(faults.ErrorResponse(429, "RATELIMIT_EXCEEDED"), times=2)
     instance = Builder(**sandbox.settings())
     stack(instance).push(guide.retry(3, delay=0.01))
 

@@ -166,7 +166,7 @@ def test_answer_fits_any_library(platform):
 
     assert (203, b"null") == (answer.status, answer.body)
     assert "Wechatpay-Signature" in answer.headers
-    assert "<Answer 203, 4 bytes>" == repr(answer)
+    assert "<HttpResponse 203, 4 bytes>" == repr(answer)
 
 
 @pytest.mark.parametrize("make", ["answer", "callback", "handler", "web_response"])

@@ -60,10 +60,9 @@ import time
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from wechatpay.errors import ConfigurationError
-from wechatpay.sandbox.answer import Answer
-from wechatpay.sandbox.callbacks.notifier import Notifier
-from wechatpay.sandbox.keys.identity import Identity
-from wechatpay.sandbox.keys.signers import Signers
+from wechatpay.sandbox.callbacks import Notifier
+from wechatpay.sandbox.keys import Identity, Signers
+from wechatpay.sandbox.messages import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -71,8 +70,7 @@ if TYPE_CHECKING:
     from aiohttp import web
     from requests import PreparedRequest
 
-    from wechatpay.sandbox.callbacks import Callback
-    from wechatpay.sandbox.callbacks.notifier import Details, Resource
+    from wechatpay.sandbox.callbacks import Callback, Details, Resource
     from wechatpay.settings import SettingsDict
 
 __all__ = ["Content", "Platform"]
@@ -123,7 +121,7 @@ class Platform:
         clock: SettingsDict = {"clock": self._clock} if self._clock else {}
         return {**self.identity.settings(), **clock, **changes}
 
-    def answer(self, **content: Unpack[Content]) -> Answer:
+    def answer(self, **content: Unpack[Content]) -> HttpResponse:
         """Sign an answer, as of now, for any HTTP library: its ``status``, ``headers`` and ``body``.
 
         Raises:
@@ -216,13 +214,13 @@ class Platform:
         return handle
 
 
-def _unsigned(content: Content) -> Answer:
+def _unsigned(content: Content) -> HttpResponse:
     if "json" in content and "body" in content:
         raise ConfigurationError("json and body: an answer has one body; give one of them")
     body = content.get("body", b"")
-    answer = Answer.json(content["json"]) if "json" in content else Answer(body=_encoded(body))
+    answer = HttpResponse.json(content["json"]) if "json" in content else HttpResponse(body=_encoded(body))
     headers = answer.headers.with_(content.get("headers", {}))
-    return Answer(content.get("status", 200), answer.body, headers)
+    return HttpResponse(content.get("status", 200), answer.body, headers)
 
 
 def _encoded(body: bytes | str) -> bytes:

@@ -73,7 +73,7 @@ def sandbox(
 ) -> None:
     """Serve a sandbox of WeChat Pay until Ctrl-C, and print its settings as Python."""
     from wechatpay.sandbox import Sandbox  # noqa: PLC0415  other commands need not load it
-    from wechatpay.sandbox.handout import handout  # noqa: PLC0415  the same
+    from wechatpay.sandbox.settings_snippet import settings_snippet  # noqa: PLC0415  the same
 
     try:
         with (
@@ -82,7 +82,7 @@ def sandbox(
             Sandbox(port=port) as running,
             _told(),
         ):
-            typer.echo(handout(running, Path(folder)))
+            typer.echo(settings_snippet(running, Path(folder)))
             typer.echo("# Ctrl-C stops the sandbox and deletes its keys.", err=True)
             while True:
                 time.sleep(3600)

@@ -10,18 +10,18 @@
         sandbox.inject(faults.WrongSignature())
         ...
 
-It checks the signature of every request of APIv3 and APIv2, and answers what has a line in
-``operations.jsonl``; :mod:`wechatpay.sandbox.people` tells whom it knows, :mod:`wechatpay.sandbox.apiv2` how
-orders are placed, paid and refunded.
+It verifies the signature of every request of APIv3 and APIv2, checks the parameters of every documented
+operation, and signs its responses. Orders, refunds, transfers and bills share one ledger; all other
+operations get a generated response. :mod:`wechatpay.sandbox.test_users` lists the payers that it knows.
 """
 
 from __future__ import annotations
 
 from wechatpay.sandbox import faults
-from wechatpay.sandbox.answer import Answer, Received
 from wechatpay.sandbox.callbacks import Callback, Delivered
-from wechatpay.sandbox.keys.identity import Identity
+from wechatpay.sandbox.keys import Identity
 from wechatpay.sandbox.ledger import Order
+from wechatpay.sandbox.messages import HttpRequest, HttpResponse
 from wechatpay.sandbox.sandbox import Sandbox
 
-__all__ = ["Answer", "Callback", "Delivered", "Identity", "Order", "Received", "Sandbox", "faults"]
+__all__ = ["Callback", "Delivered", "HttpRequest", "HttpResponse", "Identity", "Order", "Sandbox", "faults"]

@@ -1,35 +1,46 @@
-"""Orders, payments and refunds: who owes whom, whatever the protocol that says so.
+"""Orders, payments and refunds of one merchant: one ledger under APIv2, APIv3, partner and combined orders.
 
-All amounts are in fen.
+All amounts are in fen. https://pay.weixin.qq.com/doc/v3/merchant/4012791858
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from wechatpay.sandbox import people
+from wechatpay.sandbox.clock import format_digits
+from wechatpay.sandbox.test_users import PAYER, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
-__all__ = ["CHINA", "PAYER", "Ledger", "Order", "Payment", "Refund", "Trouble"]
+__all__ = ["CODE_PAY", "Ledger", "Order", "Payment", "Refund", "Rejection"]
 
-#: The time in which WeChat Pay reckons.
-CHINA = timezone(timedelta(hours=8))
+#: How long after its payment an order may be refunded, in seconds.
+REFUND_PERIOD = timedelta(days=365).total_seconds()
 
-#: Who pays, unless somebody else is named; see :mod:`wechatpay.sandbox.people`.
-PAYER = "oUpF8uMuAJOM2pxb1Q"
+#: How long an order may be paid, in seconds; WeChat Pay closes it then.
+ORDER_LIFETIME = timedelta(days=7).total_seconds()
 
-#: How long after its payment an order may be refunded.
-_REFUNDABLE = timedelta(days=365).total_seconds()
+#: Seconds that a ``prepay_id`` and a ``code_url`` are valid, and an ``h5_url``.
+PREPAY_LIFETIME = 7200
+H5_LIFETIME = 300
+
+#: Partial refunds of one order.
+MAX_REFUNDS = 50
+
+#: The trade type of payments by payment code.
+CODE_PAY = "MICROPAY"
+
+#: Fen of fee for 1000 fen.
+_FEE_RATE = 6
 
 
-class Trouble(Enum):
-    """Why the ledger does not take something."""
+class Rejection(Enum):
+    """Why the ledger rejects an operation."""
 
     PAID = auto()
     OTHER_ORDER = auto()
@@ -40,15 +51,24 @@ class Trouble(Enum):
     OVERDUE = auto()
     ALL_REFUNDED = auto()
     TOO_MUCH = auto()
+    CLOSED = auto()
+    EXPIRED = auto()
+    OTHER_PAYER = auto()
+    CODE_PAY = auto()
+    REVERSED = auto()
+    NO_REFUND = auto()
+    REFUND_STATE = auto()
+    TOO_MANY = auto()
+    NOT_ENOUGH = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What a payer did.
+    """A payment of an order.
 
     Attributes:
-        transaction_id: WeChat Pay's number for it.
-        openid: Who paid.
+        transaction_id: WeChat Pay's number.
+        openid: The payer.
         at: Unix seconds.
     """
 
@@ -59,167 +79,397 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """What the merchant gave back.
+    """A refund of an order, whole or in part.
 
     Attributes:
-        refund_id: WeChat Pay's number for it.
+        refund_id: WeChat Pay's number.
         out_refund_no: The merchant's number.
         amount: Fen.
-        at: Unix seconds.
+        at: Unix seconds at which it was accepted.
+        status: ``PROCESSING``, ``SUCCESS``, ``CLOSED`` or ``ABNORMAL``.
+        done: Unix seconds at which the money arrived; 0 before.
+        notify_url: Receives the callback; ``""`` for none.
+        channel: ``ORIGINAL``, or ``OTHER_BANKCARD`` after an abnormal refund.
+        reason: Shown to the payer.
     """
 
     refund_id: str
     out_refund_no: str
     amount: int
     at: float
+    status: str = "SUCCESS"
+    done: float = 0.0
+    notify_url: str = ""
+    channel: str = "ORIGINAL"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a merchant wants to be paid for, and what came of it.
+    """An order.
 
     Attributes:
         out_trade_no: The merchant's number.
-        appid: The app that it is paid in.
+        appid: The app in which it is paid.
         total: Fen.
-        kind: How it is paid, such as ``JSAPI``.
+        trade_type: ``JSAPI``, ``NATIVE``, ``APP``, ``MWEB`` (H5) or ``MICROPAY`` (payment code).
         description: What is bought.
-        attach: What the merchant wants to be told again.
-        openid: Who has to pay; ``""`` for anybody.
-        currency: ``CNY``, as a rule.
-        notify_url: Who wants to know.
-        terms: All that was said of it; saying it again changes nothing, saying something else is an error.
+        attach: Data of the merchant, returned as it is.
+        openid: The only payer allowed; ``""`` for anybody.
+        currency: ``CNY``.
+        notify_url: Receives the callback.
+        terms: The parameters of the order: ordering again with the same ones changes nothing, with others is
+            an error.
+        protocol: ``v2`` or ``v3``, which is also that of its callbacks.
+        sub_mchid: The sub-merchant of a partner's order; ``""`` for a direct one.
+        sub_appid: The sub-merchant's app.
+        combine_out_trade_no: The number of the combined order that it belongs to; ``""`` for none.
+        mchid: The merchant of a combined order's part.
+        device_id: The shop's device.
+        expires: Unix seconds after which it cannot be paid; 0 for seven days after ordering.
+        issued: Unix seconds of the last time that it was ordered.
+        times_issued: How often it was ordered.
         created: Unix seconds.
-        payment: How it was paid; ``None`` before.
-        refunds: What of it was given back.
+        status: ``NOTPAY``, ``CLOSED``, ``USERPAYING``, ``PAYERROR`` or ``REVOKED``; see `state`.
+        payment: The payment; ``None`` before.
+        refunds: The refunds.
     """
 
     out_trade_no: str
     appid: str
     total: int
-    kind: str
+    trade_type: str
     description: str = ""
     attach: str = ""
     openid: str = ""
     currency: str = "CNY"
     notify_url: str = ""
     terms: Hashable = field(default=None, repr=False)
+    protocol: str = "v2"
+    sub_mchid: str = ""
+    sub_appid: str = ""
+    combine_out_trade_no: str = ""
+    mchid: str = ""
+    device_id: str = ""
+    expires: float = 0.0
+    issued: float = 0.0
+    times_issued: int = 0
     created: float = 0.0
+    status: str = "NOTPAY"
     payment: Payment | None = None
     refunds: tuple[Refund, ...] = ()
 
     @property
     def refunded(self) -> int:
-        """Fen given back so far."""
-        return sum(refund.amount for refund in self.refunds)
+        """Fen refunded so far; closed refunds do not count."""
+        return sum(refund.amount for refund in self.refunds if refund.status != "CLOSED")
 
     @property
     def state(self) -> str:
-        """``NOTPAY``, ``SUCCESS``, or ``REFUND`` once something was given back."""
-        if self.payment is None:
-            return "NOTPAY"
+        """``trade_state``: ``SUCCESS`` once paid, ``REFUND`` after any refund, else `status`."""
+        if self.status == "REVOKED" or self.payment is None:
+            return self.status
         return "REFUND" if self.refunds else "SUCCESS"
 
     @property
     def prepay_id(self) -> str:
-        """What the payer's app asks for to pay."""
-        return f"wx{_stamp(self.created)}{people.number(f'prepay {self.out_trade_no}', 18)}00"
+        """The payment session; a new one each time that an APIv3 order is repeated."""
+        seed = f"prepay {self.out_trade_no}" + f" {self.times_issued}" * (self.times_issued > 1)
+        return f"wx{format_digits(self.issued or self.created)}{number(seed, 18)}00"
+
+    def is_payable(self, now: float) -> bool:
+        """Return whether the payer's app still accepts the order."""
+        lifetime = H5_LIFETIME if self.trade_type == "MWEB" else PREPAY_LIFETIME
+        return now <= min(self.expires or self.created + ORDER_LIFETIME, self.issued + lifetime)
+
+
+def fee(fen: int) -> int:
+    """Return WeChat Pay's fee for an amount, in fen, rounded half up."""
+    return (fen * _FEE_RATE + 500) // 1000
 
 
 class Ledger:
-    """One merchant's orders, in memory; any thread may use it."""
+    """One merchant's orders, in memory; thread-safe."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], seed: str = "", refund_delay: float = 0.0) -> None:
+        """Make an empty ledger.
+
+        Args:
+            clock: Returns Unix seconds.
+            seed: Mixed into WeChat Pay's numbers.
+            refund_delay: Seconds after which the money of an APIv3 refund arrives.
+        """
         self._clock = clock
-        self._lock = threading.Lock()
+        self._seed = seed
+        self._refund_delay = refund_delay
+        self._lock = threading.RLock()
         self._orders: dict[str, Order] = {}
+        self._by_refund: dict[str, str] = {}
+        self._by_transaction: dict[str, str] = {}
+        self._combined: dict[str, list[str]] = {}
+        self._processing: dict[str, float] = {}
 
     @property
     def orders(self) -> dict[str, Order]:
-        """All orders as they are now, by the merchant's numbers, oldest first."""
+        """All orders in their present state, by ``out_trade_no``, oldest first."""
         with self._lock:
-            return dict(self._orders)
+            return {name: self._present(order) for name, order in self._orders.items()}
 
     def find(self, *, out_trade_no: str = "", transaction_id: str = "") -> Order | None:
-        """Return an order by WeChat Pay's number, else by the merchant's; ``None`` if there is none."""
-        orders = self.orders
-        if not transaction_id:
-            return orders.get(out_trade_no)
-        paid = (order for order in orders.values() if order.payment)
-        return next((o for o in paid if o.payment and o.payment.transaction_id == transaction_id), None)
-
-    def place(self, order: Order) -> Order | Trouble:
-        """Take an order, or return the one that was placed on the same terms before."""
+        """Return an order by WeChat Pay's number if given, else by the merchant's; ``None`` if unknown."""
         with self._lock:
-            known = self._orders.setdefault(order.out_trade_no, replace(order, created=self._clock()))
-        if known.payment:
-            return Trouble.PAID
-        if known.appid != order.appid:
-            return Trouble.OTHER_APP
-        return known if known.terms == order.terms else Trouble.OTHER_ORDER
+            key = self._by_transaction.get(transaction_id) if transaction_id else out_trade_no
+            order = self._orders.get(key or "")
+            return self._present(order) if order else None
 
-    def pay(self, out_trade_no: str, openid: str = "") -> Order | Trouble:
-        """Let a payer pay an order.
+    def find_refund(self, *, out_refund_no: str = "", refund_id: str = "") -> tuple[Order, Refund] | None:
+        """Return a refund and its order by one of its numbers; ``None`` if unknown."""
+        with self._lock:
+            order = self.find(out_trade_no=self._by_refund.get(out_refund_no or refund_id, ""))
+            refunds = order.refunds if order else ()
+            wanted = (out_refund_no, refund_id)
+            found = [r for r in refunds if r.out_refund_no == wanted[0] or r.refund_id == wanted[1]]
+            return (order, found[0]) if order and found else None
+
+    def find_combined(self, combine_out_trade_no: str) -> tuple[Order, ...]:
+        """Return the parts of a combined order; ``()`` if unknown."""
+        with self._lock:
+            numbers = self._combined.get(combine_out_trade_no, ())
+            return tuple(self._present(self._orders[number_]) for number_ in numbers)
+
+    def place(self, order: Order) -> Order | Rejection:
+        """Accept an order; the same order placed again is returned, with a new ``prepay_id`` in APIv3."""
+        with self._lock:
+            if rejection := self._conflict(order):
+                return rejection
+            now = self._clock()
+            known = self.find(out_trade_no=order.out_trade_no)
+            if known is None:
+                placed = replace(order, created=now, issued=now, times_issued=1)
+            elif order.protocol == "v3":
+                placed = replace(known, issued=now, times_issued=known.times_issued + 1)
+            else:
+                placed = known
+            self._orders[order.out_trade_no] = placed
+            return placed
+
+    def place_combined(self, orders: Iterable[Order]) -> tuple[Order, ...] | Rejection:
+        """Accept the parts of a combined order: all of them or none."""
+        with self._lock:
+            parts = tuple(orders)
+            if rejection := next(filter(None, map(self._conflict, parts)), None):
+                return rejection
+            placed = [self.place(part) for part in parts]
+            self._combined[parts[0].combine_out_trade_no] = [part.out_trade_no for part in parts]
+            return tuple(part for part in placed if isinstance(part, Order))
+
+    def _conflict(self, order: Order) -> Rejection | None:
+        known = self.find(out_trade_no=order.out_trade_no)
+        if known is None:
+            return None
+        if known.combine_out_trade_no != order.combine_out_trade_no:
+            return Rejection.OTHER_ORDER
+        if known.status in {"CLOSED", "REVOKED"}:
+            return Rejection.REVERSED if known.status == "REVOKED" else Rejection.CLOSED
+        if known.payment:
+            return Rejection.PAID
+        if known.appid != order.appid:
+            return Rejection.OTHER_APP
+        return None if known.terms == order.terms else Rejection.OTHER_ORDER
+
+    def pay(self, out_trade_no: str, openid: str = "") -> Order | Rejection:
+        """Pay an order, as the payer does.
 
         Args:
             out_trade_no: The merchant's number.
-            openid: Who pays; by default whom the order names, else `PAYER`.
+            openid: The payer; by default the one that the order names, else the usual test user.
         """
         with self._lock:
-            if (order := self._orders.get(out_trade_no)) is None:
-                return Trouble.NO_ORDER
-            if order.payment:
-                return Trouble.PAID
+            order = self.find(out_trade_no=out_trade_no)
+            if order is None:
+                return Rejection.NO_ORDER
             now = self._clock()
-            number = f"4200{people.number(out_trade_no, 6)}{_stamp(now)[:8]}"
-            number += people.number(f"{out_trade_no} {now}", 10)
-            payment = Payment(number, openid or order.openid or PAYER, now)
-            self._orders[out_trade_no] = order = replace(order, payment=payment)
-            return order
+            if rejection := _payment_rejection(order, openid, now):
+                return rejection
+            digits = f"4200{number(self._seed + out_trade_no, 6)}{format_digits(now)[:8]}"
+            digits += number(f"{self._seed}{out_trade_no} {now}", 10)
+            payment = Payment(digits, openid or order.openid or PAYER, now)
+            self._by_transaction[digits] = out_trade_no
+            return self._store(replace(order, payment=payment, status="NOTPAY"))
 
-    def refund(
-        self, out_trade_no: str, out_refund_no: str, amount: int, total: int
-    ) -> tuple[Order, Refund] | Trouble:
-        """Give something back, or return the refund that was made before with the same number.
+    def decline(self, out_trade_no: str) -> Order | Rejection:
+        """Fail the payer's attempt: code pay becomes ``PAYERROR``, other orders stay ``NOTPAY``."""
+        with self._lock:
+            order = self.find(out_trade_no=out_trade_no)
+            if order is None:
+                return Rejection.NO_ORDER
+            if order.payment:
+                return Rejection.PAID
+            is_code_pay = order.trade_type == CODE_PAY
+            return self._store(replace(order, status="PAYERROR")) if is_code_pay else order
+
+    def expire(self, out_trade_no: str) -> Order | Rejection:
+        """End the time in which an order can be paid; it stays ``NOTPAY`` until it is closed."""
+        with self._lock:
+            order = self.find(out_trade_no=out_trade_no)
+            if order is None:
+                return Rejection.NO_ORDER
+            if order.payment:
+                return Rejection.PAID
+            return self._store(replace(order, expires=self._clock() - 1))
+
+    def close(self, out_trade_no: str) -> Order | Rejection:
+        """Close an unpaid order; closing it again changes nothing."""
+        with self._lock:
+            order = self.find(out_trade_no=out_trade_no)
+            if order is None:
+                return Rejection.NO_ORDER
+            if order.payment:
+                return Rejection.PAID
+            if order.trade_type == CODE_PAY:
+                return Rejection.CODE_PAY
+            return self._store(replace(order, status="CLOSED"))
+
+    def wait_for_payer(self, out_trade_no: str) -> Order | None:
+        """Let a code payment wait for the payer's password: ``USERPAYING``."""
+        with self._lock:
+            order = self.find(out_trade_no=out_trade_no)
+            return self._store(replace(order, status="USERPAYING")) if order else None
+
+    def reverse(self, out_trade_no: str) -> Order | Rejection:
+        """Reverse a code payment: an unpaid one is closed, a paid one refunded."""
+        with self._lock:
+            order = self.find(out_trade_no=out_trade_no)
+            if order is None:
+                return Rejection.NO_ORDER
+            if order.payment and not order.refunds and order.status != "REVOKED":
+                refund = self._make_refund(f"{out_trade_no}-reverse", order.total, "SUCCESS")
+                self._by_refund[refund.refund_id] = out_trade_no
+                order = replace(order, refunds=(refund,))
+            return self._store(replace(order, status="REVOKED"))
+
+    def refund(  # noqa: PLR0913  a refund has that many parameters
+        self,
+        out_trade_no: str,
+        out_refund_no: str,
+        amount: int,
+        total: int,
+        *,
+        is_instant: bool = True,
+        notify_url: str = "",
+        reason: str = "",
+    ) -> tuple[Order, Refund] | Rejection:
+        """Refund an order, or return the refund that was made with the same number.
 
         Args:
             out_trade_no: The order, by the merchant's number.
-            out_refund_no: The merchant's number for the refund.
-            amount: Fen to give back.
-            total: Fen that the order was about, as the merchant remembers.
+            out_refund_no: The merchant's number of the refund.
+            amount: Fen to refund.
+            total: Fen of the whole order, as the merchant states it.
+            is_instant: Whether the money arrives at once, else after the ledger's ``refund_delay``.
+            notify_url: Receives the callback.
+            reason: Shown to the payer.
         """
         with self._lock:
-            if (order := self._orders.get(out_trade_no)) is None:
-                return Trouble.NO_ORDER
+            order = self.find(out_trade_no=out_trade_no)
+            if order is None:
+                return Rejection.NO_ORDER
             if order.payment is None:
-                return Trouble.NOT_PAID
-            made = self._made(out_refund_no)
-            if made is not None:
-                is_same = made[0] is order and (made[1].amount, order.total) == (amount, total)
-                return made if is_same else Trouble.OTHER_AMOUNT
+                return Rejection.NOT_PAID
+            if made := self.find_refund(out_refund_no=out_refund_no):
+                is_same = made[0].out_trade_no == out_trade_no
+                is_same = is_same and (made[1].amount, order.total) == (amount, total)
+                return made if is_same else Rejection.OTHER_AMOUNT
+            age = self._clock() - order.payment.at
+            if rejection := _refund_rejection(order, amount, total, age):
+                return rejection
+            status = "SUCCESS" if is_instant else "PROCESSING"
+            refund = self._make_refund(out_refund_no, amount, status)
+            refund = replace(refund, notify_url=notify_url, reason=reason)
+            self._by_refund[out_refund_no] = self._by_refund[refund.refund_id] = out_trade_no
+            if not is_instant:
+                self._processing[out_refund_no] = refund.at
+            return self._store(replace(order, refunds=(*order.refunds, refund))), refund
+
+    def settle_refund(self, out_refund_no: str, status: str) -> tuple[Order, Refund] | Rejection:
+        """Decide a refund: ``SUCCESS``, ``CLOSED``, ``ABNORMAL``, or ``PROCESSING`` to keep it undecided."""
+        with self._lock:
+            if (found := self.find_refund(out_refund_no=out_refund_no)) is None:
+                return Rejection.NO_REFUND
+            order, refund = found
+            if refund.status in {"SUCCESS", "CLOSED"}:
+                return Rejection.REFUND_STATE
+            done = self._clock() if status == "SUCCESS" else 0.0
+            return self._update_refund(order, replace(refund, status=status, done=done))
+
+    def retry_abnormal_refund(self, refund_id: str) -> tuple[Order, Refund] | Rejection:
+        """Send an abnormal refund to another bank card."""
+        with self._lock:
+            if (found := self.find_refund(refund_id=refund_id)) is None:
+                return Rejection.NO_REFUND
+            order, refund = found
+            if refund.status != "ABNORMAL":
+                return Rejection.REFUND_STATE
+            again = replace(refund, status="PROCESSING", channel="OTHER_BANKCARD", done=0.0)
+            return self._update_refund(order, again)
+
+    @property
+    def has_processing_refunds(self) -> bool:
+        """Whether the money of some refund has not arrived yet."""
+        return bool(self._processing)
+
+    def due_refunds(self) -> list[tuple[Order, Refund]]:
+        """Return the refunds whose money has arrived by now, as ``SUCCESS``."""
+        with self._lock:
             now = self._clock()
-            if trouble := _refused(order, amount, total, now - order.payment.at):
-                return trouble
-            number = f"50{people.number(out_refund_no, 8)}{_stamp(now)[:8]}"
-            number += people.number(f"{out_refund_no} {now}", 11)
-            refund = Refund(number, out_refund_no, amount, now)
-            self._orders[out_trade_no] = order = replace(order, refunds=(*order.refunds, refund))
-            return order, refund
+            due = [name for name, at in self._processing.items() if at + self._refund_delay <= now]
+            settled = [self.settle_refund(name, "SUCCESS") for name in due]
+            return [pair for pair in settled if isinstance(pair, tuple)]
 
-    def _made(self, out_refund_no: str) -> tuple[Order, Refund] | None:
-        every = ((order, refund) for order in self._orders.values() for refund in order.refunds)
-        return next((pair for pair in every if pair[1].out_refund_no == out_refund_no), None)
+    def _make_refund(self, out_refund_no: str, amount: int, status: str) -> Refund:
+        now = self._clock()
+        digits = f"50{number(self._seed + out_refund_no, 8)}{format_digits(now)[:8]}"
+        digits += number(f"{self._seed}{out_refund_no} {now}", 11)
+        return Refund(digits, out_refund_no, amount, now, status, now if status == "SUCCESS" else 0.0)
+
+    def _update_refund(self, order: Order, refund: Refund) -> tuple[Order, Refund]:
+        self._processing.pop(refund.out_refund_no, None)
+        if refund.status == "PROCESSING":
+            self._processing[refund.out_refund_no] = self._clock()
+        refunds = tuple(refund if r.refund_id == refund.refund_id else r for r in order.refunds)
+        return self._store(replace(order, refunds=refunds)), refund
+
+    def _store(self, order: Order) -> Order:
+        self._orders[order.out_trade_no] = order
+        return order
+
+    def _present(self, order: Order) -> Order:
+        """Return an order as it is now: WeChat Pay closes it after seven days without payment."""
+        is_open = order.payment is None and order.status in {"NOTPAY", "USERPAYING", "PAYERROR"}
+        if is_open and self._clock() > order.created + ORDER_LIFETIME:
+            return self._store(replace(order, status="CLOSED"))
+        return order
 
 
-def _refused(order: Order, amount: int, total: int, age: float) -> Trouble | None:
+def _payment_rejection(order: Order, openid: str, now: float) -> Rejection | None:
+    if order.payment:
+        return Rejection.PAID
+    if order.status in {"CLOSED", "REVOKED"}:
+        return Rejection.CLOSED
+    if order.protocol == "v3" and not order.is_payable(now):
+        return Rejection.EXPIRED
+    if order.protocol == "v3" and openid and order.openid not in {"", openid}:
+        return Rejection.OTHER_PAYER
+    return None
+
+
+def _refund_rejection(order: Order, amount: int, total: int, age: float) -> Rejection | None:
     if total != order.total:
-        return Trouble.OTHER_AMOUNT
-    if age > _REFUNDABLE:
-        return Trouble.OVERDUE
+        return Rejection.OTHER_AMOUNT
+    if age > REFUND_PERIOD:
+        return Rejection.OVERDUE
     if order.refunded == order.total:
-        return Trouble.ALL_REFUNDED
-    return Trouble.TOO_MUCH if amount > order.total - order.refunded else None
-
-
-def _stamp(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, CHINA):%Y%m%d%H%M%S}"
+        return Rejection.ALL_REFUNDED
+    if len(order.refunds) >= MAX_REFUNDS:
+        return Rejection.TOO_MANY
+    return Rejection.TOO_MUCH if amount > order.total - order.refunded else None

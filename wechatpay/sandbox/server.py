@@ -1,4 +1,4 @@
-"""Two loopback ports that hand over requests as they came, and send answers as they are."""
+"""Two loopback ports: requests are passed on as they arrived, responses are sent as they are."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from aiohttp import web
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Headers
-from wechatpay.sandbox.answer import PLAIN, Channel, Received
-from wechatpay.sandbox.tls import TLS
+from wechatpay.sandbox.certificates import TLS
+from wechatpay.sandbox.messages import PLAIN, Channel, HttpRequest
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
     from pathlib import Path
 
-    from wechatpay.sandbox.answer import Answer
-    from wechatpay.sandbox.delivery import Delivery
-    from wechatpay.sandbox.keys.authority import Authority
+    from wechatpay.sandbox.certificates import Authority
+    from wechatpay.sandbox.faults import Delivery
+    from wechatpay.sandbox.messages import HttpResponse
 
 __all__ = ["Address", "Server"]
 
-#: Seconds that answers under way have when the server stops.
+
+#: Seconds that responses in progress have when the server stops.
 _GRACE = 0.1
 
 
@@ -57,7 +58,7 @@ class Server:
     """
 
     def __init__(
-        self, respond: Callable[[Received], Delivery], authority: Authority, ports: tuple[int, int]
+        self, respond: Callable[[HttpRequest], Delivery], authority: Authority, ports: tuple[int, int]
     ) -> None:
         """Prepare a server.
 
@@ -126,22 +127,24 @@ class Server:
             await _abort(transports)
             tls.close()
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        received = Received(
-            request.method,
-            request.raw_path,
-            Headers(request.headers.items()),
-            await request.content.read(),
-            _channel(request),
+    async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:
+        request = HttpRequest(
+            message.method,
+            message.raw_path,
+            Headers(message.headers.items()),
+            await message.content.read(),
+            _channel(message),
         )
-        delivery = self._respond(received)
+        delivery = self._respond(request)
         await asyncio.sleep(delivery.delay)
-        if delivery.answer is None:
-            return _reset(request)
+        if delivery.response is None:
+            return _reset(message)
         if delivery.kept is not None:
-            return await _truncated(request, delivery.answer, delivery.kept)
+            return await _truncated(message, delivery.response, delivery.kept)
         return web.Response(
-            status=delivery.answer.status, headers=dict(delivery.answer.headers), body=delivery.answer.body
+            status=delivery.response.status,
+            headers=dict(delivery.response.headers),
+            body=delivery.response.body,
         )
 
 
@@ -180,12 +183,12 @@ def _reset(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response()
 
 
-async def _truncated(request: web.BaseRequest, answer: Answer, kept: int) -> web.StreamResponse:
+async def _truncated(message: web.BaseRequest, content: HttpResponse, kept: int) -> web.StreamResponse:
     """Promise the whole body, send its beginning, and close the connection."""
-    response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
-    response.content_length = len(answer.body)
-    await response.prepare(request)
-    await response.write(answer.body[:kept])
-    if request.transport is not None:  # pragma: no branch  a client that left closed it
-        request.transport.close()
+    response = web.StreamResponse(status=content.status, headers=dict(content.headers))
+    response.content_length = len(content.body)
+    await response.prepare(message)
+    await response.write(content.body[:kept])
+    if message.transport is not None:  # pragma: no branch  a client that left closed it
+        message.transport.close()
     return response

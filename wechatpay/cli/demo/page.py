@@ -13,7 +13,7 @@ from rich.text import Text
 from wechatpay.cli.demo.examples import EXAMPLES, SPELLINGS
 from wechatpay.cli.demo.run import COLOURS
 from wechatpay.errors import WeChatPayError
-from wechatpay.sandbox.apiv3.gate import fields
+from wechatpay.sandbox.verification import parse_authorization
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +70,7 @@ class Page:
         self._rows((name, line or "(empty)") for name, line in zip(_LINES, text.split("\n"), strict=False))
         self._prose("The request is sent with the signature in its Authorization header:")
         authorization = call.sent.headers["Authorization"]
-        parts = {"scheme": authorization.partition(" ")[0], **(fields(authorization) or {})}
+        parts = {"scheme": authorization.partition(" ")[0], **(parse_authorization(authorization) or {})}
         self._rows((name, _short(part)) for name, part in parts.items())
 
     def _answer(self, answer: Response) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wechatpay.builder import Builder, Node
     from wechatpay.messages import Request, Response
     from wechatpay.middleware import Flow, Handler
-    from wechatpay.sandbox import Received, Sandbox
+    from wechatpay.sandbox import HttpRequest, Sandbox
 
 __all__ = ["COLOURS", "Forgery", "Made", "Outcome", "run"]
 
@@ -43,7 +43,7 @@ class Made:
     spelling: str
     colour: str
     sent: Request
-    received: Received
+    received: HttpRequest
     answer: Response | WeChatPayError
 
 

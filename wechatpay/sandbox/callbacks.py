@@ -1,0 +1,488 @@
+"""Callbacks as WeChat Pay makes them: encrypted, signed, posted to this machine, repeated until acknowledged.
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012791861
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cache
+from http.client import HTTPConnection, HTTPException
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from urllib.parse import urlsplit
+
+from wechatpay import catalogue, jsontext
+from wechatpay.errors import ConfigurationError, ConnectError, NoResponseError, ReadTimeoutError
+from wechatpay.messages import Headers
+from wechatpay.sandbox import xml_messages
+from wechatpay.sandbox.clock import format_digits, format_local, format_rfc3339
+from wechatpay.sandbox.keys import encrypt_resource
+from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.responses import ResponseGenerator
+from wechatpay.sandbox.signing import FieldSigner, HeaderSigner, RefundSigner, refund_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from urllib.parse import SplitResult
+
+    from wechatpay.sandbox.faults import Fault
+    from wechatpay.sandbox.keys import Identity, Signers
+    from wechatpay.sandbox.signing import Signer
+
+__all__ = [
+    "Callback",
+    "CompleteResource",
+    "Delivered",
+    "Details",
+    "Notifier",
+    "Reply",
+    "Resource",
+    "check",
+    "known",
+]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Callback:
+    """One callback, signed and encrypted, for any HTTP library or test client.
+
+    ::
+
+        client.post("/wechatpay/notify", data=callback.body, headers=callback.headers)  # Flask
+        client.post(                                                                     # Django
+            "/wechatpay/notify", callback.body, callback.content_type, headers=callback.headers
+        )
+        client.post("/wechatpay/notify", content=callback.body, headers=callback.headers)  # FastAPI
+
+    Attributes:
+        headers: Its headers, ``Content-Type`` among them.
+        body: Its body, exactly as it was signed.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body."""
+        return self.headers["Content-Type"]
+
+    def __repr__(self) -> str:
+        return f"<Callback {self.content_type}, {len(self.body)} bytes>"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The response of a server to a callback.
+
+    Attributes:
+        status: HTTP status.
+        headers: Headers, case-insensitive.
+        body: Body bytes.
+        is_acknowledged: Whether WeChat Pay takes it as received and does not repeat the event.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+    is_acknowledged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The deliveries of an event.
+
+    Attributes:
+        callback: The last callback that was sent.
+        replies: The responses of the server, one for each delivery that got one.
+        event: The name of the event.
+        url: Where it was sent.
+        resource: The resource before encryption.
+    """
+
+    callback: Callback
+    replies: tuple[Reply, ...]
+    event: str = ""
+    url: str = ""
+    resource: Mapping[str, Any] | bytes = field(default_factory=dict, repr=False)
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the last reply."""
+        return self.replies[-1].status
+
+    @property
+    def headers(self) -> Headers:
+        """Headers of the last reply."""
+        return self.replies[-1].headers
+
+    @property
+    def body(self) -> bytes:
+        """Body of the last reply."""
+        return self.replies[-1].body
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the last reply acknowledged it."""
+        return self.replies[-1].is_acknowledged
+
+
+#: Seconds that WeChat Pay waits for a reply.
+_REPLY_TIMEOUT = 5.0
+
+_ACKNOWLEDGED = (200, 204)
+_SUCCESS = re.compile(rb"<return_code>\s*(<!\[CDATA\[)?SUCCESS\b")
+
+
+def check(url: str) -> SplitResult:
+    """Check and split the URL of a callback.
+
+    Raises:
+        ConfigurationError: It does not lead to this machine, or WeChat Pay does not accept it.
+    """
+    try:
+        parts = urlsplit(url)
+        is_ours = parts.scheme == "http" and _is_loopback(parts.hostname or "") and parts.port != 0
+    except ValueError:
+        is_ours = False
+    if not is_ours or parts.username is not None:
+        raise ConfigurationError(
+            "url: the sandbox only calls this machine; give http://127.0.0.1:<port>/<path>"
+        )
+    if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigurationError("url: WeChat Pay accepts no query, no fragment and no spaces, only ASCII")
+    return parts
+
+
+def post(url: str, callback: Callback) -> Reply:
+    """Post a callback, and wait for the reply as long as WeChat Pay does.
+
+    Redirects are not followed, and proxies not used.
+
+    Raises:
+        ConfigurationError: The URL does not lead to this machine.
+        ConnectError: The port refuses connections.
+        ReadTimeoutError: No reply came within 5 s.
+        NoResponseError: The connection broke.
+    """
+    parts = check(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=_REPLY_TIMEOUT)
+    with closing(connection):
+        _connect(connection, url)
+        try:
+            connection.request("POST", parts.path or "/", callback.body, dict(callback.headers))
+            response = connection.getresponse()
+            status, headers, body = response.status, Headers(response.getheaders()), response.read()
+        except TimeoutError:
+            raise ReadTimeoutError(
+                f"{url} did not reply within {_REPLY_TIMEOUT:g} s, as WeChat Pay wants"
+            ) from None
+        except (OSError, HTTPException) as error:
+            raise NoResponseError(f"{url} broke the connection: {error or type(error).__name__}") from None
+    is_xml = callback.body.lstrip().startswith(b"<")
+    is_acknowledged = status in _ACKNOWLEDGED and (not is_xml or _SUCCESS.search(body) is not None)
+    return Reply(status, headers, body, is_acknowledged)
+
+
+def _connect(connection: HTTPConnection, url: str) -> None:
+    try:
+        connection.connect()
+    except OSError as error:
+        raise ConnectError(f"{url}: connection refused ({error.strerror or error})") from None
+    # The system's resolver decides what localhost means.
+    if not _is_loopback(connection.sock.getpeername()[0]):
+        raise ConfigurationError(
+            "url: localhost is another machine here; give http://127.0.0.1:<port>/<path>"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def lay_out(event: Event, resource: dict[str, str], details: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the envelope of an encrypted resource.
+
+    Args:
+        event: The event.
+        resource: The encrypted resource.
+        details: ``id`` and ``create_time``, and values that replace the event's own.
+    """
+    return {
+        "id": details["id"],
+        "create_time": details["create_time"],
+        "resource_type": "encrypt-resource",
+        "event_type": event.name,
+        "summary": details.get("summary", event.summary),
+        "resource": {"original_type": details.get("original_type", event.original_type), **resource},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of event.
+
+    Attributes:
+        name: Its ``event_type``; APIv2's have none, and begin ``v2/`` here.
+        summary: WeChat Pay's summary; ``""`` in APIv2.
+        original_type: ``original_type``; ``""`` in APIv2.
+        associated_data: Additional authenticated data; ``""`` in APIv2.
+        resource: An example, with places for what differs, such as ``{mchid}``.
+    """
+
+    name: str
+    summary: str
+    original_type: str
+    associated_data: str
+    resource: Mapping[str, Any]
+
+    @property
+    def is_v2(self) -> bool:
+        """Whether it is sent as XML."""
+        return self.name.startswith("v2/")
+
+
+@cache
+def known() -> Mapping[str, Event]:
+    """Return the events with an example, by name."""
+    text = resources.files(__package__).joinpath("events.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    return {
+        line["event"]: Event(
+            name=line["event"],
+            summary=line.get("summary", ""),
+            original_type=line.get("original_type", ""),
+            associated_data=line.get("associated_data", ""),
+            resource=line["resource"],
+        )
+        for line in lines
+    }
+
+
+def values(mchid: str, appid: str, now: float) -> Mapping[str, str]:
+    """Return the values of an example's placeholders: the merchant, its app, and the present time."""
+    return {
+        "{mchid}": mchid,
+        "{appid}": appid,
+        "{now}": format_rfc3339(now),
+        "{local}": format_local(now),
+        "{digits}": format_digits(now),
+    }
+
+
+def change(example: Any, changes: Mapping[str, Any], at: Mapping[str, str]) -> dict[str, Any]:
+    """Fill an example's placeholders and change some of its fields, also within objects.
+
+    Args:
+        example: A resource.
+        changes: Fields to change or to add; ``None`` removes one.
+        at: The values of placeholders, from `values`.
+    """
+    filled: dict[str, Any] = _fill(example, at)
+    for name, value in changes.items():
+        if value is None:
+            filled.pop(name, None)
+        elif isinstance(value, dict) and isinstance(filled.get(name), dict):
+            filled[name] = change(filled[name], value, {})
+        else:
+            filled[name] = value
+    return filled
+
+
+def _fill(value: Any, at: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _fill(member, at) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_fill(member, at) for member in value]
+    return at.get(value, value) if isinstance(value, str) else value
+
+
+#: Fields that differ from the example's, also within objects, with ``None`` for those to leave out; or, as
+#: bytes, the plaintext in its place.
+Resource = Mapping[str, Any] | bytes | None
+
+#: The headers of WeChat Pay's callbacks beside the signature.
+_HEADERS = {"Accept": "*/*", "User-Agent": "Mozilla/4.0"}
+
+
+class CompleteResource(dict[str, Any]):
+    """A resource that replaces the example instead of changing some of its fields."""
+
+
+class Details(TypedDict, total=False):
+    """The members of a callback beside its resource.
+
+    Attributes:
+        id: The event's id; a new one by default.
+        create_time: Time of the event; now by default.
+        summary: ``summary``.
+        original_type: ``original_type`` of the resource.
+        associated_data: Additional authenticated data; ``None`` leaves the member out, as WeChat Pay may.
+        fault: A fault of the callback; see :mod:`wechatpay.sandbox.faults`.
+        serial: Which of WeChat Pay's keys signs; by default the newest.
+        sign_type: How APIv2's are signed; MD5 by default.
+    """
+
+    id: str
+    create_time: str
+    summary: str
+    original_type: str
+    associated_data: str | None
+    fault: Fault
+    serial: str
+    sign_type: Literal["MD5", "HMAC-SHA256"]
+
+
+class Notifier:
+    """Makes callbacks, and delivers them to servers on this machine; threads may share one."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        signers: Signers,
+        clock: Callable[[], float],
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            identity: The merchant.
+            signers: WeChat Pay's keys.
+            clock: Returns the Unix seconds of signatures.
+            now: Returns the Unix seconds of events; by default ``clock``.
+        """
+        self._identity = identity
+        self._signers = signers
+        self._clock = clock
+        self._now = now or clock
+        self._generator = ResponseGenerator(identity, self._now, "event")
+
+    def callback(self, event: str, resource: Resource, details: Details) -> Callback:
+        """Make a callback, signed as of now.
+
+        Args:
+            event: An ``event_type``, or one of APIv2's, which begin ``v2/``.
+            resource: See `Resource`.
+            details: See `Details`.
+
+        Raises:
+            ConfigurationError: The event is unknown and has no ``resource``, or the fault does not apply to
+                callbacks, or ``serial`` is not in use.
+            InvalidRequestError: ``resource`` cannot be written.
+        """
+        return _sign(*self._lay_out(event, resource, details), details.get("fault"))
+
+    def deliver(self, url: str, event: str, resource: Resource, times: int, details: Details) -> Delivered:
+        """Deliver an event a number of times, each signed again, whatever the replies.
+
+        Raises:
+            ConfigurationError: See `callback`; or the URL does not lead to this machine; or ``times`` is less
+                than 1.
+            InvalidRequestError: ``resource`` cannot be written.
+            TransportError: No reply came.
+        """
+        check(url)
+        if times < 1:
+            raise ConfigurationError("times: 1 or more")
+        (unsigned, signer), replies = self._lay_out(event, resource, details), []
+        for _ in range(times):
+            callback = _sign(unsigned, signer, details.get("fault"))
+            replies.append(post(url, callback))
+        return Delivered(callback, tuple(replies), event, url, self.plaintext(event, resource))
+
+    def _lay_out(self, name: str, resource: Resource, details: Details) -> tuple[HttpResponse, Signer]:
+        """Return the unsigned callback and its signer."""
+        event = _event(name, resource)
+        plaintext = self.plaintext(name, resource)
+        return (self._document if event.is_v2 else self._envelope)(event, plaintext, details)
+
+    def plaintext(self, name: str, resource: Resource) -> Mapping[str, Any] | bytes:
+        """Return the resource of an event before encryption.
+
+        Raises:
+            ConfigurationError: The event is unknown and has no ``resource``.
+        """
+        if isinstance(resource, bytes | CompleteResource):
+            return resource
+        event, at = _event(name, resource), self._now()
+        example = event.resource
+        if not example and (documented := catalogue.events().get(name)):
+            example = self._generator.generate(documented.resource, resource or {}, name)
+        at_values = values(self._identity.mchid, self._identity.app["appid"], at)
+        return change(example, resource or {}, at_values)
+
+    def _envelope(
+        self, event: Event, resource: Mapping[str, Any] | bytes, details: Details
+    ) -> tuple[HttpResponse, Signer]:
+        plaintext = resource if isinstance(resource, bytes) else jsontext.encode(resource, "resource")
+        aad = details.get("associated_data", event.associated_data)
+        inner = encrypt_resource(self._identity.apiv3_key, plaintext, aad)
+        members = lay_out(event, inner, {**_fresh(self._now()), **details})
+        headers = Headers({"Content-Type": "application/json"})
+        return HttpResponse(body=jsontext.encode(members, "details"), headers=headers), self._key(details)
+
+    def _document(
+        self, event: Event, resource: Mapping[str, Any] | bytes, details: Details
+    ) -> tuple[HttpResponse, Signer]:
+        if isinstance(resource, bytes) or not all(isinstance(v, str | int) for v in resource.values()):
+            raise ConfigurationError("resource: APIv2 has only texts and whole numbers; give those")
+        signer: Signer
+        if event.name == "v2/refund":
+            fields, signer = refund_header(self._identity), RefundSigner(resource, self._identity.secret)
+        else:
+            sign_type = details.get("sign_type", "MD5")
+            named = {"sign_type": sign_type} if sign_type != "MD5" else {}
+            fields = {"return_code": "SUCCESS", **resource, "nonce_str": secrets.token_hex(16), **named}
+            signer = FieldSigner(self._identity.secret, sign_type)
+        return HttpResponse(
+            body=xml_messages.write(fields), headers=Headers({"Content-Type": "text/xml"})
+        ), signer
+
+    def _key(self, details: Details) -> Signer:
+        serial = details.get("serial")
+        key = self._signers.signer(serial)
+        if serial not in (None, key.serial):
+            raise ConfigurationError(f"serial: give one of {', '.join(self._signers.certs)}")
+        return HeaderSigner(key, self._clock)
+
+
+def _sign(unsigned: HttpResponse, signer: Signer, fault: Fault | None) -> Callback:
+    kind = "v3 callback" if isinstance(signer, HeaderSigner) else "v2 callback"
+    response: HttpResponse | None = None
+    if fault is None:
+        response = signer.sign(unsigned)
+    elif kind in fault.protocols:
+        response = fault.deliver(lambda: unsigned, signer).response
+    if response is None:
+        raise ConfigurationError(f"fault: {type(fault).__name__} does not apply to a {kind}")
+    return Callback({**response.headers, **_HEADERS}, response.body)
+
+
+def _event(name: str, resource: Resource) -> Event:
+    if event := known().get(name):
+        return event
+    if documented := catalogue.events().get(name):
+        kind = next(iter(documented.original_types), "")
+        return Event(name, documented.title, kind, kind, {})
+    if resource is None:
+        raise ConfigurationError(
+            f"event: {name!r:.80} is unknown; give its resource, or one of {', '.join(known())}"
+        )
+    return Event(name, "", "", "", {})
+
+
+def _fresh(now: float) -> dict[str, str]:
+    number = f"{format_digits(now)}{secrets.randbelow(10**7):07}"
+    return {"id": f"EV-{number}", "create_time": format_rfc3339(now)}

@@ -1,0 +1,77 @@
+"""The sandbox's virtual clock, and the formats in which WeChat Pay writes time."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from wechatpay.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CHINA", "VirtualClock", "format_digits", "format_local", "format_rfc3339", "parse_rfc3339"]
+
+#: The time zone of WeChat Pay's days and bills.
+CHINA = timezone(timedelta(hours=8))
+
+
+class VirtualClock:
+    """A clock that can be advanced; thread-safe.
+
+    Orders, refunds, bills and the repetition of callbacks follow it. Signatures do not: they follow the clock
+    of the machine, because the other side's clock does.
+    """
+
+    def __init__(self, base: Callable[[], float]) -> None:
+        """Start at the time of another clock.
+
+        Args:
+            base: Returns Unix seconds.
+        """
+        self._base = base
+        self._lock = threading.Lock()
+        self._offset = 0.0
+
+    def __call__(self) -> float:
+        """Return Unix seconds."""
+        return self._base() + self._offset
+
+    def advance(self, seconds: float) -> None:
+        """Advance the clock.
+
+        Raises:
+            ConfigurationError: ``seconds`` is negative.
+        """
+        if not seconds >= 0:
+            raise ConfigurationError(f"seconds: the clock only advances; give 0 or more, not {seconds!r:.40}")
+        with self._lock:
+            self._offset += seconds
+
+
+def format_digits(at: float) -> str:
+    """Write a moment as ``yyyyMMddHHmmss`` in China's time."""
+    return f"{datetime.fromtimestamp(at, CHINA):%Y%m%d%H%M%S}"
+
+
+def format_local(at: float) -> str:
+    """Write a moment as ``yyyy-MM-dd HH:mm:ss`` in China's time."""
+    return f"{datetime.fromtimestamp(at, CHINA):%Y-%m-%d %H:%M:%S}"
+
+
+def format_rfc3339(at: float) -> str:
+    """Write a moment as ``yyyy-MM-ddTHH:mm:ss+08:00``."""
+    return datetime.fromtimestamp(int(at), CHINA).isoformat()
+
+
+def parse_rfc3339(text: str) -> float:
+    """Read a moment with a time zone, and return Unix seconds.
+
+    Raises:
+        ValueError: ``text`` is not RFC 3339.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or "T" not in text:
+        raise ValueError("time without a zone")
+    return moment.timestamp()

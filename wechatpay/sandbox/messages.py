@@ -1,0 +1,101 @@
+"""HTTP requests that the sandbox received and the responses that it sends, without any HTTP library."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from wechatpay.messages import Headers
+
+__all__ = ["PLAIN", "Channel", "HttpRequest", "HttpResponse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The connection that a request came through.
+
+    Attributes:
+        certificate: Serial number, in hexadecimal, of the client's certificate, which TLS verified; ``""``
+            without one.
+        is_encrypted: Whether there was TLS.
+    """
+
+    certificate: str = ""
+    is_encrypted: bool = True
+
+
+PLAIN = Channel(is_encrypted=False)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HttpRequest:
+    """One request as it came over the wire.
+
+    Attributes:
+        method: HTTP method.
+        target: Path and query exactly as in the request line.
+        headers: Request headers, case-insensitive.
+        body: Body bytes exactly as received.
+        channel: Whether the connection used TLS, and the client's certificate.
+    """
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+    channel: Channel = PLAIN
+
+    @property
+    def path(self) -> str:
+        """The target without its query, still percent-encoded."""
+        return self.target.partition("?")[0]
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The decoded segments of the path: ``/v3/a%2Fb`` has two."""
+        return tuple(unquote(segment) for segment in self.path.split("/")[1:])
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The decoded parameters of the query, in their order."""
+        return parse_qsl(self.target.partition("?")[2], keep_blank_values=True)
+
+    def json(self) -> Any:
+        """Parse the body as JSON.
+
+        Raises:
+            ValueError: It is not JSON.
+        """
+        return json.loads(self.body)
+
+    def __repr__(self) -> str:
+        return f"<HttpRequest {self.method} {self.path}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HttpResponse:
+    """One response, signed or unsigned.
+
+    Attributes:
+        status: HTTP status.
+        body: Body bytes.
+        headers: Headers except those that every server adds.
+        is_signed: Whether responses of this kind carry a signature; downloads do not.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: Headers = field(default_factory=Headers)
+    is_signed: bool = True
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200) -> HttpResponse:
+        """Make a response from ``value`` in the compact JSON that WeChat Pay writes."""
+        # An error may quote a header or a target that is no UTF-8.
+        body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        return cls(status, body, Headers({"Content-Type": "application/json; charset=utf-8"}))
+
+    def __repr__(self) -> str:
+        return f"<HttpResponse {self.status}, {len(self.body)} bytes>"

@@ -1,0 +1,409 @@
+"""Orders of APIv3: JSAPI, APP, H5, Native, mini program, payment code and combined orders.
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012791858
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from wechatpay.sandbox import error_responses
+from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
+from wechatpay.sandbox.ledger import CODE_PAY, Ledger, Order, Rejection
+from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.parameters import Violation
+from wechatpay.sandbox.test_users import number, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wechatpay.sandbox.apiv3 import Call, Handler
+
+__all__ = ["DESCRIPTIONS", "Payments", "describe", "describe_combined"]
+
+_TRADE_TYPES = {"jsapi": "JSAPI", "miniprogram": "JSAPI", "app": "APP", "h5": "MWEB", "native": "NATIVE"}
+
+#: ``trade_state_desc`` of each ``trade_state``.
+DESCRIPTIONS = {
+    "NOTPAY": "订单未支付",
+    "SUCCESS": "支付成功",
+    "REFUND": "订单发生过退款，退款详情请查询退款单",
+    "CLOSED": "订单已关闭",
+    "USERPAYING": "用户支付中",
+    "PAYERROR": "支付失败",
+    "REVOKED": "订单已撤销",
+}
+
+_REJECTIONS = {
+    Rejection.PAID: (400, "ORDER_PAID", "订单已支付"),
+    Rejection.OTHER_ORDER: (403, "OUT_TRADE_NO_USED", "商户订单号重复"),
+    Rejection.OTHER_APP: (403, "OUT_TRADE_NO_USED", "商户订单号重复"),
+    Rejection.NO_ORDER: (404, "ORDER_NOT_EXIST", "订单不存在"),
+    Rejection.CLOSED: (400, "ORDER_CLOSED", "订单已关闭"),
+    Rejection.CODE_PAY: (400, "INVALID_REQUEST", "当前交易不允许进行普通关单（只能撤销）"),
+    Rejection.REVERSED: (400, "ORDER_REVERSED", "订单已撤销，请重新下单支付"),
+}
+
+#: Combined orders spell some codes in the older way.
+_COMBINED_CODES = {"ORDER_PAID": "ORDERPAID", "ORDER_NOT_EXIST": "ORDERNOTEXIST"}
+
+_NUMBER = re.compile(r"[0-9A-Za-z_\-|*]{6,32}")
+_AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
+
+#: The result of a code payment whose payment code ends so; any other one is paid.
+_CODE_RESULTS = {
+    "01": (202, "USERPAYING", "用户支付中，需要输入密码"),
+    "02": (403, "NOT_ENOUGH", "余额不足"),
+    "03": (400, "AUTH_CODE_EXPIRE", "二维码已过期，请用户在微信上刷新后再试"),
+}
+
+#: Seconds: the shortest and the longest time in which an order can be paid.
+_SHORTEST, _LONGEST = 60, 15 * 86400
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Payments:
+    """Handles APIv3's orders.
+
+    Attributes:
+        handlers: What handles each operation, by method and template.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+        """Prepare.
+
+        Args:
+            ledger: The merchant's orders.
+            clock: Returns Unix seconds.
+        """
+        self._ledger = ledger
+        self._clock = clock
+        self._used_codes: set[str] = set()
+        self.handlers: dict[tuple[str, str], Handler] = {}
+        for root in ("v3/pay/transactions", "v3/pay/partner/transactions"):
+            for scene, trade_type in _TRADE_TYPES.items():
+                self.handlers["POST", f"{root}/{scene}"] = partial(self._order, trade_type)
+            self.handlers["POST", f"{root}/codepay"] = self._pay_by_code
+            self.handlers["GET", f"{root}/id/{{transaction_id}}"] = self._query
+            self.handlers["GET", f"{root}/out-trade-no/{{out_trade_no}}"] = self._query
+            self.handlers["POST", f"{root}/out-trade-no/{{out_trade_no}}/close"] = self._close
+            self.handlers["POST", f"{root}/out-trade-no/{{out_trade_no}}/reverse"] = self._reverse
+        root = "v3/combine-transactions"
+        for scene, trade_type in _TRADE_TYPES.items():
+            self.handlers["POST", f"{root}/{scene}"] = partial(self._order_combined, trade_type)
+        by_number = f"{root}/out-trade-no/{{combine_out_trade_no}}"
+        self.handlers["GET", by_number] = self._query_combined
+        self.handlers["POST", f"{by_number}/close"] = self._close_combined
+
+    def _order(self, trade_type: str, call: Call) -> HttpResponse:
+        if error := self._order_error(call, trade_type):
+            return error
+        placed = self._ledger.place(self._parse(call.body, trade_type))
+        if isinstance(placed, Rejection):
+            return _reject(placed)
+        return HttpResponse.json(_credential(placed))
+
+    def _order_error(self, call: Call, trade_type: str) -> HttpResponse | None:
+        body = call.body
+        openid = _openid(body)
+        checks = (
+            (
+                _NUMBER.fullmatch(body["out_trade_no"]),
+                "out_trade_no",
+                "字符串规则校验失败，应为6至32位数字、字母或_-|*",
+            ),
+            (body["amount"]["total"] >= 1, "amount/total", "数值规则校验失败，值低于最小值 1"),
+            (trade_type != "JSAPI" or openid, "payer/openid", "必填性规则校验失败，此字段为必填项"),
+            (
+                _is_notify_url(body.get("notify_url", "")),
+                "notify_url",
+                "网址规则校验失败，应为不带参数的https网址",
+            ),
+            (_is_time(body.get("time_expire")), "time_expire", "时间规则校验失败，应为RFC 3339格式"),
+        )
+        for is_valid, name, rule in checks:
+            if not is_valid:
+                return error_responses.bad_parameter(Violation("body", name, _member(body, name), rule))
+        if openid and standing(openid) is None:
+            return error_responses.error(400, "PARAM_ERROR", "无效的openid")
+        return _merchant_error(call, body)
+
+    def _parse(self, body: Mapping[str, Any], trade_type: str) -> Order:
+        amount, now = body["amount"], self._clock()
+        expires = parse_rfc3339(body["time_expire"]) if body.get("time_expire") else 0.0
+        return Order(
+            out_trade_no=body["out_trade_no"],
+            appid=body.get("sp_appid") or body.get("appid", ""),
+            total=amount["total"],
+            trade_type=trade_type,
+            description=body.get("description", ""),
+            attach=body.get("attach", ""),
+            openid=_openid(body),
+            currency=amount.get("currency", "CNY"),
+            notify_url=body.get("notify_url", ""),
+            terms=(trade_type, json.dumps(body, sort_keys=True)),
+            protocol="v3",
+            sub_mchid=body.get("sub_mchid", ""),
+            sub_appid=body.get("sub_appid", ""),
+            device_id=(body.get("scene_info") or {}).get("device_id", ""),
+            expires=min(max(expires, now + _SHORTEST), now + _LONGEST) if expires else 0.0,
+        )
+
+    def _pay_by_code(self, call: Call) -> HttpResponse:
+        code = call.body.get("payer", {}).get("auth_code", "")
+        if error := self._order_error(call, CODE_PAY):
+            return error
+        if not _AUTH_CODE.fullmatch(code):
+            return error_responses.error(400, "AUTH_CODE_INVALID", "付款码检验错误")
+        status, name, message = _CODE_RESULTS.get(code[-2:], (200, "", ""))
+        if code in self._used_codes:
+            status, name, message = _CODE_RESULTS["03"]
+        if status >= 400:  # noqa: PLR2004  HTTP's errors
+            return error_responses.error(status, name, message)
+        placed = self._ledger.place(self._parse(call.body, CODE_PAY))
+        if isinstance(placed, Rejection):
+            return _reject(placed)
+        self._used_codes.add(code)
+        if name:
+            self._ledger.wait_for_payer(placed.out_trade_no)
+            return error_responses.error(status, name, message)
+        paid = self._ledger.pay(placed.out_trade_no)
+        return _reject(paid) if isinstance(paid, Rejection) else HttpResponse.json(describe(paid, call.mchid))
+
+    def _find(self, call: Call) -> Order | HttpResponse:
+        order = self._ledger.find(
+            out_trade_no=call.variables.get("out_trade_no", ""),
+            transaction_id=call.variables.get("transaction_id", ""),
+        )
+        if error := _merchant_error(call, call.parameters):
+            return error
+        if order is None or order.combine_out_trade_no:
+            return _reject(Rejection.NO_ORDER)
+        if order.sub_mchid != call.parameters.get("sub_mchid", ""):
+            whose = "子商户号" if "sub_mchid" in call.parameters else "商户号"
+            return error_responses.invalid_request(f"{whose}和订单信息不匹配")
+        return order
+
+    def _query(self, call: Call) -> HttpResponse:
+        order = self._find(call)
+        return HttpResponse.json(describe(order, call.mchid)) if isinstance(order, Order) else order
+
+    def _close(self, call: Call) -> HttpResponse:
+        order = self._find(call)
+        if isinstance(order, HttpResponse):
+            return order
+        closed = self._ledger.close(order.out_trade_no)
+        return _reject(closed) if isinstance(closed, Rejection) else HttpResponse(204)
+
+    def _reverse(self, call: Call) -> HttpResponse:
+        order = self._find(call)
+        if isinstance(order, HttpResponse):
+            return order
+        if order.trade_type != CODE_PAY:
+            return error_responses.invalid_request("当前交易不允许撤销")
+        self._ledger.reverse(order.out_trade_no)
+        echoed = {name: value for name, value in call.body.items() if isinstance(value, str)}
+        return HttpResponse.json({**echoed, "out_trade_no": order.out_trade_no})
+
+    def _order_combined(self, trade_type: str, call: Call) -> HttpResponse:
+        body = call.body
+        if body.get("combine_mchid") != call.mchid:
+            return error_responses.invalid_request(
+                "http header中的mchid与post payload中的mchid不匹配", code="PARAM_ERROR"
+            )
+        combined = body["combine_out_trade_no"]
+        openid = (body.get("combine_payer_info") or {}).get("openid", "")
+        parts = [
+            Order(
+                out_trade_no=part["out_trade_no"],
+                appid=body["combine_appid"],
+                total=part["amount"]["total_amount"],
+                trade_type=trade_type,
+                description=part.get("description", ""),
+                attach=part.get("attach", ""),
+                openid=openid,
+                currency=part["amount"].get("currency", "CNY"),
+                notify_url=body.get("notify_url", ""),
+                terms=(trade_type, json.dumps(body, sort_keys=True)),
+                protocol="v3",
+                mchid=part["mchid"],
+                sub_mchid=part.get("sub_mchid", ""),
+                combine_out_trade_no=combined,
+                device_id=(body.get("scene_info") or {}).get("device_id", ""),
+            )
+            for part in body["sub_orders"]
+        ]
+        known = self._ledger.find_combined(combined)
+        if known and {o.out_trade_no for o in known} != {p.out_trade_no for p in parts}:
+            return _reject(Rejection.OTHER_ORDER)
+        placed = self._ledger.place_combined(parts)
+        if isinstance(placed, Rejection):
+            return _reject(placed, _COMBINED_CODES)
+        return HttpResponse.json(_credential(placed[0]))
+
+    def _query_combined(self, call: Call) -> HttpResponse:
+        parts = self._ledger.find_combined(call.variables["combine_out_trade_no"])
+        if not parts:
+            return _reject(Rejection.NO_ORDER, _COMBINED_CODES)
+        return HttpResponse.json(describe_combined(parts, call.mchid))
+
+    def _close_combined(self, call: Call) -> HttpResponse:
+        parts = self._ledger.find_combined(call.variables["combine_out_trade_no"])
+        if not parts:
+            return _reject(Rejection.NO_ORDER, _COMBINED_CODES)
+        named = {(part["mchid"], part["out_trade_no"]) for part in call.body["sub_orders"]}
+        if named != {(part.mchid, part.out_trade_no) for part in parts}:
+            return error_responses.invalid_request(
+                "输入的请求非法，请求关单的子单信息与下单时的子单信息不一致"
+            )
+        for part in parts:
+            if isinstance(closed := self._ledger.close(part.out_trade_no), Rejection):
+                return _reject(closed, _COMBINED_CODES)
+        return HttpResponse(204)
+
+
+def describe(order: Order, mchid: str) -> dict[str, Any]:
+    """Return an order as the query and the callback have it.
+
+    Args:
+        order: The order.
+        mchid: The merchant, or the partner.
+    """
+    optional: dict[str, Any] = {"attach": order.attach} if order.attach else {}
+    if order.device_id:
+        optional["scene_info"] = {"device_id": order.device_id}
+    return {
+        **_parties(order, mchid),
+        "out_trade_no": order.out_trade_no,
+        "trade_state": order.state,
+        "trade_state_desc": DESCRIPTIONS[order.state],
+        **optional,
+        **_payment(order),
+    }
+
+
+def _parties(order: Order, mchid: str) -> dict[str, Any]:
+    if not order.sub_mchid:
+        return {"appid": order.appid, "mchid": mchid}
+    sub_appid = {"sub_appid": order.sub_appid} if order.sub_appid else {}
+    return {"sp_appid": order.appid, "sp_mchid": mchid, "sub_mchid": order.sub_mchid, **sub_appid}
+
+
+def _payment(order: Order) -> dict[str, Any]:
+    amount: dict[str, Any] = {"total": order.total, "currency": order.currency}
+    if order.payment is None:
+        return {"amount": amount}
+    openid = order.payment.openid
+    payer = {"sp_openid": openid} if order.sub_mchid else {"openid": openid}
+    return {
+        "transaction_id": order.payment.transaction_id,
+        "trade_type": order.trade_type,
+        "bank_type": "OTHERS",
+        "success_time": format_rfc3339(order.payment.at),
+        "payer": payer,
+        "amount": {**amount, "payer_total": order.total, "payer_currency": order.currency},
+    }
+
+
+def describe_combined(parts: tuple[Order, ...], mchid: str) -> dict[str, Any]:
+    """Return a combined order as the query and the callback have it.
+
+    Args:
+        parts: Its orders.
+        mchid: The merchant who placed it.
+    """
+    first = parts[0]
+    payer = {"combine_payer_info": {"openid": first.payment.openid}} if first.payment else {}
+    scene = {"scene_info": {"device_id": first.device_id}} if first.device_id else {}
+    return {
+        "combine_appid": first.appid,
+        "combine_mchid": mchid,
+        "combine_out_trade_no": first.combine_out_trade_no,
+        **scene,
+        "sub_orders": [_describe_part(part) for part in parts],
+        **payer,
+    }
+
+
+def _describe_part(order: Order) -> dict[str, Any]:
+    amount: dict[str, Any] = {"total_amount": order.total, "currency": order.currency}
+    paid: dict[str, Any] = {}
+    if order.payment:
+        moment = format_rfc3339(order.payment.at)
+        amount |= {"payer_amount": order.total, "payer_currency": order.currency}
+        paid = {
+            "bank_type": "OTHERS",
+            "success_time": f"{moment[:19]}.000{moment[19:]}",
+            "transaction_id": order.payment.transaction_id,
+        }
+    sub = {"sub_mchid": order.sub_mchid} if order.sub_mchid else {}
+    return {
+        "mchid": order.mchid,
+        **sub,
+        "trade_type": order.trade_type,
+        "trade_state": order.state,
+        "attach": order.attach,
+        "amount": amount,
+        **paid,
+        "out_trade_no": order.out_trade_no,
+    }
+
+
+def _credential(order: Order) -> dict[str, str]:
+    session = number(order.prepay_id, 10)
+    if order.trade_type == "NATIVE":
+        return {"code_url": f"weixin://wxpay/bizpayurl?pr={session}"}
+    if order.trade_type == "MWEB":
+        page = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb"
+        return {"h5_url": f"{page}?prepay_id={order.prepay_id}&package={session}"}
+    return {"prepay_id": order.prepay_id}
+
+
+def _reject(rejection: Rejection, codes: Mapping[str, str] | None = None) -> HttpResponse:
+    status, code, message = _REJECTIONS[rejection]
+    return error_responses.error(status, (codes or {}).get(code, code), message)
+
+
+def _merchant_error(call: Call, given: Mapping[str, Any]) -> HttpResponse | None:
+    """Refuse parameters that name another merchant than the one who signed."""
+    if given.get("sp_mchid", given.get("mchid")) == call.mchid:
+        return None
+    if call.request.method == "GET":
+        return error_responses.invalid_request("商户号和订单信息不匹配")
+    message = "http header中的mchid与post payload中的mchid不匹配"
+    return error_responses.invalid_request(message, code="PARAM_ERROR")
+
+
+def _openid(body: Mapping[str, Any]) -> str:
+    payer = body.get("payer") or {}
+    openid: str = payer.get("openid") or payer.get("sp_openid") or payer.get("sub_openid") or ""
+    return openid
+
+
+def _member(body: Mapping[str, Any], name: str) -> Any:
+    value: Any = body
+    for part in name.split("/"):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _is_notify_url(url: str) -> bool:
+    """Return whether WeChat Pay accepts a URL for callbacks; HTTP only leads to this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    return not url or (is_secure and not parts.query and not parts.fragment)
+
+
+def _is_time(text: str | None) -> bool:
+    try:
+        return not text or parse_rfc3339(text) > 0
+    except ValueError:
+        return False

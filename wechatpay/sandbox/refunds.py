@@ -1,0 +1,152 @@
+"""Refunds of APIv3, for all kinds of orders.
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012791862
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.sandbox import error_responses
+from wechatpay.sandbox.clock import format_rfc3339
+from wechatpay.sandbox.ledger import Ledger, Order, Refund, Rejection
+from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.parameters import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechatpay.sandbox.apiv3 import Call, Handler
+
+__all__ = ["Refunds", "describe_refund", "refund_event"]
+
+_REJECTIONS = {
+    Rejection.NO_ORDER: (404, "RESOURCE_NOT_EXISTS", "订单不存在"),
+    Rejection.NOT_PAID: (404, "RESOURCE_NOT_EXISTS", "订单不存在"),
+    Rejection.OTHER_AMOUNT: (400, "INVALID_REQUEST", "订单或退款金额不一致"),
+    Rejection.OVERDUE: (400, "INVALID_REQUEST", "当前订单过期不能申请退款"),
+    Rejection.ALL_REFUNDED: (400, "INVALID_REQUEST", "订单已全额退款"),
+    Rejection.TOO_MUCH: (400, "INVALID_REQUEST", "申请退款金额超过订单可退金额"),
+    Rejection.TOO_MANY: (400, "INVALID_REQUEST", "请求参数符合参数格式，但不符合业务规则"),
+    Rejection.NO_REFUND: (404, "RESOURCE_NOT_EXISTS", "退款单不存在"),
+    Rejection.REFUND_STATE: (400, "INVALID_REQUEST", "退款单状态错误"),
+}
+
+_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}")
+
+
+class Refunds:
+    """Handles APIv3's refunds.
+
+    Attributes:
+        handlers: What handles each operation, by method and template.
+    """
+
+    def __init__(self, ledger: Ledger, settle: Callable[[], object]) -> None:
+        """Prepare.
+
+        Args:
+            ledger: The merchant's orders.
+            settle: Lets the refunds arrive that are due.
+        """
+        self._ledger = ledger
+        self._settle = settle
+        root = "v3/refund/domestic/refunds"
+        self.handlers: dict[tuple[str, str], Handler] = {
+            ("POST", root): self._refund,
+            ("GET", f"{root}/{{out_refund_no}}"): self._query,
+            ("POST", f"{root}/{{refund_id}}/apply-abnormal-refund"): self._retry,
+        }
+
+    def _refund(self, call: Call) -> HttpResponse:
+        body, amount = call.body, call.body["amount"]
+        if not _NUMBER.fullmatch(body["out_refund_no"]):
+            rule = "字符串规则校验失败，应为1至64位数字、字母或_-|*@"
+            return error_responses.bad_parameter(
+                Violation("body", "out_refund_no", body["out_refund_no"], rule)
+            )
+        if amount["refund"] < 1:
+            rule = "数值规则校验失败，值低于最小值 1"
+            return error_responses.bad_parameter(Violation("body", "amount/refund", amount["refund"], rule))
+        if not (body.get("out_trade_no") or body.get("transaction_id")):
+            rule = "必填性规则校验失败，此字段为必填项"
+            return error_responses.bad_parameter(Violation("body", "transaction_id", None, rule))
+        self._settle()
+        order = self._ledger.find(
+            out_trade_no=body.get("out_trade_no", ""), transaction_id=body.get("transaction_id", "")
+        )
+        if order and order.sub_mchid and "sub_mchid" not in body:
+            return error_responses.invalid_request("受理机构发起退款时，必须传入子商户mchid")
+        made = self._ledger.refund(
+            order.out_trade_no if order else "",
+            body["out_refund_no"],
+            amount["refund"],
+            amount["total"],
+            is_instant=False,
+            notify_url=body.get("notify_url", ""),
+            reason=body.get("reason", ""),
+        )
+        return _respond(made)
+
+    def _query(self, call: Call) -> HttpResponse:
+        self._settle()
+        found = self._ledger.find_refund(out_refund_no=call.variables["out_refund_no"])
+        return _respond(found or Rejection.NO_REFUND)
+
+    def _retry(self, call: Call) -> HttpResponse:
+        found = self._ledger.find_refund(refund_id=call.variables["refund_id"])
+        if found and found[1].out_refund_no != call.body["out_refund_no"]:
+            return _respond(Rejection.NO_REFUND)
+        return _respond(self._ledger.retry_abnormal_refund(call.variables["refund_id"]))
+
+
+def describe_refund(order: Order, refund: Refund) -> dict[str, Any]:
+    """Return a refund as the response and the query have it."""
+    done = {"success_time": format_rfc3339(refund.done)} if refund.status == "SUCCESS" else {}
+    return {
+        "refund_id": refund.refund_id,
+        "out_refund_no": refund.out_refund_no,
+        "transaction_id": order.payment.transaction_id if order.payment else "",
+        "out_trade_no": order.out_trade_no,
+        "channel": refund.channel,
+        "user_received_account": "支付用户零钱",
+        **done,
+        "create_time": format_rfc3339(refund.at),
+        "status": refund.status,
+        "funds_account": "AVAILABLE",
+        "amount": {
+            "total": order.total,
+            "refund": refund.amount,
+            "payer_total": order.total,
+            "payer_refund": refund.amount,
+            "settlement_refund": refund.amount,
+            "settlement_total": order.total,
+            "discount_refund": 0,
+            "currency": order.currency,
+        },
+    }
+
+
+def refund_event(order: Order, refund: Refund, mchid: str) -> tuple[str, dict[str, Any]]:
+    """Return the callback of a refund: its event, and its whole resource."""
+    described = describe_refund(order, refund)
+    parties = {"sp_mchid": mchid, "sub_mchid": order.sub_mchid} if order.sub_mchid else {"mchid": mchid}
+    names = ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")
+    done = {"success_time": described["success_time"]} if "success_time" in described else {}
+    amount = {name: described["amount"][name] for name in ("total", "refund", "payer_total", "payer_refund")}
+    resource = {
+        **parties,
+        **{name: described[name] for name in names},
+        "refund_status": refund.status,
+        **done,
+        "user_received_account": described["user_received_account"],
+        "amount": amount,
+    }
+    return f"REFUND.{refund.status}", resource
+
+
+def _respond(made: tuple[Order, Refund] | Rejection) -> HttpResponse:
+    if isinstance(made, Rejection):
+        return error_responses.error(*_REJECTIONS[made])
+    return HttpResponse.json(describe_refund(*made))

@@ -1,0 +1,72 @@
+"""The payers that the sandbox knows: the end of an openid or code says who it is.
+
+======================  =====================================================================
+openid (or code)        who it is
+======================  =====================================================================
+``oUpF8uMuAJOM2pxb1Q``  a customer: everything is authorised; two contracts, and one ended
+``oUpF8…_ended``        has cancelled everything
+``oUpF8…_never``        has never authorised anything
+``oUpF8…_unbound``      pays in an app that is not bound to an account of the open platform
+``nobody``              unknown: an openid is ``o`` and 15 to 63 letters, digits, ``-`` or ``_``
+======================  =====================================================================
+
+All facts about a payer are the same in every sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from wechatpay.sandbox.clock import CHINA
+
+__all__ = ["PAYER", "UNBOUND", "Standing", "agreement", "moment", "number", "standing"]
+
+#: The payer, unless another one is named.
+PAYER = "oUpF8uMuAJOM2pxb1Q"
+
+#: The end of the openids whose app is not bound to an account of the open platform.
+UNBOUND = "_unbound"
+
+_OPENID = re.compile(r"o[0-9A-Za-z_-]{15,63}")
+_CODE = re.compile(r"[0-9A-Za-z_-]{4,64}")
+
+
+class Standing(Enum):
+    """What a payer has authorised."""
+
+    CUSTOMER = ""
+    ENDED = "_ended"
+    NEVER = "_never"
+
+
+def standing(openid: str) -> Standing | None:
+    """Return the standing of a payer; ``None`` for an unknown openid."""
+    return _by_suffix(openid) if _OPENID.fullmatch(openid) else None
+
+
+def agreement(code: str) -> Standing | None:
+    """Return the standing of an authorization; ``None`` for an unknown code."""
+    return _by_suffix(code) if _CODE.fullmatch(code) else None
+
+
+def _by_suffix(name: str) -> Standing:
+    return next(
+        (kind for kind in (Standing.ENDED, Standing.NEVER) if name.endswith(kind.value)), Standing.CUSTOMER
+    )
+
+
+def number(seed: str, digits: int) -> str:
+    """Make a number of so many digits from ``seed``, the same one each time."""
+    value = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "replace")).digest())
+    return str(value % (9 * 10 ** (digits - 1)) + 10 ** (digits - 1))
+
+
+def moment(seed: str, days: int = 0) -> str:
+    """Make a moment in 2024 from ``seed``, ``days`` later: RFC 3339 in China's time."""
+    start = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(
+        seconds=int(number(seed, 8)) % (300 * 86400), days=days
+    )
+    return start.astimezone(CHINA).isoformat()

@@ -1,0 +1,215 @@
+"""Transfers to users, which the payee confirms (商家转账).
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012716434
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox import error_responses
+from wechatpay.sandbox.bills import FundEntry
+from wechatpay.sandbox.callbacks import CompleteResource
+from wechatpay.sandbox.clock import format_rfc3339
+from wechatpay.sandbox.deliveries import Task
+from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.test_users import number, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechatpay.sandbox.apiv3 import Call, Handler
+
+__all__ = ["Transfers"]
+
+#: Seconds in which the payee can confirm.
+_CONFIRMATION_PERIOD = 86400
+
+#: Fen: the smallest transfer.
+_MINIMUM = 10
+
+_NUMBER = re.compile(r"[0-9A-Za-z]{1,32}")
+_ROOT = "v3/fund-app/mch-transfer/transfer-bills"
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    out_bill_no: str
+    transfer_bill_no: str
+    created: float
+    updated: float
+    state: str
+    body: dict[str, Any] = field(repr=False)
+    mchid: str = ""
+    fail_reason: str = ""
+
+
+class Transfers:
+    """Handles transfers to users; thread-safe.
+
+    Attributes:
+        handlers: What handles each operation, by method and template.
+    """
+
+    def __init__(self, clock: Callable[[], float], send: Callable[[Task], bool]) -> None:
+        """Prepare.
+
+        Args:
+            clock: Returns Unix seconds.
+            send: Delivers a callback.
+        """
+        self._clock = clock
+        self._send = send
+        self._lock = threading.RLock()
+        self._transfers: dict[str, _Transfer] = {}
+        self.handlers: dict[tuple[str, str], Handler] = {
+            ("POST", _ROOT): self._create,
+            ("GET", f"{_ROOT}/out-bill-no/{{out_bill_no}}"): self._query,
+            ("GET", f"{_ROOT}/transfer-bill-no/{{transfer_bill_no}}"): self._query,
+            ("POST", f"{_ROOT}/out-bill-no/{{out_bill_no}}/cancel"): self._cancel,
+        }
+
+    def confirm(self, out_bill_no: str) -> str:
+        """Confirm a transfer as the payee, and return its state.
+
+        Raises:
+            ConfigurationError: It is unknown, or does not wait for a confirmation.
+        """
+        with self._lock:
+            self.settle()
+            transfer = self._transfers.get(out_bill_no)
+            if transfer is None or transfer.state != "WAIT_USER_CONFIRM":
+                state = "unknown" if transfer is None else transfer.state
+                raise ConfigurationError(
+                    f"out_bill_no: {out_bill_no!r:.80} is {state}, not WAIT_USER_CONFIRM"
+                )
+            return self._finish(transfer, "SUCCESS").state
+
+    def settle(self) -> bool:
+        """End the transfers that were not confirmed in time, and return whether others wait."""
+        with self._lock:
+            waiting = [t for t in self._transfers.values() if t.state == "WAIT_USER_CONFIRM"]
+            late = [t for t in waiting if self._clock() > t.created + _CONFIRMATION_PERIOD]
+            for transfer in late:
+                self._finish(transfer, "FAIL", "OVERDUE_CLOSE")
+            return len(late) < len(waiting)
+
+    def bookings(self) -> list[FundEntry]:
+        """Return the bookings of the transfers that succeeded."""
+        with self._lock:
+            return [
+                FundEntry(
+                    t.updated,
+                    t.transfer_bill_no,
+                    "商家转账",
+                    "商家转账",
+                    -t.body["transfer_amount"],
+                    f"{t.mchid}API",
+                    t.body["transfer_remark"],
+                    t.out_bill_no,
+                )
+                for t in self._transfers.values()
+                if t.state == "SUCCESS"
+            ]
+
+    def _create(self, call: Call) -> HttpResponse:
+        body = dict(call.body)
+        if not _NUMBER.fullmatch(body["out_bill_no"]):
+            return error_responses.error(400, "PARAM_ERROR", "参数错误")
+        if standing(body["openid"]) is None:
+            return error_responses.invalid_request("Openid格式错误或者不属于商家公众账号")
+        if body["transfer_amount"] < _MINIMUM:
+            return error_responses.invalid_request("超过单笔转账上下限，核实产品设置是否准确")
+        with self._lock:
+            known = self._transfers.get(body["out_bill_no"])
+            if known and json.dumps(_comparable(known.body)) != json.dumps(_comparable(body)):
+                return error_responses.invalid_request("单号已存在但信息不一致，请查单后比较确认")
+            if known is None:
+                now, out_bill_no = self._clock(), body["out_bill_no"]
+                digits = f"13300{number(f'transfer {out_bill_no}', 27)}"
+                known = _Transfer(out_bill_no, digits, now, now, "WAIT_USER_CONFIRM", body, call.mchid)
+                self._transfers[out_bill_no] = known
+        return HttpResponse.json(_created(known))
+
+    def _query(self, call: Call) -> HttpResponse:
+        transfer = self._find(call)
+        return _not_found() if transfer is None else HttpResponse.json(_describe(transfer))
+
+    def _cancel(self, call: Call) -> HttpResponse:
+        with self._lock:
+            transfer = self._find(call)
+            if transfer is None:
+                return _not_found()
+            if transfer.state in {"SUCCESS", "FAIL"}:
+                return error_responses.invalid_request("当前转账单状态不支持撤销")
+            if transfer.state != "CANCELLED":
+                transfer = self._finish(transfer, "CANCELLED")
+        names = ("out_bill_no", "transfer_bill_no", "state", "update_time")
+        described = _describe(transfer)
+        return HttpResponse.json({name: described[name] for name in names})
+
+    def _find(self, call: Call) -> _Transfer | None:
+        with self._lock:
+            self.settle()
+            if out_bill_no := call.variables.get("out_bill_no"):
+                return self._transfers.get(out_bill_no)
+            wanted = call.variables["transfer_bill_no"]
+            return next((t for t in self._transfers.values() if t.transfer_bill_no == wanted), None)
+
+    def _finish(self, transfer: _Transfer, state: str, fail_reason: str = "") -> _Transfer:
+        ended = replace(transfer, state=state, updated=self._clock(), fail_reason=fail_reason)
+        self._transfers[transfer.out_bill_no] = ended
+        if url := transfer.body.get("notify_url"):
+            resource = CompleteResource(_describe(ended))
+            for name in ("appid", "transfer_remark", "user_name"):
+                resource.pop(name, None)
+            event_id = f"EV-{transfer.transfer_bill_no}"
+            self._send(Task("MCHTRANSFER.BILL.FINISHED", url, resource, {"id": event_id}))
+        return ended
+
+
+def _created(transfer: _Transfer) -> dict[str, Any]:
+    confirmation = (
+        {"package_info": f"ABBQO{number(transfer.transfer_bill_no, 40)}"}
+        if transfer.state == "WAIT_USER_CONFIRM"
+        else {}
+    )
+    return {
+        "out_bill_no": transfer.out_bill_no,
+        "transfer_bill_no": transfer.transfer_bill_no,
+        "create_time": format_rfc3339(transfer.created),
+        "state": transfer.state,
+        **confirmation,
+    }
+
+
+def _describe(transfer: _Transfer) -> dict[str, Any]:
+    body = transfer.body
+    failed = {"fail_reason": transfer.fail_reason} if transfer.fail_reason else {}
+    return {
+        "mch_id": transfer.mchid,
+        "out_bill_no": transfer.out_bill_no,
+        "transfer_bill_no": transfer.transfer_bill_no,
+        "appid": body["appid"],
+        "state": transfer.state,
+        "transfer_amount": body["transfer_amount"],
+        "transfer_remark": body["transfer_remark"],
+        **failed,
+        "openid": body["openid"],
+        "create_time": format_rfc3339(transfer.created),
+        "update_time": format_rfc3339(transfer.updated),
+    }
+
+
+def _comparable(body: dict[str, Any]) -> list[Any]:
+    """Return the parameters that a repeated request must share; encrypted ones always differ."""
+    return sorted((name, json.dumps(value)) for name, value in body.items() if name != "user_name")
+
+
+def _not_found() -> HttpResponse:
+    return error_responses.error(404, "NOT_FOUND", "记录不存在")
