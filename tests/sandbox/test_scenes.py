@@ -497,3 +497,31 @@ def test_v2_fund_bill_has_the_digest_of_its_text(sandbox, root, v2):
         with pytest.raises(APIError) as caught:
             fetch(day)
         assert code == caught.value.code
+
+
+@pytest.mark.parametrize(
+    ("day", "error"),
+    [
+        ("2026-13-01", (400, "PARAM_ERROR")),
+        ("2020-01-01", (400, "INVALID_REQUEST")),
+        ("tomorrow", (400, "PARAM_ERROR")),
+    ],
+)
+def test_bill_of_a_wrong_day_is_refused(v3, day, error):
+    """What is no day, and a day whose bills are gone."""
+    assert error == refused(v3.bill.tradebill.get, query={"bill_date": day})
+
+
+def test_bill_of_an_idle_day_does_not_exist(sandbox, v3):
+    """NO_STATEMENT_EXIST, and a token that was never given leads nowhere."""
+    day = f"{datetime.fromtimestamp(sandbox.now, CHINA):%Y-%m-%d}"
+
+    assert (400, "NO_STATEMENT_EXIST") == refused(v3.bill.tradebill.get, query={"bill_date": day})
+    assert (400, "INVALID_REQUEST") == refused(v3.billdownload.file.get, query={"token": "x"})
+
+
+def test_v2_unknown_trade_type_is_refused(v2):
+    """A code payment is no order to be paid later."""
+    sent = {**NATIVE, "trade_type": "MICROPAY", "out_trade_no": "V2TYPE1"}
+
+    assert "PARAM_ERROR" == v2("pay/unifiedorder", **sent)
