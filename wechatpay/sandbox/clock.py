@@ -16,6 +16,9 @@ __all__ = ["CHINA", "VirtualClock", "format_digits", "format_local", "format_rfc
 #: The time zone of WeChat Pay's days and bills.
 CHINA = timezone(timedelta(hours=8))
 
+#: Seconds by which the clock can be advanced in all: a century, because years have four digits.
+_FURTHEST = 100 * 365.25 * 86400
+
 
 class VirtualClock:
     """A clock that can be advanced; thread-safe.
@@ -42,11 +45,15 @@ class VirtualClock:
         """Advance the clock.
 
         Raises:
-            ConfigurationError: ``seconds`` is negative.
+            ConfigurationError: ``seconds`` is negative, or leads more than a century ahead.
         """
         if not seconds >= 0:
             raise ConfigurationError(f"seconds: the clock only advances; give 0 or more, not {seconds!r:.40}")
         with self._lock:
+            if self._offset + seconds > _FURTHEST:
+                raise ConfigurationError(
+                    f"seconds: the clock advances by a century at most, not {seconds!r:.40}"
+                )
             self._offset += seconds
 
 

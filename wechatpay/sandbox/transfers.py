@@ -119,7 +119,7 @@ class Transfers:
 
     def _create(self, call: Call) -> HttpResponse:
         body = dict(call.body)
-        if not _NUMBER.fullmatch(body["out_bill_no"]):
+        if not (_NUMBER.fullmatch(body["out_bill_no"]) and isinstance(body["transfer_amount"], int)):
             return error_responses.error(400, "PARAM_ERROR", "参数错误")
         if standing(body["openid"]) is None:
             return error_responses.invalid_request("Openid格式错误或者不属于商家公众账号")
