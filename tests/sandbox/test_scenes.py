@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 import sandboxes
+from shops import serving
 
 from wechatpay import APIError, Builder, ConfigurationError
 from wechatpay.sandbox import Sandbox
@@ -525,3 +526,23 @@ def test_v2_unknown_trade_type_is_refused(v2):
     sent = {**NATIVE, "trade_type": "MICROPAY", "out_trade_no": "V2TYPE1"}
 
     assert "PARAM_ERROR" == v2("pay/unifiedorder", **sent)
+
+
+@pytest.mark.parametrize("status", ["SUCCESS", "ABNORMAL", "CLOSED"])
+def test_decided_refund_is_told(sandbox, v3, root, status):
+    """The refund's notify_url hears of it; only a successful one has a time."""
+    with serving() as shop:
+        v3.pay.transactions.native.post(json=order(sandbox, "TOLD-1"))
+        sandbox.pay("TOLD-1")
+        v3.refund.domestic.refunds.post(json=refund("TOLD-1", notify_url=shop.url))
+        sandbox.settle_refund("R-TOLD-1", status)
+        sandbox.expect_callback(f"REFUND.{status}")
+        ((_, headers, body),) = shop.received
+    found = root.getDriver().notifications().parse(headers, body).resource
+
+    assert (status, "R-TOLD-1", 40) == (
+        found["refund_status"],
+        found["out_refund_no"],
+        found["amount"]["refund"],
+    )
+    assert (status == "SUCCESS") == ("success_time" in found)
