@@ -546,3 +546,17 @@ def test_decided_refund_is_told(sandbox, v3, root, status):
         found["amount"]["refund"],
     )
     assert (status == "SUCCESS") == ("success_time" in found)
+
+
+def test_reversal_refunds_what_is_left(sandbox, v3):
+    """After a partial refund and a closed one, the rest is returned, once."""
+    ours = {"appid": sandbox.identity.app["appid"], "mchid": sandbox.identity.mchid}
+    v3.pay.transactions.codepay.post(json=code_order(sandbox, "LEFT-1", 10))
+    v3.refund.domestic.refunds.post(json=refund("LEFT-1"))
+    v3.refund.domestic.refunds.post(json=refund("LEFT-1", 60, out_refund_no="R-LEFT-2"))
+    sandbox.settle_refund("R-LEFT-2", "CLOSED")
+    for _ in range(2):
+        v3.pay.transactions.outTradeNo._n_.reverse.post(n="LEFT-1", json=ours)
+
+    assert [40, 60, 60] == [made.amount for made in sandbox.orders["LEFT-1"].refunds]
+    assert 100 == sandbox.orders["LEFT-1"].refunded

@@ -342,10 +342,11 @@ class Ledger:
             order = self.find(out_trade_no=out_trade_no)
             if order is None:
                 return Rejection.NO_ORDER
-            if order.payment and not order.refunds and order.status != "REVOKED":
-                refund = self._make_refund(f"{out_trade_no}-reverse", order.total, "SUCCESS")
+            left = order.total - order.refunded
+            if order.payment and left and order.status != "REVOKED":
+                refund = self._make_refund(f"{out_trade_no}-reverse", left, "SUCCESS")
                 self._by_refund[refund.refund_id] = out_trade_no
-                order = replace(order, refunds=(refund,))
+                order = replace(order, refunds=(*order.refunds, refund))
             return self._store(replace(order, status="REVOKED"))
 
     def refund(  # noqa: PLR0913  a refund has that many parameters
