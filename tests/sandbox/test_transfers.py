@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 import sandboxes
 from shops import serving
@@ -142,7 +144,7 @@ def test_unknown_transfer_is_not_found(sandbox, instance):
         ({"openid": "nobody"}, "INVALID_REQUEST"),
         ({"transfer_amount": 9}, "INVALID_REQUEST"),
         ({"transfer_amount": "100"}, "PARAM_ERROR"),
-        ({"transfer_amount": 100.5}, "PARAM_ERROR"),
+        ({"transfer_amount": Decimal("100.5")}, "PARAM_ERROR"),
         ({"transfer_scene_id": "1"}, "PARAM_ERROR"),
         ({"transfer_scene_report_infos": {}}, "PARAM_ERROR"),
         ({"transfer_scene_report_infos": [{"info_type": "活动名称"}]}, "PARAM_ERROR"),
