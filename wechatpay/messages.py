@@ -279,8 +279,6 @@ class Request:
             raise TypeError(f"a request has no {', '.join(sorted(unknown))}")
         copied = object.__new__(Request)
         copied.__dict__.update(self.__dict__, **changes)
-        if "url" in changes:
-            copied.__dict__.pop("target", None)
         return copied
 
     def __copy__(self) -> Request:
