@@ -185,9 +185,10 @@ def test_statement_is_proved_by_its_digest(case, wrap, client, instance, gateway
     """The SHA-1 is of the plain text, also when it comes as a gzip file."""
     digest = case(hashlib.sha1(BODY).hexdigest())
     text = b'{"sha1":"%b"}' % digest.encode()
-    gateway.answer(reply(wrap(BODY), "200 OK", ("Wechatpay-Statement-Sha1", digest), *proof(text)))
+    sent = wrap(BODY)  # once: gzip writes the time into its header
+    gateway.answer(reply(sent, "200 OK", ("Wechatpay-Statement-Sha1", digest), *proof(text)))
 
-    assert wrap(BODY) == client.call(instance.v3.statements, "get").content
+    assert sent == client.call(instance.v3.statements, "get").content
 
 
 @pytest.mark.parametrize("tail", [b"x", b"\x1f\x8b", gzip.compress(b"more")], ids=["junk", "torn", "member"])
