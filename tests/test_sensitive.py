@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 from wire.gateway import SERIAL
 
+from wechatpay import Sensitive
 from wechatpay.crypto import rsa
 from wechatpay.errors import InvalidRequestError
 from wechatpay.media import Media
 from wechatpay.platform import PlatformKey
-from wechatpay.sensitive import Sensitive
 from wechatpay.sensitive.envelope import Envelope
 
 NAME = "张三"

@@ -12,12 +12,11 @@ import marks as made
 import pytest
 from wire.gateway import signed
 
-from wechatpay import Builder
+from wechatpay import Builder, Sensitive
 from wechatpay.crypto import rsa
 from wechatpay.errors import ConfigurationError, CryptoError, DecodeError, InvalidRequestError
 from wechatpay.media import Media
 from wechatpay.messages import Response
-from wechatpay.sensitive import Sensitive
 from wechatpay.sensitive.marks import marks
 
 ROWS = made.read(made.VECTORS)

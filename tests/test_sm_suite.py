@@ -14,7 +14,15 @@ import strict
 from notification.callbacks import envelope
 from strict import APIV3_KEY, MERCHANT_SERIAL, SM2, Strict
 
-from wechatpay import APIError, Builder, ConfigurationError, ConnectError, InvalidRequestError, SignatureError
+from wechatpay import (
+    APIError,
+    Builder,
+    ConfigurationError,
+    ConnectError,
+    InvalidRequestError,
+    Sensitive,
+    SignatureError,
+)
 from wechatpay.crypto import sm2_keys
 from wechatpay.errors import VerificationError
 from wechatpay.notification import (
@@ -23,7 +31,6 @@ from wechatpay.notification import (
     ReencodedNotificationError,
     UndecryptableNotificationError,
 )
-from wechatpay.sensitive import Sensitive
 
 PATH = "v3/pay/transactions"
 OTHER = smkeys.SERIAL + 1

@@ -12,8 +12,8 @@ import pytest
 import rotation
 from rotation import SERIALS
 
+from wechatpay import Sensitive
 from wechatpay.errors import InvalidRequestError, UnknownSerialError
-from wechatpay.sensitive import Sensitive
 
 OLD, NEW, THIRD = (SERIALS[name] for name in ("old", "new", "third"))
 NAME = "张三"

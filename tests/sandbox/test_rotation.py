@@ -11,9 +11,8 @@ import pytest
 import sandboxes
 from sandboxes import Clock
 
-from wechatpay import Builder, ConfigurationError, SignatureError
+from wechatpay import Builder, ConfigurationError, Sensitive, SignatureError
 from wechatpay.sandbox import Sandbox, faults
-from wechatpay.sensitive import Sensitive
 from wechatpay.testing import Platform
 
 NAME = "张三"

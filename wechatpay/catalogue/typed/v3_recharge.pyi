@@ -3,11 +3,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, overload
 
+from wechatpay import Sensitive
 from wechatpay.catalogue.typed.nodes import CatalogueNode, V2Options, V3Options
 from wechatpay.media import Media
 from wechatpay.messages import Response
 from wechatpay.promise import Promise
-from wechatpay.sensitive import Sensitive
 
 class RechargeBankTransferRechargesApplyPostBodyRechargeAmount(TypedDict):
     amount: NotRequired[int | Decimal]
