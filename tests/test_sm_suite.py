@@ -23,7 +23,7 @@ from wechatpay import (
     Sensitive,
     SignatureError,
 )
-from wechatpay.crypto import sm2_keys
+from wechatpay.crypto import sm2
 from wechatpay.errors import VerificationError
 from wechatpay.notification import (
     ForgedNotificationError,
@@ -317,10 +317,10 @@ def test_key_that_stays_elsewhere_signs_with_rsa_before_there_are_others(wechat,
         platform.add(SM2.serial, smkeys.public_pem())
 
 
-def test_missing_library_is_told_by_the_setting(wechat, monkeypatch):
+def test_error_for_a_missing_library_names_the_setting(wechat, monkeypatch):
     """Who has an SM2 key, and not the extra, reads what to install."""
     monkeypatch.setitem(sys.modules, "gmssl_pyx", None)
-    sm2_keys.library.cache_clear()
+    sm2.load_gmssl.cache_clear()
     with pytest.raises(
         ConfigurationError,
         match=re.escape("private_key: SM2 needs a library of its own: pip install 'wechatpay-ch"),

@@ -78,7 +78,12 @@ EC_KEY = ec.generate_private_key(ec.SECP256R1())
             "Ed25519PrivateKey was given",
             id="Ed25519",
         ),
-        pytest.param(rsa.load_private_key, private(PrivateFormat.OpenSSH), "no RSA key", id="OpenSSH"),
+        pytest.param(
+            rsa.load_private_key,
+            private(PrivateFormat.OpenSSH),
+            "something other than an RSA key",
+            id="OpenSSH",
+        ),
     ],
 )
 def test_wrong_kind_of_key_is_an_error_that_says_what_was_given(load, source, given):
@@ -126,12 +131,14 @@ def test_short_key_is_not_used_either():
         pytest.param(bytes(2_000_000), "more than 1048576 bytes", id="endless bytes"),
         pytest.param(b"", "0 bytes that are neither PEM", id="no bytes"),
         pytest.param(b"\x00key", "4 bytes that are neither PEM", id="other bytes"),
-        pytest.param(b"0", "no RSA key", id="one byte of DER"),
+        pytest.param(b"0", "something other than an RSA key", id="one byte of DER"),
         pytest.param(PKCS8[:-30], "without its -----END", id="cut short"),
         pytest.param(PKCS8[:20], "without its -----END", id="cut in the first line"),
         pytest.param(PKCS8.replace(b"\n", b"\\n"), r"has \\n, as two characters, where", id="escaped"),
         pytest.param(PKCS8.replace(b"MII", b"M?I"), "is not strict base64", id="not base64"),
-        pytest.param(LOCKED.replace(b"AES-", b"RC5-"), "name no cipher of AES or 3DES", id="unknown cipher"),
+        pytest.param(
+            LOCKED.replace(b"AES-", b"RC5-"), "name a cipher other than AES or 3DES", id="unknown cipher"
+        ),
         pytest.param(
             re.sub(rb"CBC,..", b"CBC,", LOCKED), "headers are damaged", id="initialization vector cut short"
         ),
@@ -141,8 +148,8 @@ def test_short_key_is_not_used_either():
         pytest.param(42, "type int was given", id="number"),
     ],
 )
-def test_what_is_no_key_is_an_error_that_says_why(source, said):
-    """Every mistake has its own words."""
+def test_unreadable_key_is_an_error_that_says_why(source, said):
+    """Every mistake has its own message."""
     with pytest.raises(CryptoError, match=said):
         rsa.load_private_key(source)
 

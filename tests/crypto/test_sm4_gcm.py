@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from wechatpay.crypto import sm4_gcm
-from wechatpay.crypto.sm3 import Sm3
+from wechatpay.crypto.sm2 import Sm3
 from wechatpay.errors import CryptoError
 
 APIV3_KEY = "apiv3-key-of-32-characters-0000!"

@@ -103,13 +103,11 @@ def _sources(given: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _chain(pair: tuple[Any, Any], mchid: str) -> tuple[Certificate, ...]:
-    from wechatpay.crypto import containers, pem, sources  # noqa: PLC0415  `cryptography` is heavy
+    from wechatpay.crypto import pem  # noqa: PLC0415  `cryptography` is heavy
 
     source, passphrase = pair
-    kinds = (containers.CERTIFICATE, containers.PKCS12)
     try:
-        items = containers.unpack(sources.read(source, "certificate"), "certificate")
-        chain = tuple(pem.certificate_in(item, passphrase or mchid) for item in items if item.kind in kinds)
+        chain = tuple(pem.load_certificates(source, passphrase or mchid))
     except CryptoError as error:
         raise ConfigurationError(f"merchant: cert: {error}") from None
     if not chain:

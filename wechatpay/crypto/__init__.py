@@ -1,1 +1,1 @@
-"""The toolbox: keys, signatures, ciphers, digests. Heavy, so the rest imports it when first needed."""
+"""The toolbox: keys, signatures, ciphers, digests. Its imports are heavy, so other modules load it late."""

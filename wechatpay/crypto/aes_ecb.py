@@ -1,6 +1,6 @@
 """``AES-256-ECB`` with PKCS#7 padding, the cipher of ``req_info`` in APIv2 refund callbacks.
 
-It authenticates nothing: trust what it gives only because of who could have sent it.
+It authenticates nothing: trust the plain text only if you trust the sender.
 See https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=9_16.
 """
 
@@ -38,7 +38,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes = "") -> s
         Cipher text in base64.
 
     Raises:
-        CryptoError: The key has not 32 bytes, or ``iv`` is not empty.
+        CryptoError: The key is not 32 bytes long, or ``iv`` is not empty.
     """
     _refuse_iv(iv)
     padded = _run(_PADDING.padder(), utf8(plaintext, "plaintext"))

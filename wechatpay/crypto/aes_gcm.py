@@ -34,7 +34,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str 
         Cipher text and 16-byte tag, in base64.
 
     Raises:
-        CryptoError: The key or the nonce has not the right length.
+        CryptoError: The key or the nonce has the wrong length.
     """
     nonce = _nonce(iv)
     return base64_encode(_cipher(key).encrypt(nonce, utf8(plaintext, "plaintext"), utf8(aad or b"", "aad")))

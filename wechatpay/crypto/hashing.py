@@ -67,7 +67,7 @@ def hmac(thing: str | bytes, key: str | bytes, algorithm: str = "sha256") -> str
     try:
         return _hmac.digest(secret, data + b"&key=" + secret, _hash_name(algorithm)).hex()
     except (AttributeError, TypeError, ValueError):
-        raise CryptoError(f"algorithm: {algorithm!r} is no hash for HMAC; sha256 is WeChat Pay's") from None
+        raise CryptoError(f"algorithm: {algorithm!r} is not a known hash; WeChat Pay uses sha256") from None
 
 
 def _hash_name(algorithm: str) -> str:
@@ -84,7 +84,7 @@ def sign(sign_type: str, data: str | bytes, key: str | bytes) -> str:
     """Digest APIv2 parameters as their ``sign``.
 
     Args:
-        sign_type: `ALGO_MD5` or `ALGO_HMAC_SHA256`, spelt exactly so.
+        sign_type: `ALGO_MD5` or `ALGO_HMAC_SHA256`, spelled exactly so.
         data: Sorted parameters; see `wechatpay.formatter.query_string_like`.
         key: APIv2 secret.
 
@@ -110,5 +110,5 @@ def equals(known: str | bytes, user: str | bytes | None = None) -> bool:
 
 
 def _comparable(value: str | bytes) -> bytes:
-    # What was received may hold anything; what is no UTF-8 is unequal, and no reason to fail.
+    # What was received may hold anything; what is not UTF-8 is unequal, not an error.
     return value.encode(errors="surrogatepass") if isinstance(value, str) else value

@@ -24,15 +24,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
-from wechatpay.crypto.forms import (
+from wechatpay.crypto.keys import (
     KEY_TYPE_PRIVATE,
     KEY_TYPE_PUBLIC,
     from_pkcs1,
     from_pkcs8,
     from_spki,
+    load_private_key,
+    load_public_key,
     pkcs1_to_spki,
 )
-from wechatpay.crypto.keys import load_private_key, load_public_key
 from wechatpay.errors import CryptoError
 
 if TYPE_CHECKING:
@@ -86,36 +87,36 @@ def sign(message: str | bytes, private_key: PrivateKeySource) -> str:
 
 
 def verify(message: str | bytes, signature: str, public_key: PublicKeySource) -> bool:
-    """Tell whether a signature over a message is genuine.
+    """Return whether a signature over a message is genuine.
 
     Args:
         message: Text, taken as UTF-8, or bytes.
-        signature: Base64, strictly; anything that is no signature is no genuine one.
+        signature: Strict base64; anything malformed is not genuine.
         public_key: WeChat Pay's key or certificate, or what `load_public_key` takes.
 
     Raises:
         CryptoError: The key cannot be used.
     """
-    return _verifies(utf8(message, "message"), signature, public_key, _SHA256)
+    return _is_genuine(utf8(message, "message"), signature, public_key, _SHA256)
 
 
 def verify_digest(digest: bytes, signature: str, public_key: PublicKeySource) -> bool:
-    """Tell whether a signature is genuine over a message of which only the digest is at hand.
+    """Return whether a signature is genuine, given only the digest of the message.
 
     Args:
         digest: SHA-256 of the message, 32 bytes.
-        signature: Base64, strictly.
+        signature: Strict base64.
         public_key: WeChat Pay's key or certificate, or what `load_public_key` takes.
 
     Raises:
-        CryptoError: The key cannot be used, or ``digest`` has not 32 bytes.
+        CryptoError: The key cannot be used, or ``digest`` is not 32 bytes long.
     """
     if len(digest) != _SHA256.digest_size:
         raise CryptoError(f"digest: SHA-256 has {_SHA256.digest_size} bytes, got {len(digest)}")
-    return _verifies(digest, signature, public_key, _DIGEST)
+    return _is_genuine(digest, signature, public_key, _DIGEST)
 
 
-def _verifies(
+def _is_genuine(
     data: bytes, signature: str, public_key: PublicKeySource, algorithm: SHA256 | Prehashed
 ) -> bool:
     key = load_public_key(public_key)
@@ -151,12 +152,12 @@ def encrypt(plaintext: str, public_key: PublicKeySource, padding: AsymmetricPadd
 
 
 def decrypt(ciphertext: str, private_key: PrivateKeySource, padding: AsymmetricPadding = OAEP) -> str:
-    """Decrypt a sensitive field of an answer.
+    """Decrypt a sensitive field of a response.
 
     Args:
-        ciphertext: Base64, strictly.
+        ciphertext: Strict base64.
         private_key: The merchant's key.
-        padding: `OAEP`, unless an overseas API uses `PKCS1_V15`, which does not notice every damage.
+        padding: `OAEP`, unless an overseas API uses `PKCS1_V15`, which does not detect every damage.
 
     Raises:
         CryptoError: The cipher text was not made for this key and padding, or holds no text.
@@ -171,7 +172,7 @@ def decrypt_bytes(ciphertext: str, private_key: PrivateKeySource, padding: Asymm
     """Decrypt what is not text, such as the key of an encrypted bill.
 
     Args:
-        ciphertext: Base64, strictly.
+        ciphertext: Strict base64.
         private_key: The merchant's key.
         padding: As for `decrypt`.
 
@@ -190,7 +191,7 @@ def prepare_copy(key: Any) -> Callable[[], Any]:
     """Return a function that parses ``key`` again, for a forked child.
 
     OpenSSL keeps locks and blinding factors in a key. Another thread may be changing them at the moment of a
-    fork: in the child the key would then wait for ever, or sign wrongly.
+    fork: in the child the key could then block without end, or sign wrongly.
 
     Args:
         key: An RSA key; any other key, and one that cannot be exported, is returned as it is.
@@ -209,7 +210,7 @@ def prepare_copy(key: Any) -> Callable[[], Any]:
 
 
 def _overhead(padding: AsymmetricPadding) -> int:
-    """Tell how many bytes of a block the padding takes (RFC 8017, sections 7.1.1 and 7.2.1)."""
+    """Return how many bytes of a block the padding takes (RFC 8017, sections 7.1.1 and 7.2.1)."""
     if padding is OAEP:
         return 2 * SHA1.digest_size + 2
     if padding is PKCS1_V15:

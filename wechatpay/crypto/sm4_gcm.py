@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import SM4
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
-from wechatpay.crypto.sm3 import Sm3
+from wechatpay.crypto.sm2 import Sm3
 from wechatpay.errors import CryptoError
 
 __all__ = ["KEY_BYTES", "TAG_BYTES", "decrypt", "decrypt_bytes", "encrypt"]
@@ -27,7 +27,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str 
 
     Args:
         plaintext: Text, encrypted as UTF-8, or bytes.
-        key: The APIv3 key, 32 bytes, of whose SM3 the first 16 bytes encrypt; or an SM4 key, 16 bytes.
+        key: The APIv3 key, 32 bytes, whose SM3 begins with the SM4 key; or an SM4 key, 16 bytes.
         iv: Nonce, 8 to 128 bytes, 12 usual; never the same twice under one key.
         aad: Associated data, authenticated and not encrypted.
 
@@ -35,7 +35,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str 
         Cipher text and 16-byte tag, in base64.
 
     Raises:
-        CryptoError: The key or the nonce has not the right length.
+        CryptoError: The key or the nonce has the wrong length.
     """
     encryptor = _cipher(key, GCM(_nonce(iv))).encryptor()
     encryptor.authenticate_additional_data(utf8(aad or b"", "aad"))

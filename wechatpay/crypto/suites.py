@@ -1,4 +1,4 @@
-"""Suites of algorithms: who signs in one way digests and encrypts in one way, whatever a message says.
+"""Suites of algorithms: what signs, digests and encrypts together.
 
 A suite follows from the kind of a key. https://pay.weixin.qq.com/doc/v3/merchant/4012365342
 """
@@ -18,7 +18,7 @@ from wechatpay.errors import CryptoError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wechatpay.crypto.sm2_keys import SM2PrivateKey, SM2PublicKey
+    from wechatpay.crypto.sm2 import SM2PrivateKey, SM2PublicKey
 
 __all__ = [
     "RSA",
@@ -38,7 +38,7 @@ PublicKey: TypeAlias = "RSAPublicKey | SM2PublicKey"
 
 
 class Digest(Protocol):
-    """A digest under way, as `hashlib` has them."""
+    """A digest in progress, as `hashlib` has them."""
 
     def update(self, data: bytes, /) -> None:
         """Take the next bytes."""
@@ -52,17 +52,17 @@ class Digest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """What belongs together.
+    """The algorithms that are used together.
 
     Attributes:
         name: The kind of its keys: ``RSA`` or ``SM2``.
         scheme: What ``Authorization`` begins with.
-        cipher: What callbacks and certificates have to call their cipher.
+        cipher: The name of the cipher of callbacks and certificates.
         sign: Takes a text and a private key; returns base64.
-        verify: Tells whether text, signature and public key belong together.
+        verify: Returns whether text, signature and public key belong together.
         prefix: What is digested before each text that a public key is to verify.
         digest: Begins a digest with some bytes.
-        verify_digest: Tells whether digest, signature and public key belong together.
+        verify_digest: Returns whether digest, signature and public key belong together.
         decrypt: Takes cipher text in base64, APIv3 key, nonce and associated data; raises ``CryptoError``.
     """
 
@@ -97,8 +97,8 @@ _RSA_KEYS: Final = (RSAPublicKey, RSAPrivateKey)
 
 @functools.cache
 def _sm() -> Suite:
-    """Make the other suite, once for all of its keys."""
-    from wechatpay.crypto import sm2, sm3, sm4_gcm  # noqa: PLC0415  few have SM2 keys
+    """Return the SM2 suite, made once."""
+    from wechatpay.crypto import sm2, sm4_gcm  # noqa: PLC0415  few have SM2 keys
 
     return Suite(
         name="SM2",
@@ -107,7 +107,7 @@ def _sm() -> Suite:
         sign=sm2.sign,
         verify=sm2.verify,
         prefix=lambda key: key.prefix,
-        digest=sm3.Sm3,
+        digest=sm2.Sm3,
         verify_digest=sm2.verify_digest,
         decrypt=sm4_gcm.decrypt_bytes,
     )
@@ -123,7 +123,7 @@ def load_private_key(source: Any, passphrase: str | bytes | None = None) -> Priv
 
     Args:
         source: What `rsa.load_private_key` or `sm2.load_private_key` takes; or a pair, with the passphrase.
-        passphrase: What an encrypted RSA key or a PKCS#12 file opens with.
+        passphrase: The passphrase of an encrypted RSA key or a PKCS#12 file.
 
     Raises:
         CryptoError: ``source`` is anything else, cannot be read, or is damaged; or its kind needs an extra.
@@ -133,11 +133,11 @@ def load_private_key(source: Any, passphrase: str | bytes | None = None) -> Priv
     try:
         return rsa.load_private_key(source, passphrase)
     except CryptoError:
-        from wechatpay.crypto import sm2_keys  # noqa: PLC0415  few have SM2 keys
+        from wechatpay.crypto import sm2  # noqa: PLC0415  few have SM2 keys
 
-        if isinstance(source, sm2_keys.SM2PrivateKey):
+        if isinstance(source, sm2.SM2PrivateKey):
             return source
-        if (key := sm2_keys.find_private_key(source)) is None:
+        if (key := sm2.find_private_key(source)) is None:
             raise
         return key
 
@@ -154,10 +154,10 @@ def load_public_key(source: Any) -> PublicKey:
     try:
         return rsa.load_public_key(source)
     except CryptoError:
-        from wechatpay.crypto import sm2_keys  # noqa: PLC0415  few have SM2 keys
+        from wechatpay.crypto import sm2  # noqa: PLC0415  few have SM2 keys
 
-        if isinstance(source, sm2_keys.SM2PublicKey):
+        if isinstance(source, sm2.SM2PublicKey):
             return source
-        if (key := sm2_keys.find_public_key(source)) is None:
+        if (key := sm2.find_public_key(source)) is None:
             raise
         return key
