@@ -71,7 +71,7 @@ def test_media_id_tells_files_apart(client, instance):
         pytest.param("upload", Media(IMAGE, filename="a.jpg", digest="md5"), "sha256", id="other digest"),
         pytest.param("upload", Media(IMAGE, "[]", filename="a.jpg"), "meta", id="meta is no object"),
         pytest.param(
-            "upload", Media(IMAGE, {"filename": 1}, filename="a.jpg"), "meta", id="member is no text"
+            "upload", Media(IMAGE, {"filename": 1}, filename="a.jpg"), "filename", id="member is no text"
         ),
         pytest.param(
             "upload", Media(IMAGE, {"filename": ""}, filename="a.jpg"), "filename", id="empty member"

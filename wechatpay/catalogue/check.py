@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wechatpay.catalogue.model import Field, Fields, Operation
     from wechatpay.messages import Call
 
-__all__ = ["check_call", "suggest"]
+__all__ = ["check_call", "check_response", "suggest"]
 
 _OPEN_PLATFORM = ("wxa/", "cgi-bin/", "sns/")
 
@@ -66,6 +66,24 @@ def check_call(call: Call, path: str) -> None:
         _check(operation, call, uri.split(path)[2])
     except _Mismatch as error:
         raise InvalidRequestError(f"{error} ({call.verb} {operation.template}, {operation.title})") from None
+
+
+def check_response(operation: Operation, members: Mapping[str, Any]) -> None:
+    """Check the members of a successful response against the catalogue.
+
+    Args:
+        operation: The operation that was called.
+        members: The JSON object or the fields of the XML; ``{}`` for an empty body.
+
+    Raises:
+        InvalidRequestError: A member is missing, unknown, of a wrong type, not among the documented values,
+            or too long.
+    """
+    is_v2 = operation.template.startswith("v2/")
+    try:
+        _check_members(operation.response, members, "response", _Rules(text=is_v2))
+    except _Mismatch as error:
+        raise InvalidRequestError(f"{error} ({operation.verb} {operation.template})") from None
 
 
 def suggest(path: str) -> str:
@@ -181,7 +199,12 @@ def _check_members(fields: Fields, members: Mapping[str, Any], place: str, rules
             raise _Mismatch(f"{place}.{name}: unknown" + (f"; did you mean {close[0]}?" if close else ""))
     for name, field in fields.items():
         is_added = name in rules.added or (bool(rules.added) and "MD5" in field.enum)
-        if field.required and not is_added and (name not in members or members[name] is None):
+        if (
+            field.required
+            and not is_added
+            and "$" not in name
+            and (name not in members or members[name] is None)
+        ):
             raise _Mismatch(f"{place}.{name}: missing")
 
 

@@ -103,7 +103,8 @@ class PlatformSigner:
             at: Unix seconds of the signature.
         """
         timestamp, nonce = str(int(at)), secrets.token_hex(16)
-        text = b"\n".join((timestamp.encode(), nonce.encode(), response.body, b""))
+        body = response.body if response.signed_text is None else response.signed_text
+        text = b"\n".join((timestamp.encode(), nonce.encode(), body, b""))
         return HttpResponse(
             response.status,
             response.body,

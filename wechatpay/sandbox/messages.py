@@ -83,12 +83,14 @@ class HttpResponse:
         body: Body bytes.
         headers: Headers except those that every server adds.
         is_signed: Whether responses of this kind carry a signature; downloads do not.
+        signed_text: What is signed in place of the body; ``None`` for the body itself.
     """
 
     status: int = 200
     body: bytes = b""
     headers: Headers = field(default_factory=Headers)
     is_signed: bool = True
+    signed_text: bytes | None = None
 
     @classmethod
     def json(cls, value: Any, status: int = 200) -> HttpResponse:

@@ -194,7 +194,8 @@ class OpenPlatform(Api):
 
     def accepts(self, request: HttpRequest) -> bool:
         """Return whether a request is the open platform's, whatever it carries."""
-        return any(folder in _FOLDERS for folder in request.segments[:1])
+        # APIv2's customs have a folder of that name, too.
+        return request.segments[0] in _FOLDERS and request.segments[1:2] != ("mch",)
 
     def signer(self, request: HttpRequest) -> Signer:  # noqa: ARG002  nothing is signed
         """Leave responses unsigned."""

@@ -117,9 +117,6 @@ def check_body(
 def _body_violations(
     fields: Mapping[str, Field], body: Mapping[str, Any], prefix: str, decrypt: Callable[[str], str]
 ) -> Iterator[Violation]:
-    for name, value in body.items():
-        if value is None or (fields and name not in fields):
-            yield Violation("body", prefix + name, value, "", "请求中含有未在API文档中定义的参数")
     for field in fields.values():
         name, value = prefix + field.name, body.get(field.name)
         if value is None or value == "":
@@ -129,6 +126,9 @@ def _body_violations(
             yield from _check_array(field, name, value, decrypt)
         else:
             yield from _check_member(field, name, value, decrypt)
+    for member, value in body.items():
+        if value is None or (fields and member not in fields):
+            yield Violation("body", prefix + member, value, "", "请求中含有未在API文档中定义的参数")
 
 
 def _check_array(field: Field, name: str, value: Any, decrypt: Callable[[str], str]) -> Iterator[Violation]:

@@ -22,10 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["ResponseGenerator"]
 
-#: Members that only errors have.
+#: Members that only errors have; successful responses have them only where the documents require them.
 _ERRORS = frozenset(
-    {"err_code", "err_code_des", "fail_reason", "error_code", "close_reason", "reject_reason"}
+    {
+        "close_reason",
+        "err_code",
+        "err_code_des",
+        "error_code",
+        "error_code_des",
+        "fail_reason",
+        "reject_reason",
+    }
 )
+
+#: The states that a generated response prefers among the documented ones.
+_GOOD_STATES = ("SUCCESS", "FINISHED", "FINISH", "NORMAL", "ACTIVE", "AVAILABLE", "PROCESSED", "DONE")
+
+_STATE = re.compile(r"(state|status|result|code)$")
+_COUNT = re.compile(r"(^|_)(count|num|limit|version)$")
 
 _COMPATIBLE: Mapping[str, type | tuple[type, ...]] = {
     "string": str,
@@ -65,11 +79,11 @@ class ResponseGenerator:
         """
         has_required = any(field.required for field in fields.values())
         return {
-            field.name: self._value(field, sent, f"{name}/{field.name}")
+            # The documents write the number of a repeated member as $n.
+            re.sub(r"\$[nm]", "0", field.name): self._value(field, sent, f"{name}/{field.name}")
             for field in fields.values()
-            if (field.required or field.name in sent or not has_required)
-            and field.name not in _ERRORS
-            and "$" not in field.name
+            if field.required
+            or ((field.name in sent or not has_required) and not (field.name in _ERRORS or "$" in field.name))
         }
 
     def _value(self, field: Field, sent: Mapping[str, Any], name: str) -> Any:
@@ -83,22 +97,29 @@ class ResponseGenerator:
         if kind == "object":
             return self.generate(field.fields, echo if isinstance(echo, dict) else _scalars(sent), name)
         if field.encoded == "json" and field.fields:
-            inner = self.generate(field.fields, {}, name)
+            inner: Any = self.generate(field.fields, {}, name)
+            inner = [inner] if field.encoded_type.endswith("[]") else inner
             return json.dumps(inner, ensure_ascii=False, separators=(",", ":"))
         if self._can_echo(field, kind, echo):
             return int(echo) if kind == "integer" else echo
         if field.value is not None:
             return field.value
         if field.enum:
-            return _typed(field.enum[self._pick(name, len(field.enum))], kind)
+            return self._choose(field, kind, name)
         if kind == "string":
             text = self._text(field.name, name)
-            return self._encrypt(text) if field.cipher == "merchant-rsa" else text
+            return self._encrypt(text) if field.cipher == "merchant-rsa" else text[: field.max_length]
         if kind == "boolean":
             return True
-        return (
-            1 if field.name in {"version", "count", "total_count", "limit"} else self._pick(name, 9_000) + 100
-        )
+        if field.name == "retcode":
+            return 0
+        return 1 if _COUNT.search(field.name) else self._amount(name)
+
+    def _choose(self, field: Field, kind: str, name: str) -> Any:
+        values = list(map(str, field.enum))
+        if _STATE.search(field.name) and (good := [state for state in _GOOD_STATES if state in values]):
+            return good[0]
+        return _typed(values[self._pick(name, len(values))], kind)
 
     def _can_echo(self, field: Field, kind: str, echo: Any) -> bool:
         if echo is None or field.cipher or (field.enum and str(echo) not in map(str, field.enum)):
@@ -109,41 +130,45 @@ class ResponseGenerator:
             kind == "boolean"
         )
 
-    def _text(self, name: str, seed: str) -> str:  # noqa: PLR0911  one return a format
+    def _text(self, name: str, seed: str) -> str:
         now, digits = self._clock(), number(f"{self._seed}{seed}", 20)
         fixed = {
             **dict.fromkeys(("mchid", "sp_mchid", "mch_id", "combine_mchid"), self._identity.mchid),
             **dict.fromkeys(("appid", "sp_appid", "combine_appid"), self._identity.app["appid"]),
             **dict.fromkeys(("currency", "payer_currency", "fee_type", "cash_fee_type"), "CNY"),
-            **dict.fromkeys(("return_msg", "msg"), "OK"),
+            **dict.fromkeys(("return_msg", "retmsg", "msg"), "OK"),
             "hash_type": "SHA1",
+            "err_code": "SUCCESS",
+            "err_code_des": "OK",
             "bank_type": "OTHERS",
             "trade_state_desc": "支付成功",
             "signature": hashlib.sha256(seed.encode()).hexdigest(),
         }
         if name in fixed:
             return fixed[name]
-        if "openid" in name:
-            return PAYER
-        if re.search(r"mchid|mch_id|merchant_code", name):
-            return "19" + digits[:8]
-        if "appid" in name:
-            return f"wx{digits[:16]}"
-        if "url" in name:
-            return f"https://pay.weixin.qq.com/sandbox/{digits[:12]}"
-        if name.endswith("date"):
-            return format_rfc3339(now)[:10]
-        if re.search(r"time$|_at$", name):
-            return format_digits(now) if name in {"time_end", "timestamp"} else format_rfc3339(now)
-        if re.search(r"id$|_no$|code$|number$|token$|serial$|sequence$", name):
-            return digits
-        if "hash" in name:
-            return hashlib.sha1(seed.encode(), usedforsecurity=False).hexdigest()
-        return f"{name.replace('_', ' ')} {digits[:4]}"
+        sha1 = hashlib.sha1(seed.encode(), usedforsecurity=False).hexdigest()
+        formats = (
+            ("openid", PAYER),
+            ("mchid|mch_id|merchant_code", "19" + digits[:8]),
+            ("appid", f"wx{digits[:16]}"),
+            ("url", f"https://pay.weixin.qq.com/sandbox/{digits[:12]}"),
+            ("date$", format_rfc3339(now)[:10]),
+            ("^(time_end|timestamp)$", format_digits(now)),
+            ("time$|_at$", format_rfc3339(now)),
+            ("(amount|fee|total|price|balance)$", str(self._amount(seed))),
+            ("id$|_no$|code$|number$|token$|serial$|sequence$", digits),
+            ("hash", sha1),
+        )
+        default = f"{name.replace('_', ' ')} {digits[:4]}"
+        return next((value for pattern, value in formats if re.search(pattern, name)), default)
 
     def _encrypt(self, text: str) -> str:
         key = self._identity.private_key.public_key()
         return b64encode(key.encrypt(text.encode(), OAEP(MGF1(SHA1()), SHA1(), None))).decode()  # noqa: S303  WeChat Pay's choice
+
+    def _amount(self, name: str) -> int:
+        """Make an amount between 1 and 91 yuan, in fen."""
+        return self._pick(name, 9_000) + 100
 
     def _pick(self, name: str, count: int) -> int:
         return int(number(f"{self._seed}{name}", 12)) % count
@@ -154,7 +179,7 @@ def _scalars(sent: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in sent.items() if not isinstance(value, dict | list)}
 
 
-def _typed(value: Any, kind: str) -> Any:
-    if kind in {"integer", "number"}:
+def _typed(value: str, kind: str) -> Any:
+    if kind in {"integer", "number"} and re.fullmatch(r"-?[0-9]+", value):
         return int(value)
-    return str(value).lower() == "true" if kind == "boolean" else str(value)
+    return value.lower() == "true" if kind == "boolean" else value

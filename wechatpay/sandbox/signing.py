@@ -106,11 +106,13 @@ class FieldSigner(Signer):
         secret: The key of APIv2.
         sign_type: ``MD5`` or ``HMAC-SHA256``, as the request was signed.
         sent: The fields of the request.
+        has_sign: Whether the documents have a ``sign`` in the response.
     """
 
     secret: str = field(repr=False)
     sign_type: str = "MD5"
     sent: Mapping[str, str] = field(default_factory=dict, repr=False)
+    has_sign: bool = True
 
     def sign(self, response: HttpResponse, *, age: float = 0.0) -> HttpResponse:  # noqa: ARG002  APIv2 signs no time
         """Add ``sign``."""
@@ -129,7 +131,7 @@ class FieldSigner(Signer):
             fields = xml_messages.read(response.body)
         except ValueError:
             return response
-        if fields.get("return_code") != "SUCCESS":
+        if fields.get("return_code") != "SUCCESS" or not self.has_sign:
             return response
         sign = xml_messages.element("sign", digest({**fields, **instead}, self.secret, self.sign_type))
         return replace(response, body=response.body.removesuffix(b"</xml>") + f"{sign}\n</xml>".encode())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.messages import HttpResponse
-from wechatpay.sandbox.parameters import Violation, check, check_texts
+from wechatpay.sandbox.parameters import Violation, check, check_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,7 +68,7 @@ class Upload:
         file: The file's bytes.
     """
 
-    meta: Mapping[str, str]
+    meta: Mapping[str, Any]
     file: bytes = field(repr=False)
 
 
@@ -103,12 +103,13 @@ _VIDEO = _Kind(
 )
 
 
-def read(operation: Operation, request: HttpRequest) -> Upload | Violation:
+def read(operation: Operation, request: HttpRequest, decrypt: Callable[[str], str]) -> Upload | Violation:
     """Read an upload.
 
     Args:
         operation: Names the parts, and the members of ``meta``.
         request: The request.
+        decrypt: Decrypts an encrypted member; raises ValueError for plain text.
     """
     found = parts(request) or {}
     # One byte stands for a file: the rules of texts do not apply to it.
@@ -116,21 +117,19 @@ def read(operation: Operation, request: HttpRequest) -> Upload | Violation:
         return violation
     meta = _members(found.get("meta", b"{}"))
     if meta is None:
-        return Violation("body", "meta", None, "应为JSON对象，其成员为字符串")
+        return Violation("body", "meta", None, "应为JSON对象")
     members = operation.body["meta"].fields if "meta" in operation.body else {}
-    for member in members.values():
-        if violation := check_texts(member, "body", [meta[member.name]] if member.name in meta else []):
-            return violation
+    if violation := check_body(members, meta, decrypt):
+        return violation
     return Upload(meta, found.get("file", b""))
 
 
-def _members(text: bytes) -> dict[str, str] | None:
+def _members(text: bytes) -> dict[str, Any] | None:
     try:
         value: Any = json.loads(text)
     except ValueError:
         return None
-    is_flat = isinstance(value, dict) and all(isinstance(member, str) for member in value.values())
-    return value if is_flat else None
+    return value if isinstance(value, dict) else None
 
 
 def _media(kind: _Kind) -> Callable[[Call], HttpResponse]:

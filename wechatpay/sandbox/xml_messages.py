@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from wechatpay.messages import Headers
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.parameters import Violation
 
 __all__ = [
+    "documented",
     "element",
     "failure",
     "no_certificate",
@@ -56,14 +57,18 @@ def read(body: bytes) -> dict[str, str]:
     return fields
 
 
-def write(fields: Mapping[str, str | int]) -> bytes:
-    """Write fields, each on a line of its own."""
+def write(fields: Mapping[str, Any]) -> bytes:
+    """Write fields, each on a line of its own: texts, numbers, objects, and lists, whose items repeat."""
     lines = "\n".join(element(name, value) for name, value in fields.items())
     return f"<xml>{lines}\n</xml>".encode()
 
 
-def element(name: str, value: str | int) -> str:
+def element(name: str, value: Any) -> str:
     """Write one field; numbers go without CDATA."""
+    if isinstance(value, list):
+        return "\n".join(element(name, item) for item in value)
+    if isinstance(value, dict):
+        return f"<{name}>{''.join(element(*member) for member in value.items())}</{name}>"
     if isinstance(value, int):
         return f"<{name}>{value}</{name}>"
     # A parser reads a bare CR as LF, and CDATA has no other way to write one.
@@ -79,6 +84,11 @@ _NO_CERTIFICATE = (
     "<center><h1>400 Bad Request</h1></center>\r\n<center>No required SSL certificate was sent</center>\r\n"
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
+
+
+def documented(members: Mapping[str, Any]) -> HttpResponse:
+    """Make a response of exactly these members."""
+    return _response(members)
 
 
 def success(sent: Mapping[str, str], result: Mapping[str, str | int]) -> HttpResponse:
@@ -144,5 +154,5 @@ def _head(sent: Mapping[str, str]) -> dict[str, str | int]:
     }
 
 
-def _response(fields: Mapping[str, str | int], status: int = 200) -> HttpResponse:
+def _response(fields: Mapping[str, Any], status: int = 200) -> HttpResponse:
     return HttpResponse(status, write(fields), Headers({"Content-Type": "text/xml; charset=utf-8"}))
