@@ -7,13 +7,11 @@ pages from elsewhere are refused, so that none of them can control the sandbox.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from wechatpay.errors import ConfigurationError
-from wechatpay.sandbox import faults
-from wechatpay.sandbox.faults import Fault
+from wechatpay.sandbox.faults.injections import make
 from wechatpay.sandbox.messages import HttpResponse
 
 if TYPE_CHECKING:
@@ -88,33 +86,20 @@ def _advance(sandbox: Sandbox, seconds: float) -> dict[str, Any]:
 
 
 def _inject(
-    sandbox: Sandbox, fault: str, times: int | None = 1, path: str | None = None, **arguments: Any
+    sandbox: Sandbox,
+    fault: str,
+    times: int | None = 1,
+    path: str | None = None,
+    probability: float = 1.0,
+    **arguments: Any,
 ) -> dict[str, Any]:
-    sandbox.inject(make_fault(fault, arguments), times=times, path=path)
+    sandbox.inject(make(fault, arguments), times=times, path=path, probability=probability)
     return {"fault": fault}
 
 
 def _clear_faults(sandbox: Sandbox) -> dict[str, Any]:
     sandbox.clear_faults()
     return {}
-
-
-def make_fault(name: str, arguments: Mapping[str, Any]) -> Fault:
-    """Make a fault of :mod:`wechatpay.sandbox.faults` from its name.
-
-    Raises:
-        ConfigurationError: The name or an argument is unknown.
-    """
-    kind = getattr(faults, name, None) if name in faults.__all__ else None
-    if not (isinstance(kind, type) and issubclass(kind, Fault) and is_dataclass(kind)):
-        raise ConfigurationError(f"fault: {name!r:.40} is unknown; see wechatpay.sandbox.faults")
-    allowed = [field.name for field in fields(kind) if field.name != "change"]
-    if unknown := set(arguments) - set(allowed):
-        raise ConfigurationError(
-            f"{name}: unknown argument {min(unknown)!r:.40}; it has {', '.join(allowed)}"
-        )
-    made: Fault = kind(**arguments)
-    return made
 
 
 def _state(sandbox: Sandbox) -> dict[str, Any]:

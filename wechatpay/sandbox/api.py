@@ -6,12 +6,13 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from wechatpay.sandbox.faults import Delivery
+from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.messages import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wechatpay.sandbox.faults import Injections
+    from wechatpay.sandbox.faults.injections import Injections
     from wechatpay.sandbox.messages import HttpRequest, HttpResponse
     from wechatpay.sandbox.signing import Signer
 
@@ -69,12 +70,19 @@ class Gateway:
         signer = api.signer(request)
         if error := api.verify(request):
             delivery = Delivery(signer.sign(error))
-        elif fault := self._injections.take(request, api.protocol):
-            delivery = fault.deliver(lambda: api.execute(request), signer)
         else:
-            delivery = Delivery(signer.sign(api.execute(request)))
+            delivery = self._execute(api, request, signer)
         _log.info("%s %s → %s", request.method, request.path, _outcome(api, delivery))
         return delivery
+
+    def _execute(self, api: Api, request: HttpRequest, signer: Signer) -> Delivery:
+        try:
+            fault = self._injections.take(request, api.protocol)
+        except ConfigurationError as error:
+            return Delivery(signer.sign(signer.error(400, "PARAM_ERROR", str(error))))
+        if fault:
+            return fault.deliver(lambda: api.execute(request), signer)
+        return Delivery(signer.sign(api.execute(request)))
 
 
 def _outcome(api: Api, delivery: Delivery) -> str:

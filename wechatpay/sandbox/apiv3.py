@@ -125,7 +125,8 @@ class ApiV3(Api):
 
     def signer(self, request: HttpRequest) -> Signer:
         """Sign with the key that the request names while it is in use, else with the newest."""
-        return HeaderSigner(self._signers.signer(request.headers.get("Wechatpay-Serial")), self._clock)
+        key = self._signers.signer(request.headers.get("Wechatpay-Serial"))
+        return HeaderSigner(key, self._clock, self._signers.rotate)
 
     def verify(self, request: HttpRequest) -> HttpResponse | None:
         """Refuse requests that the merchant did not sign within the last five minutes."""

@@ -13,9 +13,8 @@ from wechatpay.errors import ConfigurationError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wechatpay.sandbox.faults import Delivery
     from wechatpay.sandbox.keys import Identity
-    from wechatpay.sandbox.messages import HttpRequest
+    from wechatpay.sandbox.messages import Delivery, HttpRequest
     from wechatpay.sandbox.server import Address, Server
 
 __all__ = ["Lifecycle"]

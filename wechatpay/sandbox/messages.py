@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from wechatpay.messages import Headers
 
-__all__ = ["PLAIN", "Channel", "HttpRequest", "HttpResponse"]
+__all__ = ["PLAIN", "Channel", "Delivery", "HttpRequest", "HttpResponse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +101,20 @@ class HttpResponse:
 
     def __repr__(self) -> str:
         return f"<HttpResponse {self.status}, {len(self.body)} bytes>"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a response is sent.
+
+    Attributes:
+        response: What is sent; ``None`` resets the connection instead.
+        delay: Seconds to wait before.
+        kept: Bytes of the body to send before the connection is closed; ``None`` for all.
+        duration: Seconds over which the body is sent.
+    """
+
+    response: HttpResponse | None
+    delay: float = 0.0
+    kept: int | None = None
+    duration: float = 0.0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wechatpay.messages import Headers
 from wechatpay.sandbox import test_users
 from wechatpay.sandbox.api import Api
+from wechatpay.sandbox.faults.injections import HEADER
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.signing import Signer
 
@@ -271,7 +272,8 @@ class _NoSigner(Signer):
 
 
 def _is_payments(header: str) -> bool:
-    return header.lower() == "authorization" or header.lower().startswith("wechatpay-")
+    name = header.lower()
+    return name == "authorization" or (name.startswith("wechatpay-") and name != HEADER.lower())
 
 
 def _granted(token: str, seconds: int) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from wechatpay.sandbox.bills import Bills
 from wechatpay.sandbox.callbacks import CompleteResource, Notifier
 from wechatpay.sandbox.clock import VirtualClock
 from wechatpay.sandbox.deliveries import Deliveries, Task
-from wechatpay.sandbox.faults import Delivery, Injections
+from wechatpay.sandbox.faults.injections import Injections
 from wechatpay.sandbox.keys import Identity, Signers, list_certificates
 from wechatpay.sandbox.ledger import Ledger, Order, Refund, Rejection
 from wechatpay.sandbox.lifecycle import Lifecycle
+from wechatpay.sandbox.messages import Delivery
 from wechatpay.sandbox.open_platform import OpenPlatform
 from wechatpay.sandbox.payments import Payments, describe, describe_combined
 from wechatpay.sandbox.refunds import Refunds, refund_event
@@ -102,7 +103,7 @@ class Sandbox(Lifecycle):
         self._now = VirtualClock(wall)
         self._lock = threading.Lock()
         self._requests: deque[HttpRequest] = deque(maxlen=_KEPT)
-        self._injections = Injections()
+        self._injections = Injections(seed)
         self._signers = Signers(self.identity, mode, wall)
         self._notifier = Notifier(self.identity, self._signers, wall, self._now)
         self._deliveries = Deliveries(self._notifier, self._now, self._settle)
@@ -404,7 +405,9 @@ class Sandbox(Lifecycle):
         """
         return await asyncio.to_thread(self.notify, url, event, resource, times=times, **details)
 
-    def inject(self, fault: Fault, *, times: int | None = 1, path: str | None = None) -> None:
+    def inject(
+        self, fault: Fault, *, times: int | None = 1, path: str | None = None, probability: float = 1.0
+    ) -> None:
         """Apply a fault to the next requests; see :mod:`wechatpay.sandbox.faults`.
 
         Faults wait in the order they were injected, and each request takes one. A request that fails
@@ -414,11 +417,13 @@ class Sandbox(Lifecycle):
             fault: The fault.
             times: To how many requests it applies; ``None`` for all from now on.
             path: Only on this path, such as ``"v3/edu-papay/user/{openid}/contracts"``; ``None`` for any.
+            probability: That a request meets it, above 0 and up to 1; the sandbox's seed decides which ones.
 
         Raises:
-            ConfigurationError: ``times`` is less than 1.
+            ConfigurationError: ``times`` or ``probability`` is out of range, or the fault applies to
+                callbacks only.
         """
-        self._injections.add(fault, times, path)
+        self._injections.add(fault, times, path, probability)
 
     def clear_faults(self) -> None:
         """Remove the faults that wait."""

@@ -25,14 +25,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wechatpay.sandbox.certificates import Authority
-    from wechatpay.sandbox.faults import Delivery
-    from wechatpay.sandbox.messages import HttpResponse
+    from wechatpay.sandbox.messages import Delivery, HttpResponse
 
 __all__ = ["Address", "Server"]
 
 
 #: Seconds that responses in progress have when the server stops.
 _GRACE = 0.1
+
+#: Pieces of a body that is sent slowly.
+_PIECES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ class Server:
             return _reset(message)
         if delivery.kept is not None:
             return await _truncated(message, delivery.response, delivery.kept)
+        if delivery.duration:
+            return await _slow(message, delivery.response, delivery.duration)
         return web.Response(
             status=delivery.response.status,
             headers=dict(delivery.response.headers),
@@ -183,11 +187,28 @@ def _reset(request: web.BaseRequest) -> web.StreamResponse:
     return web.Response()
 
 
-async def _truncated(message: web.BaseRequest, content: HttpResponse, kept: int) -> web.StreamResponse:
-    """Promise the whole body, send its beginning, and close the connection."""
+async def _begin(message: web.BaseRequest, content: HttpResponse) -> web.StreamResponse:
+    """Send the head of a response."""
     response = web.StreamResponse(status=content.status, headers=dict(content.headers))
     response.content_length = len(content.body)
     await response.prepare(message)
+    return response
+
+
+async def _slow(message: web.BaseRequest, content: HttpResponse, duration: float) -> web.StreamResponse:
+    """Send the body in pieces over ``duration`` seconds."""
+    response = await _begin(message, content)
+    size = max(1, len(content.body) // _PIECES)
+    starts = range(0, len(content.body), size)
+    for start in starts:
+        await asyncio.sleep(duration / len(starts))
+        await response.write(content.body[start : start + size])
+    return response
+
+
+async def _truncated(message: web.BaseRequest, content: HttpResponse, kept: int) -> web.StreamResponse:
+    """Promise the whole body, send its beginning, and close the connection."""
+    response = await _begin(message, content)
     await response.write(content.body[:kept])
     if message.transport is not None:  # pragma: no branch  a client that left closed it
         message.transport.close()

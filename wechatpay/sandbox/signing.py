@@ -49,6 +49,10 @@ class Signer(ABC):
     def error(self, status: int, code: str, message: str) -> HttpResponse:
         """Make an unsigned error response."""
 
+    def rotate(self) -> Signer:
+        """Return a signer with a new key; only APIv3 has keys that rotate."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class HeaderSigner(Signer):
@@ -57,10 +61,16 @@ class HeaderSigner(Signer):
     Attributes:
         key: The key.
         clock: Returns Unix seconds.
+        make_key: Makes a new key; ``None`` where keys do not rotate.
     """
 
     key: PlatformSigner
     clock: Callable[[], float]
+    make_key: Callable[[], PlatformSigner] | None = None
+
+    def rotate(self) -> Signer:
+        """Return a signer with a new key."""
+        return replace(self, key=self.make_key()) if self.make_key else self
 
     def sign(self, response: HttpResponse, *, age: float = 0.0) -> HttpResponse:
         """Sign as of ``age`` seconds ago."""
