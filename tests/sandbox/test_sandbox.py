@@ -239,10 +239,11 @@ def test_settings_can_be_pasted(sandbox, tmp_path):
         assert instance.getDriver().notifications()
 
     assert (200, 7200) == (answer.status_code, token["expires_in"])
-    assert {"apiclient_cert.pem", "apiclient_key.pem", "pub_key.pem", "wechatpay.pem"} == {
-        path.name for path in tmp_path.iterdir()
+    files = list((tmp_path / sandbox.identity.mchid).iterdir())
+    assert {"apiclient_cert.pem", "apiclient_key.pem", "authority.pem", "pub_key.pem", "wechatpay.pem"} == {
+        path.name for path in files
     }
-    assert all(0o600 == path.stat().st_mode & 0o777 for path in tmp_path.iterdir())
+    assert all(0o600 == path.stat().st_mode & 0o777 for path in files)
 
 
 @pytest.mark.parametrize("mode", ["both", "public-key", "certificates"])
@@ -258,7 +259,9 @@ def test_settings_can_be_handed_over_as_json(mode):
 
 def test_settings_for_tls_can_be_pasted(sandbox, tmp_path):
     """What the handout's comment says is all that APIv2's ``security`` takes."""
-    text, _, comment = settings_snippet(sandbox, tmp_path).partition("# APIv2 with security=True wants TLS: ")
+    text, _, comment = settings_snippet(sandbox, tmp_path).partition(
+        "# APIv2 with security=True wants TLS:\n# "
+    )
     names = {}
     exec(re.sub(r"base_uri=.*,\n", f"{comment.strip()},\n", text), names)
     with names["instance"] as instance, pytest.raises(APIError, match="LACK_PARAMS"):

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import io
-import logging
-import signal
 import sys
-import tempfile
-import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -18,10 +12,7 @@ from rich.console import Console
 import wechatpay
 from wechatpay.cli.certificates import certificates
 from wechatpay.cli.explain import explain
-from wechatpay.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from wechatpay.cli.sandbox import sandbox
 
 __all__ = ["app"]
 
@@ -65,36 +56,9 @@ def demo() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def sandbox(
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 is any that is free.")
-    ] = 0,
-) -> None:
-    """Serve a sandbox of WeChat Pay until Ctrl-C, and print its settings as Python."""
-    from wechatpay.sandbox import Sandbox  # noqa: PLC0415  other commands need not load it
-    from wechatpay.sandbox.settings_snippet import settings_snippet  # noqa: PLC0415  the same
-
-    try:
-        with (
-            _interruptible(),
-            tempfile.TemporaryDirectory(prefix="wechatpay-") as folder,
-            Sandbox(port=port) as running,
-            _told(),
-        ):
-            typer.echo(settings_snippet(running, Path(folder)))
-            typer.echo("# Ctrl-C stops the sandbox and deletes its keys.", err=True)
-            while True:
-                time.sleep(3600)
-    except KeyboardInterrupt:
-        typer.echo("# The sandbox has stopped; its keys are deleted.", err=True)
-    except ConfigurationError as error:
-        typer.echo(f"wechatpay: {error}", err=True)
-        raise typer.Exit(2) from None
-
-
 app.command()(certificates)
 app.command()(explain)
+app.command()(sandbox)
 
 
 def _console() -> Console:
@@ -104,27 +68,3 @@ def _console() -> Console:
     console = Console(highlight=False, markup=False)
     console.width = min(console.width, _WIDTH)
     return console
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a polite request to terminate end the command as Ctrl-C does: keys lie on the disk."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Show a line for every answer of the sandbox."""
-    log, handler = logging.getLogger("wechatpay.sandbox"), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(logging.NOTSET)

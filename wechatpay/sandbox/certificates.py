@@ -18,9 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
 
 from wechatpay.errors import ConfigurationError
@@ -33,6 +39,9 @@ __all__ = ["TLS", "Authority", "certify", "serial_number"]
 
 #: Half a year on either side of now, so that no test meets the end of a certificate.
 _HALF_LIFE = timedelta(days=183)
+
+#: Certificates that are kept in files are valid for longer.
+_KEPT_LIFE = timedelta(days=10 * 365)
 
 _LOOPBACK = x509.SubjectAlternativeName(
     [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
@@ -77,6 +86,11 @@ def certify(
     return x509.CertificateBuilder(_name(issuer), _name(subject), key, serial, begins, ends)
 
 
+def _long_dates() -> tuple[datetime, datetime]:
+    now = datetime.now(UTC)
+    return now - _HALF_LIFE, now + _KEPT_LIFE
+
+
 def _name(common: str) -> x509.Name:
     return x509.Name(
         [
@@ -105,21 +119,34 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key()
         builder = (
-            certify(cls._NAME, cls._NAME, public, serial_number())
+            certify(cls._NAME, cls._NAME, public, serial_number(), _long_dates())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_SIGNS_CERTIFICATES, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         )
         return cls(builder.sign(key, SHA256()), key)
 
+    @classmethod
+    def load(cls, certificate: str, key: str) -> Authority:
+        """Load one from what `pem` and `key_pem` returned."""
+        private = serialization.load_pem_private_key(key.encode(), None)
+        assert isinstance(private, ec.EllipticCurvePrivateKey)  # noqa: S101  `key_pem` wrote it
+        return cls(x509.load_pem_x509_certificate(certificate.encode()), private)
+
     @property
     def pem(self) -> str:
         """Its certificate as PEM."""
         return self.certificate.public_bytes(Encoding.PEM).decode()
 
+    @property
+    def key_pem(self) -> str:
+        """Its private key as PEM."""
+        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
     def merchant(self, mchid: str, key: RSAPublicKey, serial: int) -> str:
         """Issue a merchant's certificate, as PEM: ``apiclient_cert.pem``."""
-        return self._issue(certify(mchid, self._NAME, key, serial), key).public_bytes(Encoding.PEM).decode()
+        certificate = self._issue(certify(mchid, self._NAME, key, serial, _long_dates()), key)
+        return certificate.public_bytes(Encoding.PEM).decode()
 
     def server(self, passphrase: bytes) -> bytes:
         """Make a key for a server on loopback, and issue its certificate: both as PEM, the key encrypted."""

@@ -6,6 +6,7 @@ agree with its mistakes.
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from base64 import b64decode, b64encode
@@ -18,7 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox import error_responses
@@ -31,11 +38,20 @@ if TYPE_CHECKING:
 
     from wechatpay.settings import SettingsDict
 
-__all__ = ["Identity", "Mode", "PlatformSigner", "Signers", "encrypt_resource", "list_certificates"]
+__all__ = [
+    "DEFAULT_MCHID",
+    "Identity",
+    "Mode",
+    "PlatformSigner",
+    "Signers",
+    "encrypt_resource",
+    "list_certificates",
+]
 
 
 _APPID = "wx8888888888888888"
-_MCHID = "1900000109"
+DEFAULT_MCHID = "1900000109"
+_MERCHANT_ID = re.compile(r"[0-9]{8,10}")
 _NAME = "wechatpay sandbox sign"
 _PUBLIC_KEY_ID = "PUB_KEY_ID_"
 _SCHEME = "WECHATPAY2-SHA256-RSA2048"
@@ -59,6 +75,11 @@ class PlatformSigner:
     _key: RSAPrivateKey = field(repr=False)
 
     @classmethod
+    def load(cls, serial: str, published: str, key: str) -> PlatformSigner:
+        """Load one whose private key is PEM."""
+        return cls(serial, published, load_key(key))
+
+    @classmethod
     def with_public_key(cls, mchid: str) -> PlatformSigner:
         """Make a bare public key, as merchants get it since late 2024."""
         key = _generate()
@@ -78,6 +99,11 @@ class PlatformSigner:
         certificate = builder.sign(key, SHA256())
         pem = certificate.public_bytes(Encoding.PEM).decode()
         return cls(f"{certificate.serial_number:X}", pem, key)
+
+    @property
+    def key_pem(self) -> str:
+        """The private key as PEM, PKCS#8."""
+        return _pem(self._key)
 
     @property
     def is_certificate(self) -> bool:
@@ -151,9 +177,20 @@ class Identity:
     certificate: str = field(repr=False)
 
     @classmethod
-    def generate(cls, mchid: str = _MCHID) -> Identity:
-        """Make fresh keys; takes about 0.2 s."""
-        serial, private_key, authority = serial_number(), _generate(), Authority.generate()
+    def generate(cls, mchid: str = DEFAULT_MCHID, authority: Authority | None = None) -> Identity:
+        """Make fresh keys; takes about 0.2 s.
+
+        Args:
+            mchid: Merchant id, 8 to 10 digits.
+            authority: Issues the merchant's certificate; merchants of one sandbox share it. A new one by
+                default.
+
+        Raises:
+            ConfigurationError: ``mchid`` is not a merchant id.
+        """
+        if not _MERCHANT_ID.fullmatch(mchid):
+            raise ConfigurationError(f"mchid: 8 to 10 digits, not {mchid!r:.40}")
+        serial, private_key, authority = serial_number(), _generate(), authority or Authority.generate()
         return cls(
             mchid=mchid,
             serial=f"{serial:X}",
@@ -161,7 +198,7 @@ class Identity:
             signers=(PlatformSigner.with_public_key(mchid), PlatformSigner.with_certificate()),
             secret=secrets.token_hex(16),
             apiv3_key=secrets.token_hex(16),
-            app={"appid": _APPID, "secret": secrets.token_hex(16)},
+            app={"appid": _appid(mchid), "secret": secrets.token_hex(16)},
             authority=authority,
             certificate=authority.merchant(mchid, private_key.public_key(), serial),
         )
@@ -183,7 +220,7 @@ class Identity:
     @property
     def private_key_pem(self) -> str:
         """The merchant's key as PEM, PKCS#8."""
-        return self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        return _pem(self.private_key)
 
     @property
     def certs(self) -> Mapping[str, str]:
@@ -193,6 +230,22 @@ class Identity:
     def signer(self, serial: str | None) -> PlatformSigner:
         """Return the key of that serial number, else the first."""
         return next((signer for signer in self.signers if signer.serial == serial), self.signers[0])
+
+
+def _appid(mchid: str) -> str:
+    """Return the app of a merchant: a well-known one of the default merchant, else one of its own."""
+    return _APPID if mchid == DEFAULT_MCHID else f"wx{mchid:8>16}"
+
+
+def load_key(pem: str) -> RSAPrivateKey:
+    """Load a private key from PEM."""
+    key = load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, RSAPrivateKey)  # noqa: S101  there are no others here
+    return key
+
+
+def _pem(key: RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _generate() -> RSAPrivateKey:

@@ -27,15 +27,17 @@ class Lifecycle(ABC):
         identity: The merchant, and the WeChat Pay that it talks to.
     """
 
-    def __init__(self, identity: Identity, ports: tuple[int, int]) -> None:
+    def __init__(self, identity: Identity, ports: tuple[int, int], host: str) -> None:
         """Prepare; ``with`` starts it.
 
         Args:
             identity: The merchant, and the WeChat Pay that it talks to.
             ports: For HTTP, and for HTTPS; 0 lets the system choose.
+            host: The address to listen on.
         """
         self.identity = identity
         self._ports = ports
+        self._host = host
         self._server: Server | None = None
         self._address: Address | None = None
 
@@ -105,7 +107,7 @@ class Lifecycle(ABC):
             raise ConfigurationError("the sandbox runs already: one `with` at a time")
         from wechatpay.sandbox.server import Server  # noqa: PLC0415  `aiohttp` is heavy
 
-        self._server = Server(self._respond, self.identity.authority, self._ports)
+        self._server = Server(self._respond, self.identity.authority, self._ports, self._host)
         self._server.start()
         return self._server
 

@@ -80,6 +80,7 @@ class Sandbox(Lifecycle):
         tls_port: int = 0,
         seed: str = "",
         refund_delay: float = 0.0,
+        host: str = "127.0.0.1",
     ) -> None:
         """Prepare a sandbox; ``with`` starts it.
 
@@ -93,11 +94,13 @@ class Sandbox(Lifecycle):
             tls_port: The port for HTTPS.
             seed: Determines WeChat Pay's numbers and generated responses.
             refund_delay: Seconds until the money of an APIv3 refund arrives, in the sandbox's clock.
+            host: The address to listen on. Clients still call ``127.0.0.1``: another address is for
+                containers, whose ports are published there.
 
         Raises:
             ConfigurationError: ``mode`` is unknown.
         """
-        super().__init__(identity or Identity.generate(), (port, tls_port))
+        super().__init__(identity or Identity.generate(), (port, tls_port), host)
         self._clock = clock
         wall = clock or time.time
         self._now = VirtualClock(wall)

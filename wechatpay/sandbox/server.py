@@ -60,7 +60,11 @@ class Server:
     """
 
     def __init__(
-        self, respond: Callable[[HttpRequest], Delivery], authority: Authority, ports: tuple[int, int]
+        self,
+        respond: Callable[[HttpRequest], Delivery],
+        authority: Authority,
+        ports: tuple[int, int],
+        host: str,
     ) -> None:
         """Prepare a server.
 
@@ -68,10 +72,12 @@ class Server:
             respond: Answers requests, one at a time.
             authority: Vouches for the server, and for clients that have a certificate.
             ports: For HTTP and for HTTPS; 0 lets the system choose one.
+            host: The address to listen on.
         """
         self._respond = respond
         self._authority = authority
         self._ports = ports
+        self._host = host
         self.started: Future[Address] = Future()
         self._stopped: Future[None] = Future()
         for future in (self.started, self._stopped):
@@ -117,8 +123,8 @@ class Server:
         await runner.setup()
         try:
             for port, context in zip(self._ports, (None, tls.context), strict=True):
-                await _listen(runner, port, context)
-            plain, encrypted = (port for _, port in runner.addresses)
+                await _listen(runner, self._host, port, context)
+            plain, encrypted = (address[1] for address in runner.addresses)
             self.started.set_result(
                 Address(f"http://127.0.0.1:{plain}/", f"https://127.0.0.1:{encrypted}/", tls.bundle)
             )
@@ -160,13 +166,12 @@ async def _abort(transports: list[asyncio.Transport | None]) -> None:
     await asyncio.sleep(0)
 
 
-async def _listen(runner: web.ServerRunner, port: int, context: ssl.SSLContext | None) -> None:
+async def _listen(runner: web.ServerRunner, host: str, port: int, context: ssl.SSLContext | None) -> None:
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
     except OSError as error:
-        raise ConfigurationError(
-            f"port {port}: {os.strerror(error.errno or 0)}; port 0 lets the system choose one"
-        ) from None
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigurationError(f"port {port}: {reason}; port 0 lets the system choose one") from None
 
 
 def _channel(request: web.BaseRequest) -> Channel:
