@@ -7,8 +7,8 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012365342 is the signature overview.
 
 from __future__ import annotations
 
-from wechatpay.payment.coupons import CouponPlugin, coupon_plugin, coupon_url
-from wechatpay.payment.invoking import (
+from wechatpay.payment.fields import query_string
+from wechatpay.payment.invocation import (
     CODE_URL_LIFETIME,
     H5_URL_LIFETIME,
     PREPAY_ID_LIFETIME,
@@ -18,10 +18,17 @@ from wechatpay.payment.invoking import (
     jsapi,
     jsapi_v2,
 )
-from wechatpay.payment.papay import entrust_web
-from wechatpay.payment.payscore import payscore_detail, payscore_enable, payscore_use
-from wechatpay.payment.values import query_string
-from wechatpay.payment.workwx import workwx_redpack, workwx_transfer
+from wechatpay.payment.views import (
+    CouponPlugin,
+    coupon_plugin,
+    coupon_url,
+    entrust_web,
+    payscore_detail,
+    payscore_enable,
+    payscore_use,
+    workwx_redpack,
+    workwx_transfer,
+)
 
 __all__ = [
     "CODE_URL_LIFETIME",

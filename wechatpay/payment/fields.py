@@ -1,4 +1,4 @@
-"""What all payment parameters are made of: words, texts, stamps, signatures and digests."""
+"""The fields of payment parameters: checked, written as text, signed or digested."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = [
     "Nonce",
     "Signer",
     "digest",
-    "now",
-    "proper",
+    "format_fields",
+    "format_time",
     "query_string",
     "require",
     "sign",
-    "texts",
-    "word",
+    "validate_identifier",
+    "validate_secret",
 ]
 
 Clock: TypeAlias = Callable[[], float]
@@ -34,33 +34,33 @@ Nonce: TypeAlias = Callable[[], str]
 Signer: TypeAlias = "PrivateKeySource | Callable[[str], str]"
 
 
-def word(name: str, value: object) -> str:
+def validate_identifier(name: str, value: object) -> str:
     """Return an identifier as it was issued.
 
     Raises:
-        InvalidRequestError: It is missing, not text, or holds what no identifier of WeChat Pay does.
+        InvalidRequestError: It is missing, not text, or not printable ASCII without spaces.
     """
     if value is None or value == "":
         raise InvalidRequestError(f"{name}: is missing; it cannot be left out here")
     if not isinstance(value, str):
         raise InvalidRequestError(f"{name}: give it as text, not {type(value).__name__}")
-    if not _is_word(value):
+    if not _is_identifier(value):
         raise InvalidRequestError(f"{name}: give it as it was issued, in ASCII and without white space")
     return formatter.text(value)
 
 
-def texts(parameters: Mapping[str, Any], where: str = "parameters") -> dict[str, str]:
+def format_fields(parameters: Mapping[str, Any], where: str = "parameters") -> dict[str, str]:
     """Write parameters as the text that is digested and sent; empty ones are left out.
 
     Raises:
-        InvalidRequestError: ``parameters`` is no mapping of names to scalars, or has text that is not
+        InvalidRequestError: ``parameters`` is not a mapping of names to scalars, or has text that is not
             Unicode.
     """
     if not isinstance(parameters, Mapping):
         raise InvalidRequestError(f"{where}: give a mapping, not {type(parameters).__name__}")
     written: dict[str, str] = {}
     for name, value in parameters.items():
-        written[word(f"{where}: a name", name)] = text = formatter.text(value, name)
+        written[validate_identifier(f"{where}: a name", name)] = text = formatter.text(value, name)
         if not _is_unicode(text):
             raise InvalidRequestError(f"{name}: holds lone surrogates, which UTF-8 cannot hold")
     return {name: text for name, text in written.items() if text}
@@ -76,7 +76,7 @@ def require(names: Iterable[str], parameters: Mapping[str, str], where: str = "p
         raise InvalidRequestError(f"{where}: {', '.join(missing)} must be given")
 
 
-def now(clock: Clock) -> str:
+def format_time(clock: Clock) -> str:
     """Read the clock, in whole Unix seconds."""
     return str(int(clock()))
 
@@ -98,17 +98,17 @@ def digest(parameters: Mapping[str, str], secret: str, sign_type: str) -> str:
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
     text = formatter.query_string_like(formatter.ksort(parameters))
-    return hashing.sign(sign_type, text, proper(secret))
+    return hashing.sign(sign_type, text, validate_secret(secret))
 
 
-def proper(secret: str) -> str:
+def validate_secret(secret: str) -> str:
     """Return a secret that digests can be keyed with.
 
     Raises:
-        CryptoError: It is missing or is no secret.
+        CryptoError: It is missing, or not printable ASCII without spaces.
     """
-    # The digests of the PHP SDK, and so ours, append nothing for "" and "0": anybody could make them.
-    if not isinstance(secret, str) or secret in ("", "0") or not _is_word(secret):
+    # The digests of the PHP SDK, and so ours, append nothing for "" and "0": anybody could compute them.
+    if not isinstance(secret, str) or secret in ("", "0") or not _is_identifier(secret):
         raise CryptoError("secret: give it as text, whole, in ASCII and without white space")
     return secret
 
@@ -122,13 +122,15 @@ def query_string(parameters: Mapping[str, Any]) -> str:
         parameters: Such as `payscore_use` or `entrust_web` return; empty ones are left out.
 
     Raises:
-        InvalidRequestError: ``parameters`` is no mapping of names to scalars, or has text that is not
+        InvalidRequestError: ``parameters`` is not a mapping of names to scalars, or has text that is not
             Unicode.
     """
-    return "&".join(f"{quote(name, '')}={quote(text, '')}" for name, text in texts(parameters).items())
+    return "&".join(
+        f"{quote(name, '')}={quote(text, '')}" for name, text in format_fields(parameters).items()
+    )
 
 
-def _is_word(text: str) -> bool:
+def _is_identifier(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text
 
 

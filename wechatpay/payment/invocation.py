@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, urlsplit
 from wechatpay import formatter
 from wechatpay.crypto import hashing
 from wechatpay.errors import InvalidRequestError
-from wechatpay.payment.values import digest, now, query_string, sign, word
+from wechatpay.payment.fields import digest, format_time, query_string, sign, validate_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from urllib.parse import SplitResult
 
-    from wechatpay.payment.values import Clock, Nonce, Signer
+    from wechatpay.payment.fields import Clock, Nonce, Signer
 
 __all__ = [
     "CODE_URL_LIFETIME",
@@ -51,7 +51,7 @@ def jsapi(
 
     Args:
         appid: The one under which the order was made and the payer's ``openid`` is known.
-        prepay_id: As answered; good for `PREPAY_ID_LIFETIME`.
+        prepay_id: From the response; valid for `PREPAY_ID_LIFETIME`.
         private_key: The merchant's key in any form, best loaded once; or a function that signs a text and
             returns base64, for a key that stays elsewhere.
         clock: Returns Unix seconds.
@@ -61,7 +61,7 @@ def jsapi(
         ``appId timeStamp nonceStr package signType paySign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not an identifier.
         CryptoError: The key cannot be used.
     """
     fields = _jsapi(appid, prepay_id, clock, nonce)
@@ -84,7 +84,7 @@ def app(  # noqa: PLR0913  an argument for each value
     Args:
         appid: The app's, under which the order was made.
         partnerid: Merchant id.
-        prepay_id: As answered; good for `PREPAY_ID_LIFETIME`.
+        prepay_id: From the response; valid for `PREPAY_ID_LIFETIME`.
         private_key: As for `jsapi`.
         clock: Returns Unix seconds.
         nonce: Returns a fresh random string of at most 32 characters.
@@ -93,7 +93,7 @@ def app(  # noqa: PLR0913  an argument for each value
         ``appid partnerid prepayid package noncestr timestamp sign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not an identifier.
         CryptoError: The key cannot be used.
     """
     fields = _app(appid, partnerid, prepay_id, clock, nonce)
@@ -117,7 +117,7 @@ def jsapi_v2(  # noqa: PLR0913  an argument for each value
 
     Args:
         appid: The one under which the order was made and the payer's ``openid`` is known.
-        prepay_id: As answered; good for `PREPAY_ID_LIFETIME`.
+        prepay_id: From the response; valid for `PREPAY_ID_LIFETIME`.
         secret: APIv2 secret.
         sign_type: ``MD5`` or ``HMAC-SHA256``: the one that the order was made with.
         clock: Returns Unix seconds.
@@ -127,10 +127,13 @@ def jsapi_v2(  # noqa: PLR0913  an argument for each value
         ``appId timeStamp nonceStr package signType paySign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not an identifier.
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
-    fields = {**_jsapi(appid, prepay_id, clock, nonce), "signType": word("sign_type", sign_type)}
+    fields = {
+        **_jsapi(appid, prepay_id, clock, nonce),
+        "signType": validate_identifier("sign_type", sign_type),
+    }
     return {**fields, "paySign": digest(fields, secret, sign_type)}
 
 
@@ -151,9 +154,9 @@ def app_v2(  # noqa: PLR0913  an argument for each value
     Args:
         appid: The app's, under which the order was made.
         partnerid: Merchant id.
-        prepay_id: As answered; good for `PREPAY_ID_LIFETIME`.
+        prepay_id: From the response; valid for `PREPAY_ID_LIFETIME`.
         secret: APIv2 secret.
-        sign_type: ``MD5`` or ``HMAC-SHA256``: the one that the order was made with; the app is not told.
+        sign_type: ``MD5`` or ``HMAC-SHA256``: the one that the order was made with; it is not in the result.
         clock: Returns Unix seconds.
         nonce: Returns a fresh random string of at most 32 characters.
 
@@ -161,11 +164,11 @@ def app_v2(  # noqa: PLR0913  an argument for each value
         ``appid partnerid prepayid package noncestr timestamp sign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not one word of text.
+        InvalidRequestError: An argument is missing, or not an identifier.
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
     fields = _app(appid, partnerid, prepay_id, clock, nonce)
-    return {**fields, "sign": digest(fields, secret, word("sign_type", sign_type))}
+    return {**fields, "sign": digest(fields, secret, validate_identifier("sign_type", sign_type))}
 
 
 def h5_url(url: str, redirect_url: str) -> str:
@@ -175,54 +178,54 @@ def h5_url(url: str, redirect_url: str) -> str:
     See https://pay.weixin.qq.com/wiki/doc/api/H5.php?chapter=15_4.
 
     Args:
-        url: ``h5_url`` (``mweb_url`` in APIv2) as answered; it opens for `H5_URL_LIFETIME`.
+        url: ``h5_url`` (``mweb_url`` in APIv2) from the response; it opens for `H5_URL_LIFETIME`.
             Nothing of it changes.
         redirect_url: Absolute http(s) URL, not encoded, of the domain registered for H5 payment.
 
     Raises:
-        InvalidRequestError: One is no such URL, or ``url`` has a ``redirect_url`` already.
+        InvalidRequestError: One is not such a URL, or ``url`` has a ``redirect_url`` already.
     """
-    query = _absolute("url", word("url", url), {"https"}).query
+    query = _parse_absolute_url("url", validate_identifier("url", url), {"https"}).query
     if not query or "#" in url:
         raise InvalidRequestError(
-            "url: is no H5 URL, which has a query and no fragment; give h5_url as it was answered"
+            "url: not an H5 URL, which has a query and no fragment; give the h5_url of the response"
         )
     if any(name == "redirect_url" for name, _ in parse_qsl(query, keep_blank_values=True)):
-        raise InvalidRequestError("url: has a redirect_url already; give h5_url as it was answered")
-    _absolute("redirect_url", redirect_url, {"https", "http"})
+        raise InvalidRequestError("url: has a redirect_url already; give the h5_url of the response")
+    _parse_absolute_url("redirect_url", redirect_url, {"https", "http"})
     return f"{url}&{query_string({'redirect_url': redirect_url})}"
 
 
 def _jsapi(appid: str, prepay_id: str, clock: Clock, nonce: Nonce) -> dict[str, str]:
     # In this order: APIv3 signs the values as they come.
     return {
-        "appId": word("appid", appid),
-        "timeStamp": now(clock),
-        "nonceStr": word("nonce", nonce()),
-        "package": f"prepay_id={_bare(prepay_id)}",
+        "appId": validate_identifier("appid", appid),
+        "timeStamp": format_time(clock),
+        "nonceStr": validate_identifier("nonce", nonce()),
+        "package": f"prepay_id={_validate_prepay_id(prepay_id)}",
     }
 
 
 def _app(appid: str, partnerid: str, prepay_id: str, clock: Clock, nonce: Nonce) -> dict[str, str]:
     return {
-        "appid": word("appid", appid),
-        "partnerid": word("partnerid", partnerid),
-        "prepayid": _bare(prepay_id),
+        "appid": validate_identifier("appid", appid),
+        "partnerid": validate_identifier("partnerid", partnerid),
+        "prepayid": _validate_prepay_id(prepay_id),
         "package": "Sign=WXPay",
-        "noncestr": word("nonce", nonce()),
-        "timestamp": now(clock),
+        "noncestr": validate_identifier("nonce", nonce()),
+        "timestamp": format_time(clock),
     }
 
 
-def _bare(prepay_id: str) -> str:
-    if (text := word("prepay_id", prepay_id)).startswith("prepay_id="):
+def _validate_prepay_id(prepay_id: str) -> str:
+    if (text := validate_identifier("prepay_id", prepay_id)).startswith("prepay_id="):
         raise InvalidRequestError(
-            "prepay_id: give what follows prepay_id=; where that belongs in front, it is put there"
+            "prepay_id: give what follows prepay_id=; the prefix is added where it is needed"
         )
     return text
 
 
-def _absolute(name: str, url: str, schemes: Collection[str]) -> SplitResult:
+def _parse_absolute_url(name: str, url: str, schemes: Collection[str]) -> SplitResult:
     try:
         parts = urlsplit(url)
         if parts.scheme in schemes and parts.hostname and url.isprintable() and " " not in url:
