@@ -58,7 +58,7 @@ def test_joined_by_line_feed_is_that_of_php(args, expected):
 @pytest.mark.parametrize("args", recorded.but("Formatter.joinedByLineFeed", inexact))
 def test_float_is_an_error_where_php_rounds_it(args):
     """PHP cuts a float to its ``precision``; what is signed here is exact."""
-    with pytest.raises(InvalidRequestError, match="float is not exact"):
+    with pytest.raises(InvalidRequestError, match="a float is not exact"):
         formatter.joined_by_line_feed(*args)
 
 
@@ -74,7 +74,7 @@ def test_ksort_is_that_of_php(args, expected):
 def test_query_string_like_is_that_of_php(args, expected):
     """Parameters are digested as PHP writes them; floats, which PHP rounds, are refused."""
     if inexact(*args):
-        with pytest.raises(InvalidRequestError, match="float is not exact"):
+        with pytest.raises(InvalidRequestError, match="a float is not exact"):
             formatter.query_string_like(dict(args[0]))
         return
     assert expected == formatter.query_string_like(dict(args[0]))
@@ -167,17 +167,24 @@ def test_scalar_has_the_text_that_php_gives_it(value, expected):
     assert expected == formatter.text(value)
 
 
-@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), b"x", [], {}, object()], ids=repr)
+@pytest.mark.parametrize("value", [b"x", [], {}, object()], ids=repr)
 def test_value_without_a_text_of_its_own_is_an_error(value):
     """What PHP has no text for is refused by its name, and its content not shown."""
     with pytest.raises(InvalidRequestError, match=f"^total: {type(value).__name__} "):
         formatter.query_string_like({"total": value})
 
 
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_decimal_that_is_not_finite_is_refused(value):
+    """It has no digits to write."""
+    with pytest.raises(InvalidRequestError, match=f"^total: {value} is not a finite number$"):
+        formatter.query_string_like({"total": Decimal(value)})
+
+
 @pytest.mark.parametrize("value", [19.99 * 100, 1.0, float("nan"), float("inf")], ids=repr)
 def test_float_is_an_error_that_says_what_to_give(value):
     """An amount computed in floats is not the amount that is meant."""
-    with pytest.raises(InvalidRequestError, match=r"^total_fee: float is not exact .* int of fen"):
+    with pytest.raises(InvalidRequestError, match=r"^total_fee: a float is not exact .* int of fen"):
         formatter.query_string_like({"total_fee": value})
 
 

@@ -117,7 +117,7 @@ class TestBodies:
             ({"body": 1}, "body: give bytes or text, not int"),
             ({"body": "\ud800"}, "body: holds a lone surrogate"),
             ({"json": {"a": float("nan")}}, "json.a: a float"),
-            ({"json": {"a": [Decimal("NaN")]}}, "json.a[0]: NaN is not a number"),
+            ({"json": {"a": [Decimal("NaN")]}}, "json.a[0]: NaN is not a finite number"),
             (
                 {"json": {"amount": {"total": 19.99 * 100}}},
                 "json.amount.total: a float",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "authorization",
+    "find_number_flaw",
+    "format_number",
     "joined_by_line_feed",
     "ksort",
     "nonce",
@@ -198,17 +200,38 @@ def text(value: Any, name: Any = "piece") -> str:
         return ""
     if isinstance(value, int):
         return int.__format__(value, "d")
-    if isinstance(value, Decimal) and Decimal.is_finite(value):
-        return Decimal.__format__(value, "f")
-    if isinstance(value, float):
-        raise InvalidRequestError(
-            f"{name}: float is not exact (19.99 * 100 is not 1999):"
-            " give an int of fen, or a Decimal where a fraction is documented"
-        )
+    if isinstance(value, float | Decimal):
+        return format_number(value, name)
     raise InvalidRequestError(
         f"{name}: {type(value).__name__} has no text of its own here;"
         " give a string (JSON text for a nested value), an int, or a finite Decimal"
     )
+
+
+def format_number(value: float | Decimal, name: Any) -> str:
+    """Write a ``Decimal`` exactly, without an exponent.
+
+    Args:
+        value: A finite ``Decimal``.
+        name: What to call the value in an error.
+
+    Raises:
+        InvalidRequestError: ``value`` is a ``float``, or not finite.
+    """
+    flaw = find_number_flaw(value, name)
+    if flaw or isinstance(value, float):
+        raise InvalidRequestError(flaw)
+    return Decimal.__format__(value, "f")
+
+
+def find_number_flaw(value: float | Decimal, name: Any) -> str:
+    """Return why a number that is not whole cannot be sent, or ``""``."""
+    if isinstance(value, float):
+        return (
+            f"{name}: a float is not exact (19.99 * 100 is not 1999):"
+            " give an int of fen, or a Decimal where a fraction is documented"
+        )
+    return "" if Decimal.is_finite(value) else f"{name}: {Decimal.__str__(value)} is not a finite number"
 
 
 def _name(name: Any) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from wechatpay.errors import InvalidRequestError
+from wechatpay.formatter import find_number_flaw, format_number
 
 __all__ = ["encode"]
 
@@ -26,7 +27,7 @@ def encode(value: Any, name: str = "json") -> bytes:
     Raises:
         InvalidRequestError: A part of ``value`` has no exact JSON; the message names its place.
     """
-    decimals: list[Decimal] = []
+    decimals: list[float | Decimal] = []
     try:
         flaw = _find_flaw(value, name, decimals)
         if not flaw:
@@ -48,7 +49,7 @@ def _dumps(value: Any) -> str:
 def _write(value: Any) -> str:
     """Serialise a value with a ``Decimal`` in it, which `json` cannot write."""
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return format_number(value, "json")
     if isinstance(value, dict):
         return "{" + ",".join(f"{_dumps(key)}:{_write(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -56,7 +57,7 @@ def _write(value: Any) -> str:
     return _dumps(value)
 
 
-def _find_flaw(value: Any, place: str, decimals: list[Decimal]) -> str:  # noqa: PLR0911  one for each type
+def _find_flaw(value: Any, place: str, decimals: list[float | Decimal]) -> str:  # noqa: PLR0911  one for each type
     """Say what in ``value`` cannot be sent, or ``""``; collect the decimals on the way."""
     if value is None or isinstance(value, str | int):
         return ""
@@ -70,12 +71,8 @@ def _find_flaw(value: Any, place: str, decimals: list[Decimal]) -> str:  # noqa:
     if isinstance(value, list | tuple):
         flaws = (_find_flaw(item, f"{place}[{index}]", decimals) for index, item in enumerate(value))
         return next(filter(None, flaws), "")
-    if isinstance(value, float):
-        return (
-            f"{place}: a float is not exact; give an int of fen, or a Decimal where a fraction is documented"
-        )
-    if isinstance(value, Decimal):
+    if isinstance(value, float | Decimal):
         decimals.append(value)
-        return "" if value.is_finite() else f"{place}: {value} is not a number"
+        return find_number_flaw(value, place)
     hint = "; turn it into a dict" if isinstance(value, Mapping) else ""
     return f"{place}: {type(value).__name__} has no JSON{hint}"

@@ -106,15 +106,8 @@ def _exact(value: Any, name: Any) -> Any:
         return value
     if isinstance(value, int):
         return int.__int__(value)
-    if isinstance(value, float):
-        raise InvalidRequestError(
-            f"{name}: a float may not be the amount that you mean (19.99 * 100 is not 1999): "
-            "give an int of fen, or a Decimal where a fraction is documented"
-        )
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise InvalidRequestError(f"{name}: the Decimal is not a finite number")
-        return Decimal.__format__(value, "f")
+    if isinstance(value, float | Decimal):
+        return formatter.format_number(value, name)
     return value
 
 

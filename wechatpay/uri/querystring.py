@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from wechatpay.errors import InvalidRequestError
+from wechatpay.formatter import format_number
 from wechatpay.uri.target import tidy
 from wechatpay.uri.template import text
 
@@ -67,6 +68,8 @@ def _parameters(options_query: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _encoded(name: str, value: Any) -> str:
+    if isinstance(value, float | Decimal):
+        value = format_number(value, f"query parameter {name!r}")
     try:
         return f"{_quoted(name)}={_quoted(value if type(value) is str else _text(value))}"
     except (TypeError, ValueError) as error:
@@ -81,10 +84,4 @@ def _quoted(text: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
-    if isinstance(value, float):
-        raise TypeError("a float is not exact; give an int, or a Decimal where a fraction is documented")
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError("it is not a finite number")
-        return format(value, "f")
     return text(value)
