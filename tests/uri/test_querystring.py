@@ -109,7 +109,7 @@ def test_query_goes_behind_the_one_of_the_uri(given, existing, merged):
 )
 def test_value_that_cannot_be_written_is_an_error_that_names_it(value):
     """The error names the parameter, and not its value."""
-    with pytest.raises(InvalidRequestError, match="^query parameter 'limit'"):
+    with pytest.raises(InvalidRequestError, match="query parameter 'limit'"):
         query({"limit": value})
 
 
