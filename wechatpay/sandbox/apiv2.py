@@ -289,7 +289,9 @@ class ApiV2(Api):
     def _close(self, sent: Mapping[str, str]) -> HttpResponse:
         """关闭订单: close an unpaid order."""
         closed = self._ledger.close(sent["out_trade_no"])
-        return failure(sent, *_REJECTIONS[closed]) if isinstance(closed, Rejection) else success(sent, {})
+        if isinstance(closed, Rejection):
+            return failure(sent, *_REJECTIONS[closed])
+        return success(sent, {"result_msg": "OK"})
 
     def _reverse(self, sent: Mapping[str, str]) -> HttpResponse:
         """撤销订单: close or refund a payment by code."""

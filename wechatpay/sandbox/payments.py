@@ -318,7 +318,12 @@ def describe_combined(parts: tuple[Order, ...], mchid: str) -> dict[str, Any]:
         mchid: The merchant who placed it.
     """
     first = parts[0]
-    payer = {"combine_payer_info": {"openid": first.payment.openid}} if first.payment else {}
+    paid: dict[str, Any] = {}
+    if first.payment:
+        paid = {
+            "combine_transaction_id": f"45{number(first.combine_out_trade_no, 26)}",
+            "combine_payer_info": {"openid": first.payment.openid},
+        }
     scene = {"scene_info": {"device_id": first.device_id}} if first.device_id else {}
     return {
         "combine_appid": first.appid,
@@ -326,7 +331,7 @@ def describe_combined(parts: tuple[Order, ...], mchid: str) -> dict[str, Any]:
         "combine_out_trade_no": first.combine_out_trade_no,
         **scene,
         "sub_orders": [_describe_part(part) for part in parts],
-        **payer,
+        **paid,
     }
 
 

@@ -36,7 +36,7 @@ _ERRORS = frozenset(
 )
 
 #: The states that a generated response prefers among the documented ones.
-_GOOD_STATES = ("SUCCESS", "FINISHED", "FINISH", "NORMAL", "ACTIVE", "AVAILABLE", "PROCESSED", "DONE")
+_GOOD_STATES = ("SUCCESS", "FINISHED", "FINISH", "NORMAL", "ACTIVE", "AVAILABLE", "PROCESSED", "DONE", "0")
 
 _STATE = re.compile(r"(state|status|result|code)$")
 _COUNT = re.compile(r"(^|_)(count|num|limit|version)$")
@@ -111,14 +111,12 @@ class ResponseGenerator:
             return self._encrypt(text) if field.cipher == "merchant-rsa" else text[: field.max_length]
         if kind == "boolean":
             return True
-        if field.name == "retcode":
-            return 0
         return 1 if _COUNT.search(field.name) else self._amount(name)
 
     def _choose(self, field: Field, kind: str, name: str) -> Any:
         values = list(map(str, field.enum))
         if _STATE.search(field.name) and (good := [state for state in _GOOD_STATES if state in values]):
-            return good[0]
+            return _typed(good[0], kind)
         return _typed(values[self._pick(name, len(values))], kind)
 
     def _can_echo(self, field: Field, kind: str, echo: Any) -> bool:
