@@ -1,0 +1,172 @@
+"""Fixtures for pytest: a sandbox of WeChat Pay for each test, and Builders that call it.
+
+pytest loads them with the package; nothing needs to be configured::
+
+    def test_order_gets_a_link(wechatpay):
+        response = wechatpay.v3.pay.transactions.native.post(json={...})
+        assert response.json()["code_url"]
+
+``wechatpay_sandbox``
+    A running :class:`~wechatpay.sandbox.Sandbox`. Each test has its own; the keys are made once per run.
+``wechatpay``
+    A :class:`~wechatpay.Builder` with the sandbox's settings and ``check=True``.
+``wechatpay_async``
+    The same for a test that runs on an event loop, with any plugin. In such a test, await ``apay``,
+    ``aadvance`` and ``anotify`` of the sandbox where your own server runs on the same loop.
+``@pytest.mark.wechatpay_faults(*faults, path=None, times=1)``
+    Inject faults into the sandbox before the test: objects of :mod:`wechatpay.sandbox.faults`, or names.
+
+The report of a failed test shows the sandbox's traffic and its seed. ``--wechatpay-seed`` repeats a run with
+the same numbers and generated responses.
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from wechatpay import Builder
+    from wechatpay.sandbox import HttpRequest, HttpResponse, Identity, Sandbox
+    from wechatpay.sandbox.faults import Delivery, Fault
+
+    _Traffic = list[tuple[HttpRequest, HttpResponse | None]]
+
+__all__ = ["wechatpay", "wechatpay_async", "wechatpay_sandbox"]
+
+_SANDBOX = pytest.StashKey["tuple[Sandbox, _Traffic]"]()
+
+#: Characters of a body that a report shows.
+_SHOWN = 400
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--wechatpay-seed``."""
+    parser.getgroup("wechatpay").addoption(
+        "--wechatpay-seed",
+        metavar="SEED",
+        default="",
+        help="Seed of the sandboxes of wechatpay; random by default. A failed test's report shows it.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and choose the seed, which the workers of pytest-xdist receive."""
+    config.addinivalue_line(
+        "markers",
+        "wechatpay_faults(*faults, path=None, times=1): inject faults of wechatpay.sandbox.faults, or their "
+        "names, into the test's wechatpay_sandbox.",
+    )
+    config.option.wechatpay_seed = config.option.wechatpay_seed or secrets.token_hex(4)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a marker that would do nothing."""
+    has_sandbox = "wechatpay_sandbox" in getattr(item, "fixturenames", ())
+    if item.get_closest_marker("wechatpay_faults") and not has_sandbox:
+        pytest.fail(
+            "wechatpay_faults: the test has no sandbox; request wechatpay_sandbox or wechatpay",
+            pytrace=False,
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the sandbox's traffic to the report of a failed test."""
+    report = yield
+    kept = item.stash.get(_SANDBOX, None)
+    if report.failed and kept:
+        report.sections.append(("wechatpay sandbox", _describe(*kept, item.config.option.wechatpay_seed)))
+    return report
+
+
+@pytest.fixture(scope="session")
+def _wechatpay_identity() -> Identity:
+    """Make the keys, once per run."""
+    from wechatpay.sandbox import Identity  # noqa: PLC0415  runs without these fixtures must not pay for it
+
+    return Identity.generate()
+
+
+@pytest.fixture
+def wechatpay_sandbox(request: pytest.FixtureRequest, _wechatpay_identity: Identity) -> Iterator[Sandbox]:
+    """Run WeChat Pay on loopback, with orders and faults of this test alone."""
+    # Every test has numbers of its own, whatever the order of the tests.
+    seed = f"{request.config.option.wechatpay_seed} {request.node.nodeid}"
+    traffic: _Traffic = []
+    with _recording()(traffic, identity=_wechatpay_identity, seed=seed) as sandbox:
+        # The marker nearest to the test comes last.
+        for marker in reversed(list(request.node.iter_markers("wechatpay_faults"))):
+            for fault in marker.args:
+                sandbox.inject(_make_fault(fault), **marker.kwargs)
+        request.node.stash[_SANDBOX] = sandbox, traffic
+        yield sandbox
+
+
+@pytest.fixture
+def wechatpay(wechatpay_sandbox: Sandbox) -> Iterator[Builder]:
+    """Make a Builder that calls the sandbox, and compares each call with the documents first."""
+    yield from _build(wechatpay_sandbox)
+
+
+@pytest.fixture
+def wechatpay_async(wechatpay_sandbox: Sandbox) -> Iterator[Builder]:
+    """Make a Builder for a test on an event loop; its connections end with the loop."""
+    yield from _build(wechatpay_sandbox)
+
+
+def _build(sandbox: Sandbox) -> Iterator[Builder]:
+    from wechatpay import Builder  # noqa: PLC0415  the same
+
+    instance = Builder(**sandbox.settings(check=True))
+    with instance.getDriver():
+        yield instance
+
+
+@cache
+def _recording() -> Callable[..., Sandbox]:
+    """Return a sandbox's class that keeps responses, too."""
+    from wechatpay.sandbox import Sandbox  # noqa: PLC0415  the same
+
+    class RecordingSandbox(Sandbox):
+        def __init__(self, traffic: _Traffic, **settings: Any) -> None:
+            super().__init__(**settings)
+            self._traffic = traffic
+
+        def _respond(self, request: HttpRequest) -> Delivery:
+            delivery = super()._respond(request)
+            self._traffic.append((request, delivery.response))
+            return delivery
+
+    return RecordingSandbox
+
+
+def _make_fault(fault: Any) -> Fault:
+    from wechatpay.sandbox.admin import make_fault  # noqa: PLC0415  the same
+
+    return make_fault(fault, {}) if isinstance(fault, str) else fault
+
+
+def _describe(sandbox: Sandbox, traffic: _Traffic, seed: str) -> str:
+    """Lay the traffic out: bodies, too, because everything in a sandbox is made up."""
+    lines = [f"seed {seed}; repeat it with --wechatpay-seed={seed}"]
+    for request, response in traffic:
+        status = "connection reset" if response is None else response.status
+        lines += [f"{request.method} {request.target} → {status}", *_shorten("  sent     ", request.body)]
+        lines += _shorten("  received ", response.body) if response else []
+    lines += [
+        f"callback {made.event} → {made.url}: {made.status or 'no reply'}, attempt {made.number}"
+        for made in sandbox.attempts
+    ]
+    return "\n".join(lines if lines[1:] else [*lines, "no requests"])
+
+
+def _shorten(label: str, body: bytes) -> list[str]:
+    text = body.decode("utf-8", "backslashreplace")
+    more = "…" if len(text) > _SHOWN else ""
+    return [f"{label}{text[:_SHOWN].strip()}{more}"] if text else []
