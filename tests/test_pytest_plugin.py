@@ -107,11 +107,11 @@ def test_numbers_of_its_own_and_keys_of_the_run():
 
 
 def test_marked_tests_meet_their_faults(run):
-    """Faults are injected in the order of the markers, outermost first; names make faults with defaults."""
+    """Faults are injected in the order of the markers, outermost first; text makes faults, too."""
     result = run("""
 @pytest.mark.wechatpay_faults("Reset")
 class TestFaults:
-    @pytest.mark.wechatpay_faults(faults.ErrorResponse(429, "RATELIMIT_EXCEEDED"), times=2)
+    @pytest.mark.wechatpay_faults(faults.ErrorResponse(429, "RATELIMIT_EXCEEDED"), "RateLimit")
     def test_both(self, wechatpay):
         order = wechatpay.v3.pay.transactions.native.post
         for error in (NoResponseError, APIError, APIError):

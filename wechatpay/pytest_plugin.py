@@ -13,8 +13,10 @@ pytest loads them with the package; nothing needs to be configured::
 ``wechatpay_async``
     The same for a test that runs on an event loop, with any plugin. In such a test, await ``apay``,
     ``aadvance`` and ``anotify`` of the sandbox where your own server runs on the same loop.
-``@pytest.mark.wechatpay_faults(*faults, path=None, times=1)``
-    Inject faults into the sandbox before the test: objects of :mod:`wechatpay.sandbox.faults`, or names.
+``@pytest.mark.wechatpay_faults(*faults, **options)``
+    Inject faults into the sandbox before the test: objects of :mod:`wechatpay.sandbox.faults`, or text such
+    as ``"Reset"`` or ``"ErrorResponse; status=429; code=FREQUENCY_LIMITED"``. The options are those of
+    :meth:`~wechatpay.sandbox.Sandbox.inject`.
 
 The report of a failed test shows the sandbox's traffic and its seed. ``--wechatpay-seed`` repeats a run with
 the same numbers and generated responses.
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from wechatpay import Builder
     from wechatpay.sandbox import HttpRequest, HttpResponse, Identity, Sandbox
-    from wechatpay.sandbox.faults import Delivery, Fault
+    from wechatpay.sandbox.messages import Delivery
 
     _Traffic = list[tuple[HttpRequest, HttpResponse | None]]
 
@@ -60,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "wechatpay_faults(*faults, path=None, times=1): inject faults of wechatpay.sandbox.faults, or their "
-        "names, into the test's wechatpay_sandbox.",
+        "names, into the sandbox of the test.",
     )
     config.option.wechatpay_seed = config.option.wechatpay_seed or secrets.token_hex(4)
 
@@ -96,6 +98,8 @@ def _wechatpay_identity() -> Identity:
 @pytest.fixture
 def wechatpay_sandbox(request: pytest.FixtureRequest, _wechatpay_identity: Identity) -> Iterator[Sandbox]:
     """Run WeChat Pay on loopback, with orders and faults of this test alone."""
+    from wechatpay.sandbox.faults.injections import parse  # noqa: PLC0415  the same
+
     # Every test has numbers of its own, whatever the order of the tests.
     seed = f"{request.config.option.wechatpay_seed} {request.node.nodeid}"
     traffic: _Traffic = []
@@ -103,7 +107,8 @@ def wechatpay_sandbox(request: pytest.FixtureRequest, _wechatpay_identity: Ident
         # The marker nearest to the test comes last.
         for marker in reversed(list(request.node.iter_markers("wechatpay_faults"))):
             for fault in marker.args:
-                sandbox.inject(_make_fault(fault), **marker.kwargs)
+                made, options = parse(fault) if isinstance(fault, str) else (fault, {})
+                sandbox.inject(made, **{**options, **marker.kwargs})
         request.node.stash[_SANDBOX] = sandbox, traffic
         yield sandbox
 
@@ -144,12 +149,6 @@ def _recording() -> Callable[..., Sandbox]:
             return delivery
 
     return RecordingSandbox
-
-
-def _make_fault(fault: Any) -> Fault:
-    from wechatpay.sandbox.admin import make_fault  # noqa: PLC0415  the same
-
-    return make_fault(fault, {}) if isinstance(fault, str) else fault
 
 
 def _describe(sandbox: Sandbox, traffic: _Traffic, seed: str) -> str:

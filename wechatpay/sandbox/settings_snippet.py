@@ -38,6 +38,7 @@ instance = Builder(
     }},
     base_uri="{base_uri}",
     proxies={{}},
+    check=True,
 )
 # APIv2 with security=True wants TLS:
 # base_uri="{tls_uri}", verify=f"{{keys[7:]}}/authority.pem"
