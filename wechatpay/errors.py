@@ -31,6 +31,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wechatpay.catalogue import Explanation
     from wechatpay.messages import Request, Response
     from wechatpay.notification.reply import Reply
 
@@ -202,10 +203,8 @@ def printable(text: str) -> str:
     )
 
 
-def describe_failure(  # noqa: PLR0913  each is a part of the text
-    request: Request, response: Response, code: str, message: str, hint: str = "", *, api: str = ""
-) -> str:
-    """Write the text of an `APIError`: method, path, status, code, message, explanation and Request-ID.
+def describe_failure(request: Request, response: Response, code: str, message: str, hint: str = "") -> str:
+    """Write the text of an `APIError`: what was called, status, code, message and Request-ID, explained.
 
     Args:
         request: The request that failed.
@@ -213,21 +212,33 @@ def describe_failure(  # noqa: PLR0913  each is a part of the text
         code: WeChat Pay's error code, or ``""``.
         message: WeChat Pay's message.
         hint: What to do about it.
-        api: ``VERB template`` of the operation, to explain ``code`` in English; ``""`` for no explanation.
     """
-    status = response.status_code
+    from wechatpay import catalogue  # noqa: PLC0415  read by errors only
+
+    status, where = response.status_code, describe_path(request)
     if code:
         words = f"{printable(code)}: {printable(message)}"
+        found = catalogue.explain_code(code, status, f"{request.method} {where}", message=message)
+        if found:
+            words += f" ({_explain(found[0])})"
     else:
         kind = response.headers.get("Content-Type", "no Content-Type")
         words = f"no error code ({printable(kind)}, {len(response.content)} bytes: see .response.text)"
-    if api and code:
-        from wechatpay import catalogue  # noqa: PLC0415  read by errors only
+    reference = ""
+    if request_id := response.request_id:
+        meaning = catalogue.explain_request_id(request_id)
+        reference = f" [Request-ID {printable(request_id)}{': ' + _explain(meaning) if meaning else ''}]"
+    return f"{request.method} {where} → {status} {words}{hint}{reference}"
 
-        for found in catalogue.explain_code(code, status, api, message=message)[:1]:
-            words += f" ({'; '.join(filter(None, (found.meaning, found.remedy)))})"
-    reference = f" [Request-ID {printable(response.request_id)}]" if response.request_id else ""
-    return f"{request.method} {request.path} → {status} {words}{hint}{reference}"
+
+def describe_path(request: Request) -> str:
+    """Return the path's URI template, which holds no business number; the path itself if there is none."""
+    template = request.template.partition("?")[0].partition("{?")[0]
+    return request.path if not template or "://" in template else template
+
+
+def _explain(explanation: Explanation) -> str:
+    return "; ".join(filter(None, (explanation.meaning, explanation.remedy)))
 
 
 class APIError(WeChatPayError):

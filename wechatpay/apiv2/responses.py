@@ -115,7 +115,7 @@ def _error(request: Request, response: Response, fields: Mapping[str, Any]) -> A
     if unknown:
         hint += f"; the outcome is unknown: {rules.next_step(request.route)}"
     return (ServerError if unknown else APIError)(
-        describe_failure(request, response, code, message, hint, api=f"{request.method} v2/{request.route}"),
+        describe_failure(request, response, code, message, hint),
         status_code=response.status_code,
         code=code,
         message=message,

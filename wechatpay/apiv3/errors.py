@@ -1,4 +1,4 @@
-"""APIv3 error answers, and what a ``SIGN_ERROR`` has to say.
+"""APIv3 error responses, and what a ``SIGN_ERROR`` says.
 
 https://pay.weixin.qq.com/doc/v3/merchant/4012081709
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.errors import APIError, DecodeError, ServerError
+from wechatpay.apiv3 import rules
+from wechatpay.apiv3.verification import explain_clock
+from wechatpay.errors import APIError, DecodeError, ServerError, describe_failure
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request, Response, SignedSnapshot
@@ -26,7 +28,7 @@ _QUOTED = re.compile(rb"[^\n?]*\??")
 
 
 def failure(request: Request, response: Response) -> APIError:
-    """Make the error that a 4xx or 5xx answer is raised as; any body will do."""
+    """Make the error that a 4xx or 5xx response is raised as; any body will do."""
     status = response.status_code
     try:
         body = response.json()
@@ -35,13 +37,16 @@ def failure(request: Request, response: Response) -> APIError:
     fields: dict[str, Any] = body if isinstance(body, dict) else {}
     code, message = _text(fields.get("code")), _text(fields.get("message"))
     detail = fields.get("detail")
-    words = f"{code}: {message}" if code else _unspoken(response)
     hint = _sign_hint(detail, request.snapshot) if code == "SIGN_ERROR" else ""
+    if status == 401:  # noqa: PLR2004  HTTP's Unauthorized
+        hint += _clock_hint(request, response)
     if status == 404 and not code.endswith(("EXIST", "EXISTS")):  # noqa: PLR2004  HTTP's Not Found
         hint = _path_hint(request)
-    reference = f" (Request-ID {response.request_id})" if response.request_id else ""
-    return (ServerError if status >= 500 else APIError)(  # noqa: PLR2004  HTTP's server errors
-        f"{request.method} {request.path} → {status} {words}{hint}{reference}",
+    is_unknown = status >= 500  # noqa: PLR2004  HTTP's server errors
+    if is_unknown:
+        hint += f"; the outcome is unknown: {rules.next_step(request.method, request.route)}"
+    return (ServerError if is_unknown else APIError)(
+        describe_failure(request, response, code, message, hint),
         status_code=status,
         code=code,
         message=message,
@@ -65,13 +70,15 @@ def _text(value: Any) -> str:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
-def _unspoken(response: Response) -> str:
-    kind = response.headers.get("Content-Type", "no Content-Type")
-    return f"without an error code ({kind}, {len(response.content)} bytes: see .response.text)"
+def _clock_hint(request: Request, response: Response) -> str:
+    """Say how far our clock, by which the request was signed, is from the server's."""
+    if request.snapshot is None:
+        return ""
+    return explain_clock(response.headers, int(request.snapshot.text.split(b"\n", 3)[2]))
 
 
 def _sign_hint(detail: Any, snapshot: SignedSnapshot | None) -> str:
-    """Say where the text that the server signed parts from ours."""
+    """Say where the text that the server signed differs from ours."""
     information = detail.get("sign_information") if isinstance(detail, dict) else None
     theirs = information.get("truncated_sign_message") if isinstance(information, dict) else None
     if snapshot is None or not isinstance(theirs, str):
@@ -86,7 +93,7 @@ def _sign_hint(detail: Any, snapshot: SignedSnapshot | None) -> str:
     total = length if type(length) is int else None
     if place == len(server) and total in (None, len(ours)):
         return "; the server signed the same text: does private_key belong to serial?"
-    return f"; the server's text and ours part in the {_difference(server, ours, place, total)}"
+    return f"; the server signed another text, which differs in the {_difference(server, ours, place, total)}"
 
 
 def _difference(server: bytes, ours: bytes, place: int, total: int | None) -> str:

@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext, uri
+from wechatpay.apiv3 import rules
 from wechatpay.apiv3.body_digest import StreamTally
 from wechatpay.apiv3.certificates_request import SigningStack, download
 from wechatpay.apiv3.errors import failure
 from wechatpay.apiv3.key_selector import SERIAL, Keying, lasting
 from wechatpay.apiv3.signing import Signer, Verifier
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
-from wechatpay.errors import ConfigurationError, InvalidRequestError
+from wechatpay.errors import ConfigurationError, InvalidRequestError, NoResponseError, RedirectError
 from wechatpay.messages import Headers, Response
 
 if TYPE_CHECKING:
@@ -142,7 +143,11 @@ class V3:
 
     @staticmethod
     def _exchange(request: Request) -> Flow:
-        response = yield from send(request)
+        try:
+            response = yield from send(request)
+        except (NoResponseError, RedirectError) as error:
+            error.args = (f"{error}; {rules.next_step(request.method, request.route)}",)
+            raise
         if response.status_code >= 400:  # noqa: PLR2004  HTTP's errors
             raise failure(request, response)
         operation = f"{request.method} {request.route}"

@@ -1,11 +1,11 @@
-"""Which APIv3 responses carry no signature, or one over a digest, as data.
+"""What APIv3's documents say about single paths: signatures, and how to learn an outcome.
 
 A *route* is a path without leading ``/`` and without the prefix that a base URI added.
 """
 
 from __future__ import annotations
 
-__all__ = ["is_digest_signed", "is_unsigned"]
+__all__ = ["is_digest_signed", "is_unsigned", "next_step"]
 
 #: Prefixes of the overseas gateways, in front of ``v3/``.
 _PREFIXES = ("hk/v3/", "global/v3/")
@@ -47,3 +47,20 @@ def is_unsigned(route: str) -> bool:
 def is_digest_signed(route: str) -> bool:
     """Return whether responses on ``route`` may be signed over their SHA-1 instead of their body."""
     return _without_prefix(route) in _DIGEST_SIGNED
+
+
+def next_step(method: str, route: str) -> str:
+    """Return what to do when the outcome of a call is unknown.
+
+    Args:
+        method: HTTP method.
+        route: Path without leading ``/`` and without the prefix that a base URI added.
+    """
+    if method == "GET":
+        return "it changes nothing: send it again"
+    from wechatpay.catalogue.lookup import find_query  # noqa: PLC0415  read by errors only
+
+    query, numbers = "query what became of it", ""
+    if found := find_query(method, route):
+        query, numbers = f"query it with GET {found[0].template}", f" by {' and '.join(found[1])}"
+    return f"{query}{numbers}, and repeat it with the same number only"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wechatpay import formatter
 from wechatpay.apiv3 import rules
 from wechatpay.apiv3.body_digest import StreamTally, is_sha1_of
-from wechatpay.apiv3.verification import ANSWER, Proof
+from wechatpay.apiv3.verification import ANSWER, Proof, explain_clock
 from wechatpay.crypto.encoding import base64_decode
 from wechatpay.errors import APIError, CryptoError, InvalidRequestError, VerificationError
 from wechatpay.logs import log_step
@@ -125,8 +125,18 @@ class Verifier:
             yield from self._acquaint(request, response)
             if request.sink is not None:
                 yield from self._recount(request.sink, request, response)
-            self.check(request, response)
+            self._check_outcome(request, response)
         return response
+
+    def _check_outcome(self, request: Request, response: Response) -> None:
+        """Check a response; its error says what to do next, and whether our clock is wrong."""
+        try:
+            self.check(request, response)
+        except VerificationError as error:
+            clock = explain_clock(response.headers, self._clock())
+            step = rules.next_step(request.method, request.route)
+            error.args = (f"{error}{clock}; the outcome is unknown: {step}",)
+            raise
 
     def _acquaint(self, request: Request, response: Response) -> Steps[None]:
         """Ask for the key of an answer, if it is of just now and names one that we do not know."""

@@ -15,7 +15,7 @@ from wechatpay.uri.hosts import PAYMENT_HOSTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["ANSWER", "HEADERS", "TOLERANCE", "Proof", "Subject", "explain_missing"]
+__all__ = ["ANSWER", "HEADERS", "TOLERANCE", "Proof", "Subject", "explain_clock", "explain_missing"]
 
 #: Seconds that the clocks may differ.
 TOLERANCE = 300
@@ -147,3 +147,24 @@ def explain_missing(host: str) -> str:
     if host in PAYMENT_HOSTS:
         return "a proxy between here and WeChat Pay removed its Wechatpay-* headers: let it pass them on"
     return f"{host} is not a host of WeChat Pay; for tests, wechatpay.testing makes signed responses"
+
+
+def explain_clock(headers: Mapping[str, str], now: float) -> str:
+    """Say how far our clock is from the server's, by the header ``Date``; ``""`` if the two agree.
+
+    Args:
+        headers: Headers of the response, by name in any case.
+        now: Our clock, in Unix seconds.
+    """
+    from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415  loads a dozen modules; few need it
+
+    date = parsedate_tz(headers.get("Date", ""))
+    if date is None:
+        return ""
+    try:
+        skew = int(now) - mktime_tz(date)
+    except (ValueError, OverflowError):
+        return ""
+    if abs(skew) <= TOLERANCE:
+        return ""
+    return f"; our clock is {abs(skew)} s {'ahead of' if skew > 0 else 'behind'} the server's: set it right"

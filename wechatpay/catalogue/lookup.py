@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import keyword
 import re
@@ -19,6 +20,7 @@ __all__ = [
     "encrypted_fields",
     "events",
     "find",
+    "find_query",
     "operations",
     "search",
     "spell",
@@ -37,6 +39,9 @@ _FIXED = {
 
 
 _VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+#: Members that hold the caller's own business number.
+_OWN_NUMBER = re.compile(r"(^|_)out_|_no$")
 
 
 class Level(NamedTuple):
@@ -76,6 +81,48 @@ def find(verb: str, path: str) -> Operation | None:
         if all(map(_matches, pattern, segments)):
             return _operation(row)
     return None
+
+
+@functools.lru_cache(256)
+def find_query(verb: str, path: str) -> tuple[Operation, tuple[str, ...]] | None:
+    """Find the GET that returns what became of an APIv3 operation.
+
+    Args:
+        verb: As for `find`.
+        path: As for `find`.
+
+    Returns:
+        The GET with the longest common path among those that take a business number which the operation
+        takes too, and the names of its numbers; ``None`` if there is none.
+    """
+    operation = find(verb, path)
+    if operation is None:
+        return None
+    known = {*operation.path, *operation.query, *operation.body}
+    product = "/".join(operation.template.split("/")[:2])
+    best: tuple[tuple[int, bool, int], int, tuple[str, ...]] | None = None
+    for (method, template), number in _numbers().items():
+        if method != "GET" or not template.startswith(product):
+            continue
+        common = _common_segments(operation.template, template)
+        names = tuple(re.findall(r"\{(\w+)\}", template)) or tuple(
+            name for name in _rows()[number].get("query", ()) if name in known and _OWN_NUMBER.search(name)
+        )
+        rest = template.split("/")[common:]
+        rank = (common, "{" in template, -len(template))
+        if (
+            known.issuperset(names)
+            and any(map(_OWN_NUMBER.search, names))
+            and all(part.strip("{}").replace("-", "_") in " ".join(names) for part in rest)
+            and (best is None or rank > best[0])
+        ):
+            best = rank, number, names
+    return best and (_operation(best[1]), best[2])
+
+
+def _common_segments(a: str, b: str) -> int:
+    pairs = zip(a.split("/"), b.split("/"), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def by_template(template: str) -> tuple[Operation, ...]:
