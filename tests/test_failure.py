@@ -38,7 +38,9 @@ def test_error_tells_what_weixin_pay_said(gateway, instance, client):
         error.message,
     )
     assert {"field": "/amount"} == error.detail
-    assert str(error).startswith("GET v3/pay/transactions/{id} → 400 PARAM_ERROR: 金额错误 (a parameter is missing")
+    assert str(error).startswith(
+        "GET v3/pay/transactions/{id} → 400 PARAM_ERROR: 金额错误 (a parameter is missing"
+    )
     assert str(error).endswith(" [Request-ID 0123]")
     assert "0123" == error.request_id
     assert PARAM_ERROR == error.response.content
@@ -151,7 +153,10 @@ def disputing(change, **more):
     [
         (lambda t: t.replace("POST", "PUT"), "differs in the method, at byte 1: server 'UT', ours 'OST'"),
         (lambda t: t.replace("/1", "/2"), "differs in the path, at byte 26: server '2?', ours '1?'"),
-        (lambda t: t.replace("?token=top-secret", ""), "differs in the path, at byte 27: server '', ours '?'"),
+        (
+            lambda t: t.replace("?token=top-secret", ""),
+            "differs in the path, at byte 27: server '', ours '?'",
+        ),
         (lambda t: t.replace("top", "TOP"), "differs in the query, at byte 34"),
         (lambda t: t.replace("\n1", "\n2"), "differs in the timestamp, at byte 45: server '2"),
         (

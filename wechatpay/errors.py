@@ -219,14 +219,15 @@ def describe_failure(request: Request, response: Response, code: str, message: s
     if code:
         words = f"{printable(code)}: {printable(message)}"
         found = catalogue.explain_code(code, status, f"{request.method} {where}", message=message)
-        if found:
-            words += f" ({_explain(found[0])})"
+        if meaning := _certain_meaning(found, message):
+            words += f" ({_explain(meaning)})"
     else:
         kind = response.headers.get("Content-Type", "no Content-Type")
         words = f"no error code ({printable(kind)}, {len(response.content)} bytes: see .response.text)"
     reference = ""
     if request_id := response.request_id:
-        meaning = catalogue.explain_request_id(request_id)
+        # A Request-ID that ends in 0 says that nothing failed.
+        meaning = None if request_id.endswith("-0") else catalogue.explain_request_id(request_id)
         reference = f" [Request-ID {printable(request_id)}{': ' + _explain(meaning) if meaning else ''}]"
     return f"{request.method} {where} → {status} {words}{hint}{reference}"
 
@@ -235,6 +236,14 @@ def describe_path(request: Request) -> str:
     """Return the path's URI template, which holds no business number; the path itself if there is none."""
     template = request.template.partition("?")[0].partition("{?")[0]
     return request.path if not template or "://" in template else template
+
+
+def _certain_meaning(found: list[Explanation], message: str) -> Explanation | None:
+    """Choose the explanation of this very message; else the one that holds whatever the message is."""
+    if same := [each for each in found if each.message == message]:
+        return same[0]
+    general = [each for each in found if each.api == "*"]
+    return general[0] if general else found[0] if len(found) == 1 else None
 
 
 def _explain(explanation: Explanation) -> str:

@@ -157,7 +157,7 @@ def test_text_of_an_error_says_what_was_called_and_what_came_back(ask):
         ask(body, "pay/unifiedorder", headers=[("Request-ID", "0815-1")])
 
     assert (
-        "POST /pay/unifiedorder → 200 NOTENOUGH: 余额不足 (payer's money; other card) [Request-ID 0815-1]"
+        "POST v2/pay/unifiedorder → 200 NOTENOUGH: 余额不足 (payer's money; other card) [Request-ID 0815-1]"
         == str(caught.value)
     )
 

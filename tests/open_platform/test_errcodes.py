@@ -43,7 +43,7 @@ def test_known_codes_are_explained(instance, platform, client, query, words):
     names = {"appid": APP["appid"], "mch_id": "1", "out_trade_no": ""}
     platform.pay(openid=OPENID, transaction_id="late", ago=301, **names)
     platform.pay(openid="friend", transaction_id="other", **names)
-    with pytest.raises(APIError, match=f"GET /wxa/getpaidunionid → 200 {words}") as caught:
+    with pytest.raises(APIError, match=f"GET wxa/getpaidunionid → 200 {words}") as caught:
         ask(client, instance, **query)
 
     error, code = caught.value, words[:5]
@@ -138,4 +138,4 @@ def test_message_cannot_forge_log_lines(instance, gateway, client):
         ask(client, instance, **TOKEN)
 
     assert "no\n2026-01-01 INFO paid" == caught.value.message
-    assert r"GET /wxa/getpaidunionid → 200 40003: no\n2026-01-01 INFO paid (" in str(caught.value)
+    assert r"GET wxa/getpaidunionid → 200 40003: no\n2026-01-01 INFO paid (" in str(caught.value)

@@ -14,6 +14,7 @@ import secrets
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -73,7 +74,9 @@ class HeaderSigner(Signer):
         return replace(self, key=self.make_key()) if self.make_key else self
 
     def sign(self, response: HttpResponse, *, age: float = 0.0) -> HttpResponse:
-        """Sign as of ``age`` seconds ago."""
+        """Sign as of ``age`` seconds ago; ``Date`` shows the clock as it is."""
+        date = formatdate(self.clock(), usegmt=True)
+        response = replace(response, headers=response.headers.with_({"Date": date}))
         return self.key.sign(response, self.clock() - age) if response.is_signed else response
 
     def sign_wrongly(self, response: HttpResponse) -> HttpResponse:
