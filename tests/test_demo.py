@@ -108,7 +108,7 @@ def test_refused_call_is_a_difference(sandbox, instance):
     (difference,) = outcome.differences()
 
     assert difference.startswith("v3.eduPapay.user._openid_.contracts, attributes, sync: APIError: GET")
-    assert "It failed: GET /v3/edu-papay" in shown(outcome)
+    assert "It failed: GET v3/edu-papay" in shown(outcome)
     assert "signed? failed 200 200" in shown(outcome)
 
 

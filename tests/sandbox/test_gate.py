@@ -155,7 +155,7 @@ def test_client_shows_where_the_texts_part():
 
     with Sandbox(identity=sandboxes.identity()) as sandbox, Builder(**sandbox.settings()) as instance:
         instance.getDriver().select("v3").stack.after("signer", meddle)
-        with pytest.raises(APIError, match=r"SIGN_ERROR.*part in the nonce"):
+        with pytest.raises(APIError, match=r"SIGN_ERROR.*differs in the nonce"):
             instance.v3.certificates.get()
 
 
