@@ -1,10 +1,10 @@
-"""What most tests ask for: a gateway on a raw socket, a Builder that calls it, both colours."""
+"""What most tests ask for: a gateway on a raw socket, a Builder that calls it, both clients."""
 
 from __future__ import annotations
 
 import merchants
 import pytest
-from wire import colours
+from wire import clients
 from wire.gateway import Gateway
 
 from wechatpay import Builder
@@ -41,7 +41,7 @@ def instance(build):
     return build()
 
 
-@pytest.fixture(params=[colours.Sync, colours.Async, colours.Promised], ids=["sync", "async", "promise"])
+@pytest.fixture(params=[clients.Sync, clients.Async, clients.Promised], ids=["sync", "async", "promise"])
 def client(request):
     """Give one way of making a call after the other: ``client.call(node, verb, **options)``."""
     return request.param()
@@ -49,6 +49,6 @@ def client(request):
 
 @pytest.fixture(scope="session")
 def looped():
-    """Give the Async colour on one long-lived loop, for many calls."""
-    with colours.looped() as colour:
-        yield colour
+    """Give the Async client on one long-lived loop, for many calls."""
+    with clients.looped() as client:
+        yield client

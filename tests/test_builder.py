@@ -62,7 +62,7 @@ def test_endpoint_may_have_any_name(root, name):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_verb_sends_its_method(gateway, instance, client, verb):
-    """Each verb sends the method that it is called after, in every colour."""
+    """Each verb sends the method that it is called after, sync and async."""
     client.call(instance.v3.pay, verb)
 
     assert f"{verb.upper()} /v3/pay HTTP/1.1" == gateway.seen[0].line

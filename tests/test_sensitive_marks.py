@@ -324,7 +324,7 @@ def _field(name):
 
 
 def test_answer_is_decrypted_over_the_wire(client, instance, gateway):
-    """From the call to the plain text, in both colours."""
+    """From the call to the plain text, in both clients."""
     secret = rsa.encrypt("13800138000", keys.public_key("merchant"))
     gateway.answer(signed(json.dumps({"payer_phone": secret, "x": None}).encode()))
     node = instance.v3.merchantService.complaintsV2._complaint_id_

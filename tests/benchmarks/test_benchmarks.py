@@ -31,7 +31,7 @@ def run(*arguments):
 
 
 def test_benchmark_compares_every_means_with_the_hand_written_code(tmp_path):
-    """One command measures both colours and growth, prints tables, and draws a bar for each means."""
+    """One command measures sync and async calls and growth, prints tables, and draws a bar for each means."""
     plot = tmp_path / "plot.svg"
     said = run("sync", "async", "bodies", "long", f"--plot={plot}")
 

@@ -58,7 +58,7 @@ class Promised:
 
 
 @pytest.fixture(params=[Sync, Async, Promised], ids=["sync", "async", "promise"])
-def colour(request):
+def client(request):
     """Give one entry after the other."""
     return request.param()
 
@@ -82,37 +82,37 @@ def by(name, **how):
     return signed(BODY, **{"at": int(time.time()), "key": name, "serial": SERIALS[name]} | how)
 
 
-def test_callback_is_proved_with_the_keys_of_the_builder(build, colour):
+def test_callback_is_proved_with_the_keys_of_the_builder(build, client):
     """What answers are believed by, callbacks are."""
     driver = build(apiv3_key=APIV3_KEY).getDriver()
     body = envelope()
 
-    assert ORDER == colour.parse(driver, signed(body, at=int(time.time())), body).resource
+    assert ORDER == client.parse(driver, signed(body, at=int(time.time())), body).resource
 
 
-def test_callback_of_apiv2_is_proved_with_its_secret(build, colour):
+def test_callback_of_apiv2_is_proved_with_its_secret(build, client):
     """A Builder with APIv2's settings takes its callbacks."""
     driver = build(serial=None, private_key=None, certs=None, secret=digests.SECRET).getDriver()
 
-    assert REFUND == colour.parse(driver, {}, refund()).resource
+    assert REFUND == client.parse(driver, {}, refund()).resource
 
 
-def test_callback_of_another_merchant_is_refused(build, colour):
+def test_callback_of_another_merchant_is_refused(build, client):
     """The merchant is the Builder's."""
     driver = build(secret=digests.SECRET).getDriver()
 
     with pytest.raises(NotificationError, match="for merchant '7'"):
-        colour.parse(driver, {}, payment(mch_id="7"))
+        client.parse(driver, {}, payment(mch_id="7"))
 
 
-def test_builder_without_the_apiv3_key_takes_apiv2(build, colour):
+def test_builder_without_the_apiv3_key_takes_apiv2(build, client):
     """What is missing is said when it is missed, not before."""
     driver = build(secret=digests.SECRET).getDriver()
     body = envelope()
 
-    assert REFUND == colour.parse(driver, {}, refund()).resource
+    assert REFUND == client.parse(driver, {}, refund()).resource
     with pytest.raises(UnconfiguredNotificationError, match="give certs and apiv3_key"):
-        colour.parse(driver, signed(body), body)
+        client.parse(driver, signed(body), body)
 
 
 @pytest.mark.parametrize(
@@ -123,38 +123,38 @@ def test_builder_without_the_apiv3_key_takes_apiv2(build, colour):
     ],
     ids=["v3", "none"],
 )
-def test_builder_that_cannot_take_callbacks_says_what_it_needs(build, colour, settings, said):
+def test_builder_that_cannot_take_callbacks_says_what_it_needs(build, client, settings, said):
     """A call whose settings were left out names them."""
     with pytest.raises(ConfigurationError, match=said):
-        colour.parse(build(**settings).getDriver(), {}, BODY)
+        client.parse(build(**settings).getDriver(), {}, BODY)
 
 
-def test_mistake_of_the_caller_is_raised_or_the_promises(build, colour):
+def test_mistake_of_the_caller_is_raised_or_the_promises(build, client):
     """A body that was decoded is no callback."""
     with pytest.raises(InvalidRequestError, match=r"^body"):
-        colour.parse(build(apiv3_key=APIV3_KEY).getDriver(), {}, "text")
+        client.parse(build(apiv3_key=APIV3_KEY).getDriver(), {}, "text")
 
 
-def test_unknown_certificate_is_downloaded_once(wechat, driver, colour):
+def test_unknown_certificate_is_downloaded_once(wechat, driver, client):
     """A callback may be the first to be signed with a new certificate."""
     for _ in range(2):
-        assert ORDER == colour.parse(driver, by("new"), BODY).resource
+        assert ORDER == client.parse(driver, by("new"), BODY).resource
 
     assert 1 == wechat.downloads
     assert SERIALS["new"] in driver.platform.serials
 
 
-def test_first_certificate_is_downloaded_for_a_callback(wechat, build, colour):
+def test_first_certificate_is_downloaded_for_a_callback(wechat, build, client):
     """A service that starts with a callback has no key yet."""
     driver = build(**rotation.settings()).getDriver()
 
-    assert ORDER == colour.parse(driver, by("new"), BODY).resource
+    assert ORDER == client.parse(driver, by("new"), BODY).resource
     assert 1 == wechat.downloads
 
 
-def test_known_certificate_is_not_downloaded(wechat, driver, colour):
+def test_known_certificate_is_not_downloaded(wechat, driver, client):
     """Nothing goes over the network for a callback whose key is known."""
-    assert ORDER == colour.parse(driver, by("old"), BODY).resource
+    assert ORDER == client.parse(driver, by("old"), BODY).resource
     assert 0 == wechat.downloads
 
 
@@ -169,10 +169,10 @@ def test_known_certificate_is_not_downloaded(wechat, driver, colour):
     ],
     ids=["probe", "stale", "incomplete", "public-key", "forged"],
 )
-def test_nothing_is_downloaded_for_what_no_download_could_prove(wechat, driver, colour, headers, expected):
+def test_nothing_is_downloaded_for_what_no_download_could_prove(wechat, driver, client, headers, expected):
     """Neither for probes nor for old callbacks, nor for a public key's id, which no download brings."""
     with pytest.raises(expected):
-        colour.parse(driver, headers(), BODY)
+        client.parse(driver, headers(), BODY)
 
     assert 0 == wechat.downloads
 
@@ -210,21 +210,21 @@ def test_callbacks_at_once_share_one_download_in_a_loop(wechat, driver):
     assert 1 == wechat.downloads
 
 
-def test_outage_refuses_the_callback_and_keeps_the_keys(wechat, driver, colour):
+def test_outage_refuses_the_callback_and_keeps_the_keys(wechat, driver, client):
     """The callback comes again; what is known goes on to be believed."""
     wechat.download = rotation.refused(500, "SYSTEM_ERROR")
     with pytest.raises(UnknownSerialNotificationError):
-        colour.parse(driver, by("new"), BODY)
+        client.parse(driver, by("new"), BODY)
 
-    assert ORDER == colour.parse(driver, by("old"), BODY).resource
+    assert ORDER == client.parse(driver, by("old"), BODY).resource
 
 
-def test_callback_without_any_key_to_be_had_is_refused_and_the_log_says_why(wechat, build, colour, caplog):
+def test_callback_without_any_key_to_be_had_is_refused_and_the_log_says_why(wechat, build, client, caplog):
     """A merchant in public-key mode learns what to configure; the sender learns nothing."""
     wechat.download = rotation.refused(404, "RESOURCE_NOT_EXISTS")
     driver = build(**rotation.settings()).getDriver()
     with pytest.raises(UnknownSerialNotificationError, match="certs holds none") as caught:
-        colour.parse(driver, by("new"), BODY)
+        client.parse(driver, by("new"), BODY)
 
     assert "of a callback could not be fetched" in caplog.text
     assert "public key" in caplog.text
@@ -252,10 +252,10 @@ def test_handler_of_a_driver_takes_a_store_and_a_ttl(driver):
         driver.notifications(ttl=0)
 
 
-def test_handler_of_a_driver_downloads_while_it_handles(wechat, driver, colour):
-    """In both colours the event is dealt with after the download that proves it."""
+def test_handler_of_a_driver_downloads_while_it_handles(wechat, driver, client):
+    """Sync and async, the event is dealt with after the download that proves it."""
     seen, handler = [], driver.notifications()
-    if isinstance(colour, Sync):
+    if isinstance(client, Sync):
         reply = handler.handle(by("new"), BODY, seen.append)
     else:
 

@@ -14,7 +14,7 @@ from open_platform import detour
 from open_platform.accounts import APP, OPENID, ORDER, UNIONID
 from open_platform.gateway import OpenPlatform
 from tunnels import Tunnels
-from wire import colours
+from wire import clients
 from wire.gateway import Gateway, reply
 
 
@@ -54,7 +54,7 @@ def tunnel(platform, tmp_path):
     tls.close()
 
 
-@pytest.fixture(params=[colours.Sync, colours.Async], ids=["sync", "async"])
+@pytest.fixture(params=[clients.Sync, clients.Async], ids=["sync", "async"])
 def client(request):
     """Give one way of making a call after the other."""
     return request.param()

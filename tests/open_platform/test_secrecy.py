@@ -12,7 +12,7 @@ import requests
 from interrupts import interrupted, local_variables
 from open_platform.accounts import APP, SESSION
 from open_platform.conftest import respond
-from wire.colours import Sync
+from wire.clients import Sync
 from wire.gateway import reply
 
 from wechatpay import APIError, DecodeError, NoResponseError, TransportError, WeChatPayError

@@ -195,7 +195,7 @@ def test_hundred_threads_with_an_unknown_key_make_one_download(ready, wechat):
     assert 1 == wechat.downloads
 
 
-def test_hundred_calls_of_both_colours_with_an_unknown_key_make_one_download(ready, wechat):
+def test_hundred_calls_of_sync_and_async_with_an_unknown_key_make_one_download(ready, wechat):
     """Threads wait for a task's download, and tasks for a thread's."""
     wechat.rotate("new")
     wechat.pause = 0.3

@@ -1,4 +1,4 @@
-"""Every fault comes out of the client as the error it stands for, in every colour."""
+"""Every fault comes out of the client as the error it stands for, sync and async."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_newcomer_needs_two_lines():
 
 
 @pytest.mark.parametrize(("attributes", "arguments"), CALLS)
-def test_every_operation_answers_in_every_colour(client, instance, attributes, arguments):
+def test_every_operation_answers_sync_and_async(client, instance, attributes, arguments):
     """The four operations are served, signed, to the blocking and the asynchronous side."""
     answer = client.call(functools.reduce(getattr, attributes.split("."), instance), "get", arguments)
 
@@ -204,7 +204,7 @@ def test_second_start_is_refused(sandbox):
 
 
 def test_taken_port_is_named(sandbox):
-    """A port that another holds is an error that says what to do, in both colours; and leaves no thread."""
+    """A port that another holds is an error that says what to do, sync and async; and leaves no thread."""
     port = int(sandbox.base_uri.split(":")[2].strip("/"))
     before = threading.active_count()
 

@@ -1,4 +1,4 @@
-"""Faults befall APIv2, too, and come out of the client as the errors they stand for, in every colour."""
+"""Faults befall APIv2, too, and come out of the client as the errors they stand for, sync and async."""
 
 from __future__ import annotations
 

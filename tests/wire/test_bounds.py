@@ -22,7 +22,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 from wire import certificates
-from wire.colours import Sync
+from wire.clients import Sync
 from wire.gateway import Gateway, reply, signed
 
 from wechatpay import (
@@ -40,7 +40,7 @@ from wechatpay.transports.network import Network, Proxies
 
 
 @pytest.fixture(params=["sync", "looped"])
-def colour(request):
+def pooled(request):
     """Give the ways of calling that keep connections between calls."""
     return Sync() if request.param == "sync" else request.getfixturevalue("looped")
 
@@ -55,17 +55,17 @@ def held(gateway):
     return released
 
 
-def test_waiting_for_a_free_connection_ends_in_time(colour, build, gateway):
+def test_waiting_for_a_free_connection_ends_in_time(pooled, build, gateway):
     """It counts against the connect timeout; nothing was sent, and the place is free later."""
     released = held(gateway)
     instance = build(pool_size=1)
-    slow = threading.Thread(target=colour.call, args=(instance.v3.slow, "get"))
+    slow = threading.Thread(target=pooled.call, args=(instance.v3.slow, "get"))
     slow.start()
     while not gateway.seen:
         time.sleep(0.01)
     began = time.monotonic()
     with pytest.raises(PoolTimeoutError, match="no free connection within the connect timeout") as caught:
-        colour.call(instance.v3.x, "get", timeout=(0.2, 5))
+        pooled.call(instance.v3.x, "get", timeout=(0.2, 5))
     took = time.monotonic() - began
     released.set()
     slow.join(5)
@@ -74,7 +74,7 @@ def test_waiting_for_a_free_connection_ends_in_time(colour, build, gateway):
     assert isinstance(caught.value, ConnectError)
     assert isinstance(caught.value, TimeoutError)
     assert 1 == len(gateway.seen)
-    assert 200 == colour.call(instance.v3.x, "get").status_code
+    assert 200 == pooled.call(instance.v3.x, "get").status_code
     assert 1 == gateway.connections
 
 
@@ -337,10 +337,10 @@ def test_malformed_packing_is_no_response(packed, client, instance, gateway):
         client.call(instance.v3.x, "get")
 
 
-def test_long_body_has_the_timeout_for_each_of_its_pieces(colour, build, gateway):
+def test_long_body_has_the_timeout_for_each_of_its_pieces(pooled, build, gateway):
     """A slow network path is no reason to give up a request that is leaving."""
     instance = build(timeout=(0.5, 1))
-    colour.call(instance.v3.x, "post", body=b"x" * 3_000_000)
+    pooled.call(instance.v3.x, "post", body=b"x" * 3_000_000)
     [seen] = gateway.seen
 
     assert b"x" * 3_000_000 == seen.body
@@ -447,25 +447,25 @@ class TestNoDescriptors:
         for descriptor in spare:
             os.close(descriptor)
 
-    def test_no_connection_can_be_made(self, colour, build, gateway, exhausted):
+    def test_no_connection_can_be_made(self, pooled, build, gateway, exhausted):
         """Nothing was sent."""
-        colour.call(build().v3.x, "get")
+        pooled.call(build().v3.x, "get")
         instance = build()
         exhausted()
         with pytest.raises(ConnectError, match=r"nothing was sent.*Too many open files"):
-            colour.call(instance.v3.x, "get")
+            pooled.call(instance.v3.x, "get")
 
         assert 1 == len(gateway.seen)
 
-    def test_no_download_can_be_written(self, colour, build, gateway, exhausted):
+    def test_no_download_can_be_written(self, pooled, build, gateway, exhausted):
         """The error says what could not be done."""
         instance = build()
-        colour.call(instance.v3.x, "get")
+        pooled.call(instance.v3.x, "get")
         gateway.answer(reply(b"x"))
-        colour.call(instance.v3.billdownload.file, "get", sink=[].append)
+        pooled.call(instance.v3.billdownload.file, "get", sink=[].append)
         exhausted()
         with pytest.raises(NoResponseError, match=r"sink: .*Too many open files"):
-            colour.call(instance.v3.billdownload.file, "get", sink=[].append)
+            pooled.call(instance.v3.billdownload.file, "get", sink=[].append)
 
 
 def test_idle_seconds_are_the_same():

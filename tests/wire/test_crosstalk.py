@@ -9,15 +9,15 @@ import time
 
 import pytest
 from wire import certificates
-from wire.colours import Sync
+from wire.clients import Sync
 from wire.gateway import Gateway, reply, signed
 
 from wechatpay import IncompleteHeadersError, NoResponseError
 
 
 @pytest.fixture(params=["sync", "looped"])
-def colour(request):
-    """Give the colours that keep connections between calls."""
+def client(request):
+    """Give the ways of calling that keep connections between calls."""
     return Sync() if request.param == "sync" else request.getfixturevalue("looped")
 
 
@@ -39,14 +39,14 @@ def late(gateway):
     return told
 
 
-def test_answer_that_comes_after_its_timeout_is_nobodys(colour, instance, gateway):
+def test_answer_that_comes_after_its_timeout_is_nobodys(client, instance, gateway):
     """The connection is given up with the call."""
     told = late(gateway)
     with pytest.raises(NoResponseError):
-        colour.call(instance.v3.slow, "get", timeout=0.1)
+        client.call(instance.v3.slow, "get", timeout=0.1)
     told.set()
 
-    assert ["/v3/a", "/v3/b"] == [colour.call(instance.v3[name], "get").text for name in "ab"]
+    assert ["/v3/a", "/v3/b"] == [client.call(instance.v3[name], "get").text for name in "ab"]
     assert 2 == gateway.connections
 
 
@@ -73,7 +73,7 @@ class GiveUpError(Exception):
     """What the caller's own code raises."""
 
 
-def test_rest_of_a_download_that_was_given_up_is_nobodys(colour, instance, gateway):
+def test_rest_of_a_download_that_was_given_up_is_nobodys(client, instance, gateway):
     """A sink that fails ends the transfer; its own error comes out as it is."""
 
     def behaviour(seen, peer):
@@ -87,18 +87,18 @@ def test_rest_of_a_download_that_was_given_up_is_nobodys(colour, instance, gatew
 
     gateway.behaviour = behaviour
     with pytest.raises(GiveUpError):
-        colour.call(instance.v3.billdownload.file, "get", sink=full)
+        client.call(instance.v3.billdownload.file, "get", sink=full)
 
-    assert ["/v3/a", "/v3/b"] == [colour.call(instance.v3[name], "get").text for name in "ab"]
+    assert ["/v3/a", "/v3/b"] == [client.call(instance.v3[name], "get").text for name in "ab"]
 
 
-def test_bytes_behind_an_answer_are_nobodys(colour, instance, gateway):
+def test_bytes_behind_an_answer_are_nobodys(client, instance, gateway):
     """What a server says unasked is not taken for the answer to the next request."""
     gateway.behaviour = lambda seen, peer: peer.send(signed(seen.target.encode()) + signed(b"unasked"))
     answers = []
     for name in "abc":
         try:
-            answers.append(colour.call(instance.v3[name], "get").text)
+            answers.append(client.call(instance.v3[name], "get").text)
         except NoResponseError:
             answers.append(None)
 
@@ -106,7 +106,7 @@ def test_bytes_behind_an_answer_are_nobodys(colour, instance, gateway):
     assert "/v3/a" == answers[0]
 
 
-def test_bytes_that_come_between_calls_are_nobodys(colour, instance, gateway):
+def test_bytes_that_come_between_calls_are_nobodys(client, instance, gateway):
     """A connection that was spoken to while nobody listened is given up."""
 
     def behaviour(seen, peer):
@@ -118,15 +118,15 @@ def test_bytes_that_come_between_calls_are_nobodys(colour, instance, gateway):
 
     told = threading.Event()
     gateway.behaviour = behaviour
-    first = colour.call(instance.v3.a, "get").text
+    first = client.call(instance.v3.a, "get").text
     told.wait(5)
     time.sleep(0.05)
 
-    assert ["/v3/a", "/v3/b"] == [first, colour.call(instance.v3.b, "get").text]
+    assert ["/v3/a", "/v3/b"] == [first, client.call(instance.v3.b, "get").text]
     assert 2 == gateway.connections
 
 
-def test_bytes_that_tls_holds_back_are_nobodys(colour, build, tmp_path):
+def test_bytes_that_tls_holds_back_are_nobodys(client, build, tmp_path):
     """What came in one record with an answer, and was not read with it, waits where no socket shows it."""
 
     def behaviour(seen, peer):
@@ -138,14 +138,14 @@ def test_bytes_that_tls_holds_back_are_nobodys(colour, build, tmp_path):
     gateway = Gateway(certificates.server(bundle.parent))
     gateway.behaviour = behaviour
     instance = build(base_uri=gateway.url, verify=str(bundle))
-    answers = [colour.call(instance.v3[name], "get").text for name in "ab"]
+    answers = [client.call(instance.v3[name], "get").text for name in "ab"]
     gateway.close()
 
     assert ["/v3/a", "/v3/b"] == answers
     assert 2 == gateway.connections
 
 
-def test_answer_that_follows_another_protocol_is_nobodys(colour, instance, gateway):
+def test_answer_that_follows_another_protocol_is_nobodys(client, instance, gateway):
     """A server that switches without being asked has left HTTP: the connection is given up."""
 
     def behaviour(seen, peer):
@@ -158,13 +158,13 @@ def test_answer_that_follows_another_protocol_is_nobodys(colour, instance, gatew
 
     gateway.behaviour = behaviour
     with pytest.raises(IncompleteHeadersError):
-        colour.call(instance.v3.a, "get")
+        client.call(instance.v3.a, "get")
 
-    assert "/v3/b" == colour.call(instance.v3.b, "get").text
+    assert "/v3/b" == client.call(instance.v3.b, "get").text
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_interim_answer_is_not_the_last(verb, colour, instance, gateway):
+def test_interim_answer_is_not_the_last(verb, client, instance, gateway):
     """Whatever precedes the answer belongs to the same request."""
 
     def behaviour(seen, peer):
@@ -174,7 +174,7 @@ def test_interim_answer_is_not_the_last(verb, colour, instance, gateway):
 
     gateway.behaviour = behaviour
 
-    assert ["/v3/a", "/v3/b"] == [colour.call(instance.v3[name], verb).text for name in "ab"]
+    assert ["/v3/a", "/v3/b"] == [client.call(instance.v3[name], verb).text for name in "ab"]
 
 
 def test_answers_of_calls_at_once_stay_apart(instance, gateway):

@@ -10,7 +10,7 @@ import time
 
 import merchants
 import pytest
-from wire.colours import Sync
+from wire.clients import Sync
 from wire.gateway import Gateway, reply, signed
 
 from wechatpay import APIError, ConnectError, NoResponseError, ReadTimeoutError
@@ -19,8 +19,8 @@ from wechatpay.transports import loop_session
 
 
 @pytest.fixture(params=["sync", "looped"])
-def colour(request):
-    """Give the colours that keep connections between calls."""
+def pooled(request):
+    """Give the ways of calling that keep connections between calls."""
     return Sync() if request.param == "sync" else request.getfixturevalue("looped")
 
 
@@ -72,52 +72,52 @@ def test_broken_connection_is_no_answer(behaviour, verb, client, instance, gatew
 
 @pytest.mark.parametrize("verb", ["get", "post", "put", "delete"])
 @pytest.mark.parametrize("behaviour", [BREAKS["closes"], BREAKS["resets"]], ids=["closes", "resets"])
-def test_kept_connection_that_breaks_is_no_reason_to_send_again(behaviour, verb, colour, instance, gateway):
+def test_kept_connection_that_breaks_is_no_reason_to_send_again(behaviour, verb, pooled, instance, gateway):
     """Both libraries would repeat a GET on a fresh connection, with a nonce that was used."""
     gateway.behaviour = at_second(behaviour)
-    colour.call(instance.v3.x, verb)
+    pooled.call(instance.v3.x, verb)
     with pytest.raises(NoResponseError):
-        colour.call(instance.v3.x, verb)
+        pooled.call(instance.v3.x, verb)
 
     assert 2 == len(gateway.seen)
     assert 1 == gateway.connections
     assert 2 == len({merchants.nonce(seen) for seen in gateway.seen})
 
 
-def test_connection_that_was_closed_meanwhile_is_not_used(colour, instance, gateway):
+def test_connection_that_was_closed_meanwhile_is_not_used(pooled, instance, gateway):
     """A server that drops an idle connection costs nothing but another one."""
-    colour.call(instance.v3.x, "post")
+    pooled.call(instance.v3.x, "post")
     gateway.drop()
     time.sleep(0.05)
-    colour.call(instance.v3.x, "post")
+    pooled.call(instance.v3.x, "post")
 
     assert 2 == len(gateway.seen)
     assert 2 == gateway.connections
 
 
-def test_connections_are_kept(colour, instance, gateway):
+def test_connections_are_kept(pooled, instance, gateway):
     """Calls in a row share one connection, also after errors."""
     for status in ("200 OK", "404 Not Found", "500 Oops", "200 OK"):
         gateway.answer(signed(b"{}", status))
         with contextlib.suppress(APIError):
-            colour.call(instance.v3.x, "get")
+            pooled.call(instance.v3.x, "get")
 
     assert 4 == len(gateway.seen)
     assert 1 == gateway.connections
 
 
 @pytest.mark.slow
-def test_idle_connection_is_not_used_again_after_seven_seconds(colour, instance, gateway):
+def test_idle_connection_is_not_used_again_after_seven_seconds(pooled, instance, gateway):
     """WeChat Pay drops what was idle for 8 s: a request may not meet that moment."""
     assert 7.0 == blocking_connections.IDLE_SECONDS == loop_session.IDLE_SECONDS
 
-    colour.call(instance.v3.x, "post")
+    pooled.call(instance.v3.x, "post")
     time.sleep(6.5)
-    colour.call(instance.v3.x, "post")
+    pooled.call(instance.v3.x, "post")
     assert 1 == gateway.connections
 
     time.sleep(7.1)
-    colour.call(instance.v3.x, "post")
+    pooled.call(instance.v3.x, "post")
     assert 2 == gateway.connections
 
 

@@ -96,7 +96,7 @@ def test_tunnel_is_kept(tunnelled, secure, proxy, looped):
 
 @pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "all_proxy"])
 def test_environment_is_read_once(name, client, tunnelled, secure, proxy, monkeypatch):
-    """At construction, for both colours alike."""
+    """At construction, sync and async."""
     monkeypatch.setenv(name, proxy.url)
     instance = tunnelled()
     monkeypatch.setenv(name, "http://127.0.0.1:1")

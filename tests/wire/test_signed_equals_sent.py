@@ -10,7 +10,7 @@ import merchants
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from wire.colours import Sync
+from wire.clients import Sync
 from wire.gateway import Gateway
 
 from wechatpay import Builder
@@ -50,12 +50,12 @@ def instance(request, gateway):
 
 @pytest.fixture(params=["sync", "async"])
 def arrived(request, gateway, instance):
-    """Give a function that makes a call in one colour and returns what arrived."""
-    colour = Sync() if request.param == "sync" else request.getfixturevalue("looped")
+    """Give a function that makes a call in one way and returns what arrived."""
+    client = Sync() if request.param == "sync" else request.getfixturevalue("looped")
 
     def arrived(node, verb, **options):
         gateway.seen.clear()
-        colour.call(node, verb, **options)
+        client.call(node, verb, **options)
         [seen] = gateway.seen
         assert merchants.signed_text(seen)
         return seen
@@ -117,7 +117,7 @@ def test_any_json_arrives_as_signed(value, arrived, instance):
 @many
 @given(value=FIELD.map(str.strip))
 def test_any_header_arrives(value, arrived, instance):
-    """A header that is accepted is sent as it is, in both colours alike."""
+    """A header that is accepted is sent as it is, sync and async."""
     seen = arrived(instance.v3.x, "get", headers={"X-Any": value})
 
     assert value == seen.headers["x-any"]

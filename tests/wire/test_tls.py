@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 from wire import certificates
-from wire.colours import Async
+from wire.clients import Async
 from wire.gateway import Gateway, signed
 
 from wechatpay import ConfigurationError, ConnectError, ReadTimeoutError
@@ -55,7 +55,7 @@ def test_configured_authority_is_believed(name, client, build, gateway, folder):
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_bundle_of_the_environment_is_read_once(name, client, build, gateway, folder, monkeypatch):
-    """As requests does, but for both colours, and at construction."""
+    """As requests does, but sync and async, and at construction."""
     monkeypatch.setenv(name, str(folder / "authority.pem"))
     instance = build()
     monkeypatch.delenv(name)
@@ -87,7 +87,7 @@ def test_certificate_of_another_host_is_refused(client, build, folder):
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_no_verification_when_told_so(client, build, gateway, caplog):
-    """``verify=False`` is for the caller who knows why; the log says so once, for both colours alike."""
+    """``verify=False`` is for the caller who knows why; the log says so once, sync and async."""
     instance = build(verify=False)
 
     assert 200 == client.call(instance.v3.x, "get").status_code

@@ -159,13 +159,13 @@ async def alternate_async(instance):
         await node.postAsync(xml=FIELDS, security=security)
 
 
-@pytest.mark.parametrize("colour", ["sync", "async"])
-def test_connections_with_the_certificate_are_a_pool_of_their_own(colour, build, counter, tmp_path):
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_connections_with_the_certificate_are_a_pool_of_their_own(mode, build, counter, tmp_path):
     """A connection that carries the certificate serves ``security`` alone, again and again."""
     instance = build(
         base_uri=counter.url, verify=authority.bundle(tmp_path), secret=SECRET, merchant=KEY + CERT
     )
-    if colour == "sync":
+    if mode == "sync":
         alternate(instance)
     else:
         asyncio.run(alternate_async(instance))

@@ -13,7 +13,7 @@ from wire import gateway as wire
 
 from wechatpay import Builder, ConfigurationError, InvalidRequestError, WeChatPayError
 
-VECTORS = json.loads((Path(__file__).parent / "vectors" / "units.json").read_bytes())["vectors"]
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "units.json").read_bytes())["vectors"]
 PLATFORM_SERIAL = "7132D72A03E93CDDF8C03BBD1F37EEDF00000001"
 
 

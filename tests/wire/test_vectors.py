@@ -1,4 +1,4 @@
-"""The recorded calls of APIv3, over a raw socket: every spelling, both colours."""
+"""The recorded calls of APIv3, over a raw socket: every spelling, sync and async."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import merchants
 import pytest
-from wire.colours import Sync
+from wire.clients import Sync
 
 from wechatpay import Builder, InvalidRequestError
 
@@ -36,20 +36,20 @@ SPELLINGS = {
 
 
 @pytest.fixture(params=["sync", "looped"])
-def colour(request):
-    """Give the blocking colour, then the awaited one."""
+def pooled(request):
+    """Give the blocking verbs, then the awaited ones."""
     return Sync() if request.param == "sync" else request.getfixturevalue("looped")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['verb']} {row['uri']}" for row in ROWS])
-def test_recorded_call_is_what_arrives(row, colour, gateway, instance):
+def test_recorded_call_is_what_arrives(row, pooled, gateway, instance):
     """Method, target and JSON body are the recorded ones, and the signature is over what arrived."""
     options = dict(row["options"])
     if "base_uri" in options:
         # The recorded host is not ours to call: its prefix is what the target shows.
         options["base_uri"] = gateway.url.removesuffix("/") + urlsplit(options["base_uri"]).path
     for spell in SPELLINGS.values():
-        colour.call(spell(instance, row), row["verb"], options)
+        pooled.call(spell(instance, row), row["verb"], options)
 
     for seen in gateway.seen:
         assert (row["request"]["method"], row["request"]["target"]) == (seen.method, seen.target)

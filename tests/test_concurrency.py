@@ -151,8 +151,8 @@ def pasted(url):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("colour", ["sync", "async"])
-def test_20_000_calls_leave_no_memory_behind(colour, gateway, build, looped):
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_20_000_calls_leave_no_memory_behind(mode, gateway, build, looped):
     """After the first thousands, calls cost memory only while they run."""
     now = time.time()
     gateway.answer(wire.signed(b"{}", at=int(now)))
@@ -164,9 +164,9 @@ def test_20_000_calls_leave_no_memory_behind(colour, gateway, build, looped):
             await asyncio.gather(*(instance.v3.x._n_.getAsync(n="1", query=QUERY) for _ in range(50)))
 
     def call(count):
-        if colour == "async":
+        if mode == "async":
             looped.run(calls(count), within=300)
-        for _ in range(count if colour == "sync" else 0):
+        for _ in range(count if mode == "sync" else 0):
             instance.v3.x._n_.get(n="1", query=QUERY)
 
     call(3000)

@@ -48,7 +48,7 @@ def shown(outcome):
     return " ".join(page._console.file.getvalue().split())
 
 
-def test_every_spelling_is_called_in_both_colours(outcome):
+def test_every_spelling_is_called_sync_and_async(outcome):
     """Four operations, three spellings, sync and async: 24 calls, and nothing differs."""
     assert [
         (example, spelling, colour) for colour in COLOURS for example in EXAMPLES for spelling in SPELLINGS

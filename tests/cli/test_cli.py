@@ -21,7 +21,7 @@ import wechatpay
 from wechatpay import __main__
 from wechatpay.sandbox import verification
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import smkeys
 
 from wechatpay import Builder
 
-GUIDE = Path(__file__).parents[1] / "docs" / "suites.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "suites.md"
 
 
 @pytest.fixture

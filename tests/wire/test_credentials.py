@@ -89,7 +89,7 @@ def test_netrc_is_not_read(client, instance, gateway, tmp_path, monkeypatch):
     assert gateway.seen[0].headers["authorization"].startswith("WECHATPAY2-SHA256-RSA2048 ")
 
 
-def test_both_colours_send_the_same_headers(build, gateway, looped):
+def test_sync_and_async_send_the_same_headers(build, gateway, looped):
     """Header by header, but for the signature."""
     instance = build(headers={"X-Every": "1"})
     for verb, options in (

@@ -65,9 +65,9 @@ class Looped:
 
 @contextlib.contextmanager
 def looped():
-    """Give a colour whose loop ends with the block."""
-    colour = Looped()
+    """Give a client whose loop ends with the block."""
+    client = Looped()
     try:
-        yield colour
+        yield client
     finally:
-        colour.close()
+        client.close()

@@ -10,7 +10,7 @@ import keys
 import merchants
 import pytest
 import scripts
-from wire.colours import looped
+from wire.clients import looped
 from wire.gateway import SERIAL, signed
 
 SCRIPT = """
@@ -180,8 +180,8 @@ def test_close_waits_for_calls_in_flight_on_other_loops(instance, gateway):
     """Whoever is being paid at the moment gets the answer; the connections end after it."""
     told = threading.Event()
     gateway.behaviour = lambda _, peer: (told.wait(5), peer.send(signed()))
-    with looped() as colour:
-        call = threading.Thread(target=lambda: answers.append(colour.call(instance.v3.x, "post")))
+    with looped() as client:
+        call = threading.Thread(target=lambda: answers.append(client.call(instance.v3.x, "post")))
         answers = []
         call.start()
         while not gateway.seen:
@@ -194,7 +194,7 @@ def test_close_waits_for_calls_in_flight_on_other_loops(instance, gateway):
         assert [200] == [answer.status_code for answer in answers]
 
         gateway.drop()
-        assert 200 == colour.call(instance.v3.x, "post").status_code
+        assert 200 == client.call(instance.v3.x, "post").status_code
 
 
 def test_aclose_waits_for_calls_in_flight(instance, gateway):
