@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wechatpay.apiv3.fields import Sensitive
     from wechatpay.builder import Builder
     from wechatpay.errors import (
         APIError,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from wechatpay.notification import Notification, NotificationHandler
     from wechatpay.promise import Promise
     from wechatpay.retries import retry
-    from wechatpay.sensitive import Sensitive
 
 __version__ = "0.1.0"
 
@@ -92,7 +92,7 @@ _HOMES = {
     "Promise": "promise",
     "Request": "messages",
     "Response": "messages",
-    "Sensitive": "sensitive",
+    "Sensitive": "apiv3.fields",
     "retry": "retries",
 }
 

@@ -14,9 +14,9 @@ from wechatpay.messages import Headers, Request, Response, parse_timeout
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wechatpay.apiv3.fields import FieldEncryptor
     from wechatpay.messages import Call
     from wechatpay.middleware import Flow
-    from wechatpay.sensitive.envelope import Envelope
     from wechatpay.settings import Settings
     from wechatpay.transports.sink import Sink
 
@@ -33,7 +33,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
     defaults: Headers,
     content: bytes = b"",
     query: Any = None,
-    envelope: Envelope | None = None,
+    encryptor: FieldEncryptor | None = None,
     sink: Sink | None = None,
 ) -> Request:
     """Build the request: the final URL, the merged headers, the exact body.
@@ -67,7 +67,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
         content=content,
         timeout=timeout,
         route=_below(settings.base_uri, url, route) if origin else route,
-        envelope=envelope,
+        encryptor=encryptor,
         sink=sink,
         debug=bool(given.get("debug")),
     )

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay import middleware, options, uri
+from wechatpay.apiv3 import fields
 from wechatpay.apiv3.protocol import V3
 from wechatpay.assembly import refuse
 from wechatpay.errors import ConfigurationError, InvalidRequestError, WeChatPayError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from wechatpay.apiv2.protocol import APIv2
+    from wechatpay.apiv3.keys import PlatformKeys
     from wechatpay.apiv3.settings import Merchant
     from wechatpay.background import Background
     from wechatpay.media import Media
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from wechatpay.notification import Notification, NotificationHandler, ReplayStore
     from wechatpay.notification.message import RawHeaders
     from wechatpay.open_platform.protocol import OpenPlatform
-    from wechatpay.platform.live import LivePlatform
     from wechatpay.promise import Promise
     from wechatpay.settings import Settings
     from wechatpay.transports.sink import Sink
@@ -62,6 +63,8 @@ class Driver:
         network = Network.read(settings.transport, identity)
         self._blocking = Connections(settings, network)
         self._asynchronous = AsyncConnections(settings, network)
+        if settings.merchant:
+            settings.merchant.platform.connect(self._blocking, self._asynchronous)
         self._background = PerProcess(_background)
         self._handler: NotificationHandler | None = None
 
@@ -89,15 +92,13 @@ class Driver:
         raise ConfigurationError(f"{protocol!r} is no protocol: there are 'v3', 'v2' and 'mp'")
 
     @property
-    def platform(self) -> LivePlatform:
+    def platform(self) -> PlatformKeys:
         """WeChat Pay's keys, to look at, to add to and to retire.
 
         Raises:
             ConfigurationError: The settings of APIv3 were left out.
         """
-        from wechatpay.platform.live import LivePlatform  # noqa: PLC0415  most never look
-
-        return LivePlatform(self._merchant().platform, self._blocking, self._asynchronous)
+        return self._merchant().platform
 
     def decrypt(self, text: str) -> str:
         """Decrypt a sensitive field of an answer with the merchant's key.
@@ -124,9 +125,7 @@ class Driver:
             DecodeError: The body is not JSON.
             InvalidRequestError: No encrypted field is known of the operation that was asked: use `decrypt`.
         """
-        from wechatpay.sensitive.opened import opened_answer  # noqa: PLC0415  the same
-
-        return opened_answer(response, self._merchant().decryption_key)
+        return fields.decrypt_response(response, self._merchant().decryption_key)
 
     def notifications(
         self, *, store: ReplayStore | None = None, ttl: float = 60.0, max_body: int = 65_536

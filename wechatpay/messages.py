@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from wechatpay.apiv3.fields import FieldEncryptor
     from wechatpay.catalogue.model import Operation
     from wechatpay.media import File
-    from wechatpay.sensitive.envelope import Envelope
     from wechatpay.transports.sink import Sink
 else:
     from typing import TypeVar as _TypeVar
@@ -191,7 +191,7 @@ class Request:
         parameters: APIv2's fields, which the signer puts into the body, or into the query of a GET; a
             ``nonce_str`` of ``None`` stands for one to be drawn. ``None`` in other protocols.
         mutual: Whether the merchant certificate goes on the connection: APIv2's ``security``.
-        envelope: The key of WeChat Pay's that ``Wechatpay-Serial`` names and sensitive fields are encrypted
+        encryptor: The key of WeChat Pay's that ``Wechatpay-Serial`` names and sensitive fields are encrypted
             with. ``None`` in other protocols than APIv3.
         sink: Where a successful answer's body goes instead of memory, or ``None``.
         debug: Whether this call tells its story on stderr.
@@ -209,7 +209,7 @@ class Request:
     route: str = ""
     parameters: Mapping[str, Any] | None = None
     mutual: bool = False
-    envelope: Envelope | None = None
+    encryptor: FieldEncryptor | None = None
     sink: Sink | None = None
     debug: bool = False
     snapshot: SignedSnapshot | None = None

@@ -217,6 +217,16 @@ class Stack:
         """Return the whole stack as one handler, as it stands now."""
         return self._handler
 
+    def sign_only(self) -> Handler:
+        """Return the signer and what is inside it, without the verifier: the caller verifies responses."""
+        handler = self._terminal
+        for name, middleware in reversed(self._layers):
+            if name != "verifier":
+                handler = entered(middleware, handler)
+            if name == "signer":
+                break
+        return handler
+
     def __iter__(self) -> Iterator[str]:
         return iter([name for name, _ in self._layers])
 

@@ -11,9 +11,9 @@ from wechatpay.apiv3.verification import HEADERS
 from wechatpay.crypto.suites import RSA
 
 if TYPE_CHECKING:
+    from wechatpay.apiv3.keys import PlatformKey
     from wechatpay.crypto.suites import Suite
     from wechatpay.messages import Headers, Response
-    from wechatpay.platform import PlatformKey
 
 __all__ = ["StreamTally", "is_sha1_of"]
 

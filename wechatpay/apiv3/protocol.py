@@ -9,21 +9,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext, uri
-from wechatpay.apiv3 import rules
+from wechatpay.apiv3 import certificates, rules
 from wechatpay.apiv3.body_digest import StreamTally
-from wechatpay.apiv3.certificates_request import SigningStack, download
+from wechatpay.apiv3.certificate_refresher import CertificateRefresher
 from wechatpay.apiv3.errors import failure
-from wechatpay.apiv3.key_selector import SERIAL, Keying, lasting
+from wechatpay.apiv3.fields import SERIAL, KeySelector, freeze
 from wechatpay.apiv3.signing import Signer, Verifier
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.errors import ConfigurationError, InvalidRequestError, NoResponseError, RedirectError
 from wechatpay.messages import Headers, Response
+from wechatpay.middleware import Stack
 
 if TYPE_CHECKING:
+    from wechatpay.apiv3.fields import FieldEncryptor
     from wechatpay.media import File, Media
     from wechatpay.messages import Call, Request
     from wechatpay.middleware import Flow, Handler
-    from wechatpay.sensitive.envelope import Envelope
     from wechatpay.settings import Settings
 
 __all__ = ["V3"]
@@ -55,15 +56,27 @@ class V3:
             )
         self._settings = settings
         self._platform = settings.merchant.platform
-        self._keying = Keying(self._platform, settings.headers)
+        self._selector = KeySelector(self._platform, settings.headers)
         self._defaults = Headers({"Accept": _ACCEPT, "Accept-Encoding": "identity", "User-Agent": USER_AGENT})
-        self.stack = SigningStack(
+        self.stack = Stack(
             self._exchange,
             signer=Signer(settings.merchant, settings.clock, settings.nonce),
             verifier=Verifier(self._platform, settings.clock),
         )
-        suite = self._platform.suite.name
-        self._platform.download_by(lambda: download(settings, self._defaults, self.stack, suite))
+        if (apiv3_key := settings.merchant.apiv3_key) is not None:
+            self._platform.refresh_with(
+                CertificateRefresher(
+                    self._platform,
+                    apiv3_key,
+                    self._begin_download,
+                    clock=settings.clock,
+                    cache=settings.merchant.cache,
+                )
+            )
+
+    def _begin_download(self) -> tuple[Request, Flow]:
+        request = certificates.make_request(self._settings, self._defaults, self._platform.suite.name)
+        return request, self.stack.sign_only()(request)
 
     def request(self, call: Call, path: str) -> Request:
         """Build the request for ``call``, whose template expanded to ``path``.
@@ -73,7 +86,7 @@ class V3:
             ConfigurationError: There is no key of WeChat Pay's, and none can be downloaded.
         """
         refuse(call, _FOREIGN)
-        request = self._assembled(call, path, self._keying.envelope(call, path))
+        request = self._assembled(call, path, self._selector.select(call, path))
         if (destination := call.options.get("sink")) is None:
             return request
         from wechatpay.transports.sink import Sink  # noqa: PLC0415  few calls download
@@ -89,31 +102,31 @@ class V3:
 
         The caller may change what was passed as soon as this returns.
         """
-        if request.envelope and request.envelope.is_used:
-            call = lasting(call)
+        if request.encryptor and request.encryptor.is_used:
+            call = freeze(call)
         return self._keyed(call, path, request, handler)
 
     def _keyed(self, call: Call, path: str, request: Request, handler: Handler) -> Flow:
-        yield from self._platform.ready()
+        yield from self._platform.ensure_key()
         return (yield from handler(self._renewed(call, path, request)))
 
     def _renewed(self, call: Call, path: str, request: Request) -> Request:
         """Keep key and header the same, whatever has become of the keys since the request was built."""
-        envelope = request.envelope
-        if envelope is None or envelope.key is self._keying.choose(call) is not None:
+        encryptor = request.encryptor
+        if encryptor is None or self._selector.is_current(encryptor):
             return request
-        fresh = self._keying.envelope(call, path)
+        fresh = self._selector.select(call, path)
         if fresh.key is None:
             # The last key was retired this very moment: nothing is sent that was not encrypted.
-            raise self._platform.unready()
-        if envelope.is_used:
+            raise self._platform.missing()
+        if encryptor.is_used and encryptor.key is not fresh.key:
             return replace(self._assembled(call, path, fresh), sink=request.sink)
-        return request.with_(headers={SERIAL: fresh.key.serial}, envelope=fresh)
+        return request.with_(headers={SERIAL: fresh.key.serial}, encryptor=fresh)
 
-    def _assembled(self, call: Call, path: str, envelope: Envelope) -> Request:
-        content = _content(call, envelope)
-        query = envelope.query(call.options.get("query"), uri.split(path)[2])
-        ours = {SERIAL: envelope.key.serial if envelope.key else None}
+    def _assembled(self, call: Call, path: str, encryptor: FieldEncryptor) -> Request:
+        content = _content(call, encryptor)
+        query = encryptor.query(call.options.get("query"), uri.split(path)[2])
+        ours = {SERIAL: encryptor.key.serial if encryptor.key else None}
         defaults = self._defaults.with_(ours | ({"Content-Type": "application/json"} if content else {}))
         return assemble(
             self._settings,
@@ -122,7 +135,7 @@ class V3:
             defaults=defaults,
             content=content,
             query=query,
-            envelope=envelope,
+            encryptor=encryptor,
         )
 
     @staticmethod
@@ -134,7 +147,7 @@ class V3:
         """
         from wechatpay.media import Part  # noqa: PLC0415  few calls upload
 
-        meta = media.describe(file, request.envelope.meta if request.envelope else None)
+        meta = media.describe(file, request.encryptor.meta if request.encryptor else None)
         return request.with_(
             content=file.body(Part("meta", meta, "application/json")),
             meta=meta.encode(),
@@ -154,10 +167,10 @@ class V3:
         return Response(response.status_code, response.headers, response.content, operation)
 
 
-def _content(call: Call, envelope: Envelope) -> bytes:
+def _content(call: Call, encryptor: FieldEncryptor) -> bytes:
     options = call.options
     if (value := options.get("json")) is not None:
-        return jsontext.encode(envelope.json(value))
+        return jsontext.encode(encryptor.json(value))
     if (body := options.get("body")) is not None:
         return _encoded(body)
     return b""

@@ -1,16 +1,20 @@
-"""Who signs APIv3 requests, a merchant or a brand, and whose answers are believed."""
+"""The settings of APIv3: who signs requests, a merchant or a brand, and whose keys are trusted."""
 
 from __future__ import annotations
 
 import inspect
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import formatter
+from wechatpay.apiv3.certificate_cache import CertificateCache
+from wechatpay.apiv3.keys import PlatformKeys
+from wechatpay.crypto import rsa, suites
 from wechatpay.errors import ConfigurationError, CryptoError
-from wechatpay.platform import Platform
-from wechatpay.platform.loading import load_apiv3_key, open_cache
 from wechatpay.process import renew_in_child
+from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,11 +23,14 @@ if TYPE_CHECKING:
 
     from wechatpay.crypto.suites import PrivateKey, Suite
 
-__all__ = ["Merchant", "word"]
+__all__ = ["Merchant", "load_apiv3_key", "word"]
 
 _GROUP = ("mchid", "brand_id", "serial", "private_key", "certs", "apiv3_key", "certs_cache")
 
 _BRAND_SCHEME = "WECHATPAY-BRAND-SHA256-RSA2048"
+
+#: Bytes of the APIv3 key, which is one of AES-256.
+_KEY_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -36,20 +43,20 @@ class Merchant:
         private_key: The key, or a function that signs a text and returns base64.
         platform: WeChat Pay's keys.
         apiv3_key: Decrypts callbacks and certificates; ``None`` if there are none to be decrypted.
+        cache: Where processes share downloaded certificates; ``None`` if they do not.
         is_brand: Whether it is a brand.
     """
 
     id: str
     serial: str
     private_key: PrivateKey | Callable[[str], str] = field(repr=False)
-    platform: Platform
-    apiv3_key: bytes | None = field(default=None, repr=False)
+    platform: PlatformKeys
+    apiv3_key: Secret[bytes] | None = None
+    cache: CertificateCache | None = None
     is_brand: bool = False
 
     def __post_init__(self) -> None:
         if not callable(self.private_key):
-            from wechatpay.crypto import rsa  # noqa: PLC0415  `cryptography` is heavy
-
             renew_in_child(self, "private_key", rsa.prepare_copy(self.private_key))
 
     @classmethod
@@ -73,18 +80,12 @@ class Merchant:
         private_key = _private_key(values["private_key"])
         apiv3_key = values.get("apiv3_key")
         apiv3_key = None if apiv3_key is None else load_apiv3_key(apiv3_key)
-        cache = open_cache(values.get("certs_cache"), f"{id_} {base_uri}", downloads=apiv3_key is not None)
-        platform = Platform.load(
-            values.get("certs"),
-            serial,
-            apiv3_key=apiv3_key,
-            cache=cache,
-            suite=_suite(private_key, values.get("certs")),
-            clock=clock,
-        )
+        cache = _open_cache(values.get("certs_cache"), f"{id_} {base_uri}", downloads=apiv3_key is not None)
+        certs = values.get("certs")
+        platform = PlatformKeys.load(certs, serial, suite=_suite(private_key, certs), clock=clock)
         if is_brand and platform.suite.name != "RSA":
             raise ConfigurationError("brand_id: a brand signs with an RSA key, not with an SM2 key")
-        return cls(id_, serial, private_key, platform, apiv3_key, is_brand)
+        return cls(id_, serial, private_key, platform, apiv3_key, cache, is_brand)
 
     @property
     def suite(self) -> Suite:
@@ -102,9 +103,7 @@ class Merchant:
             raise ConfigurationError(
                 "private_key: a function signs, and cannot decrypt: do so where the key is"
             )
-        from wechatpay.crypto.suites import RSAPrivateKey  # noqa: PLC0415  `cryptography` is heavy
-
-        if not isinstance(self.private_key, RSAPrivateKey):
+        if not isinstance(self.private_key, suites.RSAPrivateKey):
             raise ConfigurationError("private_key: sensitive fields are decrypted with RSA keys alone")
         return self.private_key
 
@@ -163,8 +162,6 @@ def _private_key(source: Any) -> Any:
                 "private_key: a plain function, which async calls run on a thread, not a coroutine function"
             )
         return source
-    from wechatpay.crypto import suites  # noqa: PLC0415  `cryptography` is heavy
-
     try:
         return suites.load_private_key(source)
     except CryptoError as error:
@@ -176,8 +173,30 @@ def _private_key(source: Any) -> Any:
 
 def _suite(private_key: Any, certs: Any) -> Suite | None:
     """Return the suite of a key; a function leaves it to ``certs``, if there are any: then ``None``."""
-    from wechatpay.crypto.suites import RSA, suite_of  # noqa: PLC0415  the same
-
     if callable(private_key):
-        return RSA if certs is None else None
-    return suite_of(private_key)
+        return suites.RSA if certs is None else None
+    return suites.suite_of(private_key)
+
+
+def load_apiv3_key(value: Any) -> Secret[bytes]:
+    """Check the setting ``apiv3_key``.
+
+    Raises:
+        ConfigurationError: It is not 32 bytes, or text of 32 bytes.
+    """
+    key = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    if not isinstance(key, bytes) or len(key) != _KEY_SIZE:
+        given = f"{len(key)} bytes" if isinstance(key, bytes) else type(key).__name__
+        raise ConfigurationError(f"apiv3_key: is {_KEY_SIZE} bytes, got {given}")
+    return Secret(bytes(memoryview(key)))
+
+
+def _open_cache(directory: Any, name: str, *, downloads: bool) -> CertificateCache | None:
+    """Check the setting ``certs_cache``; the directory is not touched yet."""
+    if directory is None:
+        return None
+    if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
+        raise ConfigurationError("certs_cache: the path of a directory")
+    if not downloads:
+        raise ConfigurationError("certs_cache: saves downloaded certificates, which need apiv3_key")
+    return CertificateCache(Path(directory), name)

@@ -21,12 +21,10 @@ from wechatpay.middleware import Blocking
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wechatpay.apiv3.keys import PlatformKey, PlatformKeys, Steps
     from wechatpay.messages import Request, Response
     from wechatpay.middleware import Flow, Handler
-    from wechatpay.platform import Platform, PlatformKey
-    from wechatpay.platform.refresher import Steps
     from wechatpay.settings import Merchant
-    from wechatpay.transports.sink import Sink
 
 __all__ = ["Signer", "Verifier"]
 
@@ -100,97 +98,72 @@ def _checked(signature: object) -> str:
 
 
 class Verifier:
-    """Verifies answers; a middleware."""
+    """Verifies responses; a middleware."""
 
-    def __init__(self, platform: Platform, clock: Callable[[], float]) -> None:
+    def __init__(self, platform: PlatformKeys, clock: Callable[[], float]) -> None:
         self._platform = platform
         self._clock = clock
 
     def __call__(self, request: Request, proceed: Handler) -> Flow:
-        """Let only answers pass that are WeChat Pay's; mark errors that are.
+        """Return only verified responses; mark error responses as verified or not.
 
         Raises:
-            VerificationError: The answer is not provably WeChat Pay's.
+            VerificationError: The response is not verifiably WeChat Pay's.
         """
         try:
             response = yield from proceed(request)
         except APIError as error:
             if error.response is not None:
-                yield from self._acquaint(request, error.response)
-                error.verified = self._is_genuine(request, error.response)
+                error.verified = yield from self._is_genuine(request, error.response)
             raise
         if rules.is_unsigned(request.route):
-            log_step(request, "answers here carry no signature")
+            log_step(request, "responses here carry no signature")
         else:
-            yield from self._acquaint(request, response)
-            if request.sink is not None:
-                yield from self._recount(request.sink, request, response)
-            self._check_outcome(request, response)
+            yield from self._verify_outcome(request, response)
         return response
 
-    def _check_outcome(self, request: Request, response: Response) -> None:
-        """Check a response; its error says what to do next, and whether our clock is wrong."""
+    def _verify_outcome(self, request: Request, response: Response) -> Steps[None]:
+        """Verify a response; its error says what to do next, and whether our clock is wrong."""
         try:
-            self.check(request, response)
+            yield from self._verify(request, response)
         except VerificationError as error:
             clock = explain_clock(response.headers, self._clock())
             step = rules.next_step(request.method, request.route)
             error.args = (f"{error}{clock}; the outcome is unknown: {step}",)
             raise
 
-    def _acquaint(self, request: Request, response: Response) -> Steps[None]:
-        """Ask for the key of an answer, if it is of just now and names one that we do not know."""
-        serial = response.headers.get("Wechatpay-Serial", "")
-        if not serial or self._key(request, serial, self._clock()) is not None:
-            return
+    def _is_genuine(self, request: Request, response: Response) -> Steps[bool]:
         try:
-            proof = Proof.read(response.headers, self._clock(), ANSWER)
+            yield from self._verify(request, response)
         except VerificationError:
-            return
-        log_step(request, "answered with the key %s, which is not known yet", serial)
-        yield from self._platform.seek(proof.serial)
+            return False
+        return True
 
-    def _recount(self, sink: Sink, request: Request, response: Response) -> Steps[None]:
-        """Digest a file anew if its key, which some digests begin with, was not known when it came."""
-        if not isinstance(sink.tally, StreamTally):
-            return
-        key = self._key(request, response.headers.get("Wechatpay-Serial", ""), self._clock())
-        if key is not None and not sink.tally.suits(key):
-            yield Blocking(sink.recount, StreamTally(response.headers, key))
-
-    def check(self, request: Request, response: Response) -> None:
-        """Prove that ``response`` is WeChat Pay's answer of just now.
+    def _verify(self, request: Request, response: Response) -> Steps[None]:
+        """Verify that a response is WeChat Pay's, and was signed just now.
 
         Raises:
             IncompleteHeadersError: A signature header is missing or malformed.
             ClockSkewError: It was signed more than 300 s from our clock.
-            UnknownSerialError: It names a key that we do not have.
+            UnknownSerialError: It names a key that is not trusted.
             SignatureError: The signature does not belong to this body.
         """
         try:
             proof = Proof.read(response.headers, self._clock(), ANSWER, request.host)
-            if (key := self._key(request, proof.serial, int(proof.timestamp))) is None:
+            named = request.encryptor.key if request.encryptor else None
+            key = yield from self._platform.find(proof.serial, int(proof.timestamp), named)
+            if key is None:
                 raise proof.unknown(self._platform.serials)
+            tally = request.sink.tally if request.sink else None
+            if request.sink is not None and isinstance(tally, StreamTally) and not tally.suits(key):
+                # Some digests begin with the key, which was not known when the body was received.
+                yield Blocking(request.sink.recount, StreamTally(response.headers, key))
             if not self._belongs(proof, request, response, key):
                 raise proof.forged()
         except VerificationError as error:
             error.request, error.response = request, response
             raise
         log_step(request, "verified with key %s", proof.serial)
-
-    def _key(self, request: Request, serial: str, at: float) -> PlatformKey | None:
-        """Return the key that an answer names: one that we know, or knew when the request named it."""
-        named = request.envelope.key if request.envelope else None
-        if named is not None and named.serial == serial and named.is_valid(at):
-            return named
-        return self._platform.get(serial, at)
-
-    def _is_genuine(self, request: Request, response: Response) -> bool:
-        try:
-            self.check(request, response)
-        except VerificationError:
-            return False
-        return True
 
     @staticmethod
     def _belongs(proof: Proof, request: Request, response: Response, key: PlatformKey) -> bool:

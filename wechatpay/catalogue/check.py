@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from wechatpay import uri
+from wechatpay.apiv3.fields import Sensitive
 from wechatpay.catalogue import lookup
 from wechatpay.errors import InvalidRequestError
-from wechatpay.sensitive import Sensitive
 
 if TYPE_CHECKING:
     from wechatpay.catalogue.model import Field, Fields, Operation

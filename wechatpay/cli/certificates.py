@@ -14,7 +14,7 @@ from wechatpay.errors import ConfigurationError, CryptoError, WeChatPayError
 from wechatpay.uri.hosts import DEFAULT_BASE_URI
 
 if TYPE_CHECKING:
-    from wechatpay.platform import PlatformKey
+    from wechatpay.apiv3.keys import PlatformKey
 
 __all__ = ["certificates"]
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from wechatpay.apiv3.keys import PlatformKey, PlatformKeys
+from wechatpay.apiv3.settings import load_apiv3_key
 from wechatpay.apiv3.verification import Proof
 from wechatpay.errors import ConfigurationError, InvalidRequestError, NotificationError, WeChatPayError
 from wechatpay.notification.errors import (
@@ -26,8 +28,6 @@ from wechatpay.notification.reply import Reply
 from wechatpay.notification.steps import Step, Steps, run
 from wechatpay.notification.store import MemoryStore
 from wechatpay.notification.xml import XMLReader
-from wechatpay.platform import Platform, PlatformKey
-from wechatpay.platform.loading import load_apiv3_key
 from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ Process = Callable[[Notification], Any]
 class Renewal(Protocol):
     """Fetches keys that are not known yet, within a budget: anybody may send a callback that names one.
 
-    Fetched keys go into the `Platform` that is given as ``certs``. Both methods may raise a
+    Fetched keys go into the `PlatformKeys` that is given as ``certs``. Both methods may raise a
     ``WeChatPayError``.
     """
 
@@ -90,7 +90,7 @@ class NotificationHandler:
     def __init__(  # noqa: PLR0913  keywords, one for each setting
         self,
         *,
-        certs: Mapping[str, Any] | Platform | None = None,
+        certs: Mapping[str, Any] | PlatformKeys | None = None,
         apiv3_key: str | bytes | None = None,
         secret: str | None = None,
         mchid: str | None = None,
@@ -133,8 +133,8 @@ class NotificationHandler:
             raise ConfigurationError("apiv3_key: missing; APIv3's callbacks are encrypted with it")
         if not (mchid is None or isinstance(mchid, str)):
             raise ConfigurationError(f"mchid: give text, not {type(mchid).__name__}")
-        if not (certs is None or isinstance(certs, Platform)):
-            certs = Platform.load(certs, "", clock=clock)
+        if not (certs is None or isinstance(certs, PlatformKeys)):
+            certs = PlatformKeys.load(certs, clock=clock)
         merchant = None if mchid is None else str.__str__(mchid)
         self._platform = certs
         self._apiv3_key = keys.apiv3_key
@@ -246,7 +246,7 @@ class NotificationHandler:
         notification: Notification = yield Step(function, body, *args)
         return notification
 
-    def _find_key(self, platform: Platform, proof: Proof) -> Steps[PlatformKey]:
+    def _find_key(self, platform: PlatformKeys, proof: Proof) -> Steps[PlatformKey]:
         serial, signed_at = proof.serial, int(proof.timestamp)
         key = platform.get(serial, signed_at)
         if key is None and self._renewal is not None:
@@ -318,7 +318,7 @@ class _Keys:
             self.problem = "secret: give the APIv2 key as text"
         try:
             if apiv3_key is not None:
-                self.apiv3_key = Secret(bytes(memoryview(load_apiv3_key(apiv3_key))))
+                self.apiv3_key = load_apiv3_key(apiv3_key)
         except ConfigurationError as error:
             self.problem = str(error)
 
@@ -364,7 +364,7 @@ def handler_of(
     certs = merchant.platform if merchant and (has_key or not account) else None
     return NotificationHandler(
         certs=certs,
-        apiv3_key=merchant.apiv3_key if merchant else None,
+        apiv3_key=merchant.apiv3_key.reveal() if merchant and merchant.apiv3_key else None,
         secret=account.secret if account else None,
         mchid=account.mchid if account else None,
         store=store,

@@ -22,8 +22,8 @@ from wechatpay.logs import log_step
 from wechatpay.messages import Request
 from wechatpay.middleware import Blocking, Pause
 from wechatpay.open_platform.stores import LOCK_TTL, Token
-from wechatpay.platform.flight import Flight
 from wechatpay.process import PerProcess
+from wechatpay.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -233,7 +233,7 @@ class AccessTokens:
         finally:
             if in_flight.get(needed.key) is fetch:
                 in_flight.pop(needed.key, None)
-            fetch.flight.land()
+            fetch.flight.finish()
 
     def _refresh_locked(self, needed: _TokenRequest) -> Steps[Token]:
         """Refresh under the store's lock; without it if its holder takes too long, which does no harm."""
@@ -356,5 +356,5 @@ class _Fetch:
 
     def __init__(self) -> None:
         self.deadline = time.monotonic() + _MAX_WAIT
-        self.flight = Flight()
+        self.flight = SingleFlight()
         self.error: WeChatPayError | None = None

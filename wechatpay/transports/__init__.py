@@ -98,11 +98,11 @@ class AsyncConnections:
         """Call ``function`` on a thread, with the caller's context variables."""
         import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
 
-        from wechatpay.platform.flight import Flight  # noqa: PLC0415  most calls need no thread
+        from wechatpay.single_flight import SingleFlight  # noqa: PLC0415  most calls need no thread
 
-        if isinstance(function, Blocking) and isinstance(function.function, Flight):
+        if isinstance(function, Blocking) and isinstance(function.function, SingleFlight):
             # Hundreds of tasks may wait for one download: they need no threads.
-            return await function.function.landed(*function.args)
+            return await function.function.wait(*function.args)
         _extend_deadline(30.0)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()

@@ -20,11 +20,11 @@ from multidict import MultiDict
 from wire.gateway import SERIAL
 
 from wechatpay import Sensitive
+from wechatpay.apiv3.fields import FieldEncryptor
+from wechatpay.apiv3.keys import PlatformKey
 from wechatpay.crypto import rsa
 from wechatpay.errors import InvalidRequestError
 from wechatpay.media import Media
-from wechatpay.platform import PlatformKey
-from wechatpay.sensitive.envelope import Envelope
 
 NAME = "张三"
 OTHER = "PUB_KEY_ID_0114232134912410000000000001"
@@ -259,9 +259,9 @@ JSON = st.recursive(
 @given(value=JSON)
 def test_any_structure_is_the_same_but_for_what_was_encrypted(value):
     """Decrypting gives back what was passed, and nothing else was touched."""
-    envelope = Envelope(PlatformKey(SERIAL, keys.public_key("platform")))
+    encryptor = FieldEncryptor(PlatformKey(SERIAL, keys.public_key("platform")))
     before = copy.deepcopy(value)
-    sealed = envelope.json(value)
+    sealed = encryptor.json(value)
 
     assert before == value
     assert before == _compared(value, sealed)

@@ -124,7 +124,7 @@ def test_renewal_does_not_wait_for_another_worker(client, worker, wechat, clock)
     instance = worker()
     client.call(instance.v3.x, "get")
     clock.ahead = 12 * 3600 + 1
-    cache = instance.getDriver().platform._platform._refresher._cache
+    cache = instance.getDriver().platform._refresher._cache
     claim = cache.claim()
     client.call(instance.v3.x, "get")
     assert 1 == wechat.downloads
@@ -136,9 +136,9 @@ def test_renewal_does_not_wait_for_another_worker(client, worker, wechat, clock)
 
 def test_worker_that_hangs_holds_the_others_up_for_a_while_alone(client, worker, wechat, monkeypatch):
     """A lock that nobody lets go of is not waited for without end."""
-    monkeypatch.setattr("wechatpay.platform.refresher._LOOKS", 2)
+    monkeypatch.setattr("wechatpay.apiv3.certificate_refresher._LOOKS", 2)
     instance = worker()
-    cache = instance.getDriver().platform._platform._refresher._cache
+    cache = instance.getDriver().platform._refresher._cache
     claim = cache.claim()
     client.call(instance.v3.x, "get")
     cache.release(claim)
@@ -151,7 +151,7 @@ def test_worker_that_hangs_holds_the_others_up_for_a_while_alone(client, worker,
     [
         ({"certs_cache": 1}, "certs_cache: the path"),
         ({"certs_cache": ""}, "certs_cache: the path"),
-        ({"certs_cache": "x", "apiv3_key": None, "certs": {"PUB_KEY_ID_1": b"x"}}, "which needs apiv3_key"),
+        ({"certs_cache": "x", "apiv3_key": None, "certs": {"PUB_KEY_ID_1": b"x"}}, "which need apiv3_key"),
         ({"apiv3_key": "short"}, "apiv3_key: is 32 bytes, got 5 bytes"),
         ({"apiv3_key": "张" * 32}, "apiv3_key: is 32 bytes, got 96 bytes"),
         ({"apiv3_key": 32}, "apiv3_key: is 32 bytes, got int"),
@@ -170,4 +170,4 @@ def test_settings_do_not_show_the_apiv3_key(downloading):
     settings = downloading.getDriver()._settings
 
     assert rotation.APIV3_KEY not in repr(settings)
-    assert rotation.APIV3_KEY.encode() == settings.merchant.apiv3_key
+    assert rotation.APIV3_KEY.encode() == settings.merchant.apiv3_key.reveal()

@@ -108,8 +108,11 @@ def test_failed_download_says_that_nothing_was_sent(client, downloading, wechat,
 def test_wrong_apiv3_key_is_told(client, build, wechat):
     """Who set another APIv3 key in the console is told so."""
     instance = build(**rotation.settings(apiv3_key=b"another0apiv3key0of0032characters"[:32]))
-    with pytest.raises(ConfigurationError, match="apiv3_key: does not decrypt"):
+    with pytest.raises(ConfigurationError, match="apiv3_key: does not decrypt") as caught:
         client.call(instance.v3.x, "get")
+
+    assert "/v3/certificates" == caught.value.request.path
+    assert 200 == caught.value.response.status_code
 
 
 def test_certificates_of_no_use_are_not_asked_for_again_at_once(client, downloading, wechat):
@@ -306,7 +309,7 @@ def test_signer_that_fails_with_an_error_of_its_own_shows_nothing_of_it(download
 def test_certificates_come_from_where_calls_go(base_uri, url):
     """Overseas gateways have certificates of their own."""
     instance = Builder(**merchants.settings(**rotation.settings(base_uri=base_uri)))
-    request, _ = instance.getDriver()._settings.merchant.platform._downloader.source()
+    request, _ = instance.getDriver().select("v3")._begin_download()
 
     assert url == request.url
     assert (5.0, 10.0) == request.timeout

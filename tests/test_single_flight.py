@@ -8,18 +8,18 @@ import time
 
 import pytest
 
-from wechatpay.platform.flight import Flight
+from wechatpay.single_flight import SingleFlight
 
 
 def test_threads_wait_until_it_lands():
     """A thread that waits goes on when the download has ended."""
-    flight, landed = Flight(), []
+    flight, landed = SingleFlight(), []
     threads = [threading.Thread(target=lambda: landed.append(flight(5))) for _ in range(8)]
     for thread in threads:
         thread.start()
     time.sleep(0.05)
     assert [] == landed
-    flight.land()
+    flight.finish()
     for thread in threads:
         thread.join(5)
 
@@ -30,12 +30,12 @@ def test_tasks_wait_without_threads_and_without_blocking():
     """Two hundred tasks wait on a loop that goes on turning."""
 
     async def main():
-        flight, before = Flight(), threading.active_count()
-        tasks = [asyncio.ensure_future(flight.landed(5)) for _ in range(200)]
+        flight, before = SingleFlight(), threading.active_count()
+        tasks = [asyncio.ensure_future(flight.wait(5)) for _ in range(200)]
         await asyncio.sleep(0.05)
         assert before == threading.active_count()
         assert not any(task.done() for task in tasks)
-        flight.land()
+        flight.finish()
         return await asyncio.gather(*tasks)
 
     assert [True] * 200 == asyncio.run(main())
@@ -43,11 +43,11 @@ def test_tasks_wait_without_threads_and_without_blocking():
 
 def test_patience_ends():
     """A download whose loop has stopped is waited for no longer than is reasonable."""
-    flight, landed = Flight(), []
+    flight, landed = SingleFlight(), []
     thread = threading.Thread(target=lambda: landed.append(flight(0.01)))
     thread.start()
     thread.join(5)
-    landed.append(asyncio.run(flight.landed(0.01)))
+    landed.append(asyncio.run(flight.wait(0.01)))
 
     assert [False, False] == landed
 
@@ -56,30 +56,30 @@ def test_thread_does_not_wait_for_itself():
     """A blocking call on the thread whose task flies it would wait for ever."""
     started = time.monotonic()
 
-    assert not Flight()(30)
+    assert not SingleFlight()(30)
     assert time.monotonic() - started < 5
 
 
 def test_landed_flight_is_seen_by_its_own_thread():
     """What has ended needs no waiting."""
-    flight = Flight()
-    flight.land()
+    flight = SingleFlight()
+    flight.finish()
 
     assert flight(0)
-    assert asyncio.run(flight.landed(0))
+    assert asyncio.run(flight.wait(0))
 
 
 def test_task_that_is_cancelled_leaves_the_others_waiting():
     """Who gives up waiting takes nobody along."""
 
     async def main():
-        flight = Flight()
-        one, other = (asyncio.ensure_future(flight.landed(5)) for _ in range(2))
+        flight = SingleFlight()
+        one, other = (asyncio.ensure_future(flight.wait(5)) for _ in range(2))
         await asyncio.sleep(0.01)
         one.cancel()
         with pytest.raises(asyncio.CancelledError):
             await one
-        flight.land()
+        flight.finish()
         return await other
 
     assert asyncio.run(main())

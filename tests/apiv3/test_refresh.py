@@ -11,6 +11,7 @@ import rotation
 from rotation import SERIALS, refused
 from wire.gateway import proof, reply
 
+from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.errors import (
     APIError,
     ClockSkewError,
@@ -19,7 +20,6 @@ from wechatpay.errors import (
     SignatureError,
     UnknownSerialError,
 )
-from wechatpay.platform import Platform
 
 OLD, NEW, THIRD = (SERIALS[name] for name in ("old", "new", "third"))
 HOUR = 3600
@@ -408,15 +408,16 @@ def test_first_callback_that_cannot_be_proved_says_why(downloading, wechat):
 
 def test_platform_without_a_protocol_never_asks():
     """A trust set of its own, such as for callbacks alone, has nobody to ask."""
-    platform = Platform.load(None, "", apiv3_key=rotation.APIV3_KEY.encode())
+    platform = PlatformKeys()
 
     assert not platform.can_download
-    assert [] == list(platform.seek(OLD))
-    assert "<Platform >" == repr(platform)
-    with pytest.raises(ConfigurationError, match="by a Builder alone"):
-        next(platform._downloader.fetch())
+    assert [] == list(platform.find(OLD, 0))
+    assert "<PlatformKeys >" == repr(platform)
+    for download in (platform.refresh, lambda: platform.renew(OLD)):
+        with pytest.raises(ConfigurationError, match="only a Builder downloads certificates"):
+            download()
 
 
 def test_live_platform_shows_serial_numbers_alone(instance):
     """Its `repr` is that of the set."""
-    assert "<Platform PUB_KEY_ID_0114232134912410000000000000>" == repr(instance.getDriver().platform)
+    assert "<PlatformKeys PUB_KEY_ID_0114232134912410000000000000>" == repr(instance.getDriver().platform)

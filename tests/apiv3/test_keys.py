@@ -9,9 +9,8 @@ import pytest
 import rotation
 from rotation import SERIALS
 
+from wechatpay.apiv3.keys import Keyring, PlatformKey, PlatformKeys
 from wechatpay.errors import ConfigurationError
-from wechatpay.platform import Platform, PlatformKey
-from wechatpay.platform.keyring import Keyring
 
 NOW = time.time()
 DAY = 86400
@@ -20,7 +19,7 @@ OLD, NEW, THIRD = (SERIALS[name] for name in ("old", "new", "third"))
 
 def certified(name, days=(-1, 365)):
     """Give the platform certificate of that name as a key."""
-    return PlatformKey.certified(SERIALS[name], rotation.certificate(name, days))
+    return PlatformKey.from_certificate(SERIALS[name], rotation.certificate(name, days))
 
 
 def named(*made):
@@ -98,7 +97,7 @@ def test_certificate_that_is_no_longer_offered_verifies_for_ten_minutes():
     keyring = keyring.refreshed(named(certified("new", (-200, 365))), int(NOW), NOW)
 
     assert NEW == keyring.preferred(NOW).serial
-    assert keyring.get(OLD, NOW + 599).is_leaving
+    assert keyring.get(OLD, NOW + 599).is_retiring
     assert keyring.get(OLD, NOW + 601) is None
     later = keyring.refreshed(named(certified("new")), int(NOW), NOW + 300)
     assert later.get(OLD, NOW + 601) is None
@@ -110,7 +109,7 @@ def test_certificate_that_is_offered_again_is_whole_again():
     keyring = Keyring(fetched=named(certified("old")), as_of=1).refreshed(named(certified("new")), 2, NOW)
     keyring = keyring.refreshed(named(certified("old")), 3, NOW)
 
-    assert not keyring.get(OLD).is_leaving
+    assert not keyring.get(OLD).is_retiring
     assert keyring.get(OLD, NOW + 3600) is not None
 
 
@@ -121,13 +120,13 @@ def test_download_leaves_the_callers_keys_alone():
     )
 
     assert ("PUB_KEY_ID_1", OLD, NEW) == keyring.serials
-    assert [False, False, False] == [key.is_leaving for key in keyring.keys]
+    assert [False, False, False] == [key.is_retiring for key in keyring.keys]
 
 
 @pytest.fixture
 def platform():
     """Give a trust set with one public key."""
-    return Platform.load({"PUB_KEY_ID_1": keys.public_key("platform")}, f"{keys.MERCHANT_SERIAL:040X}")
+    return PlatformKeys.load({"PUB_KEY_ID_1": keys.public_key("platform")}, f"{keys.MERCHANT_SERIAL:040X}")
 
 
 def test_keys_are_added_and_retired_on_a_live_set(platform):
@@ -138,7 +137,7 @@ def test_keys_are_added_and_retired_on_a_live_set(platform):
 
     assert platform.get("PUB_KEY_ID_1") is None
     assert NEW == platform.preferred.serial
-    assert f"<Platform {NEW}>" == repr(platform)
+    assert f"<PlatformKeys {NEW}>" == repr(platform)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ import rotation
 from rotation import SERIALS, body, item
 from wire.gateway import proof
 
+from wechatpay.apiv3.certificate_cache import CertificateCache
+from wechatpay.apiv3.certificate_refresher import CertificateRefresher
+from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.messages import Headers, Response
-from wechatpay.platform.cache import DirectoryCache
-from wechatpay.platform.downloader import Downloader
-from wechatpay.platform.keyring import Keyring
+from wechatpay.secret import Secret
 
 NOW = int(time.time())
 
@@ -28,7 +29,7 @@ def directory(tmp_path):
 @pytest.fixture
 def cache(directory):
     """Give a cache in it."""
-    return DirectoryCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
+    return CertificateCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
 
 
 @pytest.fixture
@@ -47,18 +48,20 @@ def answer(at=NOW, name="new", **how):
     )
 
 
-def recalled(cache, keyring=None, now=NOW, apiv3_key=rotation.APIV3_KEY):
-    """Read the cache and prove what it says."""
+def recalled(cache, as_of=0):
+    """Return what a worker, whose list was signed ``as_of``, takes from the cache."""
+    keys = PlatformKeys(clock=lambda: NOW)
+    keys.adopt({}, as_of)
+    secret = Secret(rotation.APIV3_KEY.encode())
+    refresher = CertificateRefresher(keys, secret, lambda: None, clock=lambda: NOW, cache=cache)
     response = cache.read()
-    return response and Downloader(apiv3_key.encode(), lambda: now, lambda: keyring or Keyring()).recall(
-        response
-    )
+    return response and refresher._check_cached(response)
 
 
 def test_what_one_worker_wrote_another_proves(cache, directory):
     """The file holds the answer as it came, and is proved as if it came again."""
     cache.write(answer())
-    other = DirectoryCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
+    other = CertificateCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
 
     assert [SERIALS["new"]] == list(recalled(other).keys)
     assert NOW == recalled(other).as_of
@@ -81,18 +84,13 @@ def test_merchants_share_a_directory_and_no_file(cache, directory):
     """Each merchant, and each gateway, has a file of its own."""
     cache.write(answer())
 
-    assert DirectoryCache(directory, "1900000110 https://api.mch.weixin.qq.com/").read() is None
+    assert CertificateCache(directory, "1900000110 https://api.mch.weixin.qq.com/").read() is None
 
 
 def test_file_holds_no_certificate_in_the_clear(file):
     """Who reads the file learns nothing that the APIv3 key protects."""
     assert b"BEGIN" not in file.read_bytes()
     assert rotation.APIV3_KEY.encode() not in file.read_bytes()
-
-
-def test_file_is_ignored_without_the_apiv3_key(cache, file):
-    """What cannot be decrypted proves nothing."""
-    assert Downloader(None, lambda: NOW, Keyring).recall(cache.read()) is None
 
 
 @pytest.mark.parametrize(
@@ -111,8 +109,8 @@ def test_file_cannot_bring_an_older_list_back(cache):
     """A list that is no newer than ours is ignored: withdrawn certificates do not return."""
     cache.write(answer(at=NOW - 60))
 
-    assert recalled(cache, Keyring(as_of=NOW - 60)) is None
-    assert recalled(cache, Keyring(as_of=NOW - 61)) is not None
+    assert recalled(cache, NOW - 60) is None
+    assert recalled(cache, NOW - 61) is not None
 
 
 def test_younger_time_in_a_file_is_noticed(cache, file):
@@ -202,11 +200,11 @@ def test_pipe_is_not_waited_for(cache, file):
 def test_directory_that_cannot_be_written_fails_no_call(tmp_path, caplog):
     """A full or foreign disk costs the sharing, and nothing else."""
     (tmp_path / "file").write_text("")
-    cache = DirectoryCache(tmp_path / "file", "1900000109")
+    cache = CertificateCache(tmp_path / "file", "1900000109")
     cache.write(answer())
 
     assert cache.read() is None
-    assert "could not be kept" in caplog.text
+    assert "could not be saved" in caplog.text
     assert cache.claim() == cache.claim()
 
 
@@ -240,7 +238,7 @@ def test_fork_does_not_keep_the_lock(cache):
 
 def test_one_process_downloads_at_a_time(cache, directory):
     """The lock is held until it is released, or its holder dies, and is never waited for."""
-    other = DirectoryCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
+    other = CertificateCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
     claim = cache.claim()
     assert claim is not None
     assert other.claim() is None

@@ -189,17 +189,16 @@ def test_last_key_retired_while_a_call_begins_sends_nothing(downloading, wechat)
     """No blank is ever sent in the place of something encrypted."""
     platform = downloading.getDriver().platform
     downloading.v3.x.get()
-    core = platform._platform
     protocol = downloading.getDriver().select("v3")
     flow = downloading.getDriver()._begin("POST", "v3/x", {"json": {"name": Sensitive(NAME)}}, {})[1]
-    ready = core.ready
+    ensure_key = platform.ensure_key
 
     def retiring():
-        key = yield from ready()
+        key = yield from ensure_key()
         platform.retire(OLD)
         return key
 
-    core.ready = retiring
+    platform.ensure_key = retiring
     with pytest.raises(Exception, match="nothing was sent"):
         flow.send(None)
 

@@ -1,7 +1,7 @@
-"""A directory in which workers leave one another the last download.
+"""A directory in which worker processes share the last download of certificates.
 
-What lies there is the answer as it came: certificates encrypted under the APIv3 key, signed with a time. Who
-reads it proves it as if it had come over the wire, so that a file can claim nothing that WeChat Pay did not.
+A file holds the response as it was received: certificates encrypted under the APIv3 key, and the signature
+with its time. A reader verifies it like a response, so that nobody else can put a certificate there.
 """
 
 from __future__ import annotations
@@ -22,56 +22,56 @@ except ImportError:  # pragma: no cover  Windows has none
 from wechatpay.apiv3.verification import HEADERS
 from wechatpay.messages import Headers, Response
 
-__all__ = ["DirectoryCache"]
+__all__ = ["CertificateCache"]
 
 _log = logging.getLogger("wechatpay")
 
-#: Bytes of a file, at most: ten times what WeChat Pay ever offered.
-_MOST = 1 << 18
+#: Bytes of a file at most: ten times of what WeChat Pay ever offered.
+_MAX_SIZE = 1 << 18
 
 #: Neither follow a link, nor wait for the other end of a pipe; Windows has neither.
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
-#: A claim where there is nothing to lock: each process downloads for itself.
-_NOBODY = -1
+#: A claim without a lock, where there is nothing to lock: each process downloads for itself.
+_NO_LOCK = -1
 
 
-class DirectoryCache:
-    """One merchant's file in the directory, and the lock beside it."""
+class CertificateCache:
+    """One merchant's file in the directory, and its lock file."""
 
     def __init__(self, directory: Path, name: str) -> None:
         """Choose the file; nothing is read or written yet.
 
         Args:
-            directory: Made, with access for its owner alone, when there is something to write.
-            name: What tells this merchant's file from others.
+            directory: Created, with access for its owner only, at the first write.
+            name: Distinguishes this merchant's file from others.
         """
         digest = hashlib.sha256(name.encode()).hexdigest()[:24]
         self._file = directory / f"certificates_{digest}.json"
         self._lock = directory / f"certificates_{digest}.lock"
 
     def read(self) -> Response | None:
-        """Read what was written, if it may be looked at: a file of ours that no other may write."""
+        """Read the last response; ``None`` without one, or if another user may have written the file."""
         try:
             descriptor = os.open(self._file, os.O_RDONLY | _FLAGS)
         except OSError:
             return None
         with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, no path
             if not _is_private(os.fstat(descriptor)):
-                _log.warning("%s is another's, or open to others: ignored", self._file)
+                _log.warning("%s belongs to another user, or is open to others: ignored", self._file)
                 return None
-            return _parsed(file.read(_MOST))
+            return _parse(file.read(_MAX_SIZE))
 
     def write(self, response: Response) -> None:
-        """Put an answer in place of the last one, whole or not at all; a full disk fails no call."""
+        """Replace the file by a response, atomically; failures are only logged."""
         try:
-            self._replace(_rendered(response))
+            self._replace(_render(response))
         except (OSError, UnicodeDecodeError) as error:
-            _log.warning("the certificates could not be kept in %s: %s", self._file, type(error).__name__)
+            _log.warning("the certificates could not be saved in %s: %s", self._file, type(error).__name__)
 
     def _replace(self, text: bytes) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Made with access for its owner alone.
+        # Created with access for its owner only.
         descriptor, part = tempfile.mkstemp(dir=self._file.parent, prefix=".certificates_")
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor, no path
@@ -82,18 +82,18 @@ class DirectoryCache:
             raise
 
     def claim(self) -> int | None:
-        """Try to become the one process that downloads; never waits.
+        """Try to become the one process that downloads, without waiting.
 
         Returns:
-            What `release` takes, or ``None`` while another process has it.
+            A claim for `release`, or ``None`` while another process has it.
         """
         if fcntl is None:
-            return _NOBODY
+            return _NO_LOCK
         try:
             self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         except OSError:
-            return _NOBODY
+            return _NO_LOCK
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -103,9 +103,9 @@ class DirectoryCache:
 
     @staticmethod
     def release(claim: int) -> None:
-        """Let another process have it; one that dies lets go, too."""
-        if fcntl is not None and claim != _NOBODY:
-            # A child that was forked meanwhile holds the same claim: closing would not let go.
+        """Give a claim up; the claim of a process that dies is given up, too."""
+        if fcntl is not None and claim != _NO_LOCK:
+            # A child that was forked meanwhile holds the same lock: closing the file would not unlock it.
             fcntl.flock(claim, fcntl.LOCK_UN)
             os.close(claim)
 
@@ -118,16 +118,16 @@ def _is_private(status: os.stat_result) -> bool:
     )
 
 
-def _rendered(response: Response) -> bytes:
+def _render(response: Response) -> bytes:
     headers = {name: response.headers.get(name, "") for name in HEADERS}
     return json.dumps({"headers": headers, "body": response.content.decode()}).encode()
 
 
-def _parsed(text: bytes) -> Response | None:
+def _parse(text: bytes) -> Response | None:
     try:
-        kept = json.loads(text)
+        saved = json.loads(text)
         return Response(
-            200, Headers({name: str(kept["headers"][name]) for name in HEADERS}), kept["body"].encode()
+            200, Headers({name: str(saved["headers"][name]) for name in HEADERS}), saved["body"].encode()
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

@@ -10,6 +10,8 @@ import rotation
 from rotation import APIV3_KEY, SERIALS, body, item
 from wire.gateway import proof
 
+from wechatpay.apiv3.certificates import verify
+from wechatpay.apiv3.keys import PlatformKey, PlatformKeys
 from wechatpay.errors import (
     ClockSkewError,
     ConfigurationError,
@@ -19,9 +21,7 @@ from wechatpay.errors import (
     UnknownSerialError,
 )
 from wechatpay.messages import Headers, Response
-from wechatpay.platform import PlatformKey
-from wechatpay.platform.download import Download
-from wechatpay.platform.keyring import Keyring
+from wechatpay.secret import Secret
 
 NOW = int(time.time())
 
@@ -34,15 +34,17 @@ def answer(content, signer="new", **how):
 
 def proven(response, known=None, now=NOW):
     """Prove a response, knowing nothing by default."""
-    return Download.proven(
-        response, apiv3_key=APIV3_KEY.encode(), known=known or Keyring(), signed_about=now, now=now
-    )
+    keys = known or PlatformKeys(clock=lambda: now)
+    return verify(response, keys, Secret(APIV3_KEY.encode()), signed_about=now, now=now)
 
 
 def knowing(*names):
     """Give a trust set with these certificates."""
-    own = {SERIALS[name]: PlatformKey.certified(SERIALS[name], rotation.certificate(name)) for name in names}
-    return Keyring(own)
+    own = {
+        SERIALS[name]: PlatformKey.from_certificate(SERIALS[name], rotation.certificate(name))
+        for name in names
+    }
+    return PlatformKeys(own, clock=lambda: NOW)
 
 
 def test_download_is_proved_by_a_certificate_it_carried():
@@ -66,7 +68,8 @@ def test_download_is_proved_when_every_known_certificate_is_retired():
 
 def test_download_signed_by_a_key_that_the_caller_retired_is_refused():
     """What the caller retired proves nothing, even if it is carried."""
-    known = knowing("new").without(SERIALS["new"])
+    known = knowing("new")
+    known.retire(SERIALS["new"])
 
     with pytest.raises(UnknownSerialError):
         proven(answer(body(item("new"))), known)
@@ -200,4 +203,3 @@ def test_errors_show_neither_key_nor_body():
 
     assert APIV3_KEY not in str(caught.value)
     assert "BEGIN" not in str(caught.value)
-    assert 200 == caught.value.response.status_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wechatpay.platform.schedule import Schedule
+from wechatpay.apiv3.certificate_refresher import Schedule
 
 
 class Clock:
@@ -39,7 +39,7 @@ def test_nothing_is_due_before_the_first_download(schedule):
 def test_download_is_due_after_twelve_hours_or_a_little_earlier(clock, chance, seconds):
     """Workers that began together do not all ask together."""
     schedule = Schedule(clock, lambda: chance)
-    schedule.succeeded(clock.now)
+    schedule.succeed(clock.now)
     clock.now += seconds - 1
     assert not schedule.is_due()
     clock.now += 1
@@ -49,34 +49,34 @@ def test_download_is_due_after_twelve_hours_or_a_little_earlier(clock, chance, s
 
 def test_age_counts_from_when_the_list_was_signed(schedule, clock):
     """A list that another worker downloaded is as old as it is."""
-    schedule.succeeded(clock.now - 12 * 3600)
+    schedule.succeed(clock.now - 12 * 3600)
 
     assert schedule.is_due()
 
 
 def test_clock_behind_that_of_wechat_pay_makes_nothing_due(schedule, clock):
     """A list that was signed in our future is fresh."""
-    schedule.succeeded(clock.now + 250)
+    schedule.succeed(clock.now + 250)
 
     assert not schedule.is_due()
 
 
 def test_unknown_serials_are_sought_once_a_minute(schedule, clock):
     """However many serial numbers are made up, one download a minute is all they cause."""
-    assert schedule.may_seek()
-    assert not any(schedule.may_seek() for _ in range(1000))
+    assert schedule.take_fetch()
+    assert not any(schedule.take_fetch() for _ in range(1000))
     clock.now += 59.9
-    assert not schedule.may_seek()
+    assert not schedule.take_fetch()
     clock.now += 0.2
 
-    assert schedule.may_seek()
+    assert schedule.take_fetch()
 
 
 def test_first_download_leaves_the_budget_alone(schedule, clock):
     """A key that is rotated right after the first download is found at once."""
-    schedule.succeeded(clock.now)
+    schedule.succeed(clock.now)
 
-    assert schedule.may_seek()
+    assert schedule.take_fetch()
 
 
 @pytest.mark.parametrize(
@@ -84,49 +84,49 @@ def test_first_download_leaves_the_budget_alone(schedule, clock):
 )
 def test_refreshes_back_off(schedule, clock, failures, seconds):
     """An outage is not hammered at: a minute, two, four, at most ten."""
-    schedule.succeeded(clock.now - 13 * 3600)
+    schedule.succeed(clock.now - 13 * 3600)
     for _ in range(failures):
-        schedule.failed()
+        schedule.fail()
     clock.now += seconds - 0.1
     assert not schedule.is_due()
-    assert not schedule.may_seek()
+    assert not schedule.take_fetch()
     clock.now += 0.2
 
     assert schedule.is_due()
-    assert schedule.may_seek()
+    assert schedule.take_fetch()
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 1), (2, 2), (6, 32), (7, 60), (100, 60)])
 def test_first_download_is_tried_again_soon(schedule, clock, failures, seconds):
     """Where no call can be made without a key, the pauses are short."""
-    assert schedule.may_fetch()
+    assert schedule.allows_first()
     for _ in range(failures):
-        schedule.failed()
+        schedule.fail()
     clock.now += seconds - 0.1
-    assert not schedule.may_fetch()
+    assert not schedule.allows_first()
     clock.now += 0.2
 
-    assert schedule.may_fetch()
+    assert schedule.allows_first()
 
 
 def test_success_ends_backing_off(schedule, clock):
     """After a success the next failure is the first."""
     for _ in range(9):
-        schedule.failed()
-    schedule.succeeded(clock.now)
-    schedule.failed()
+        schedule.fail()
+    schedule.succeed(clock.now)
+    schedule.fail()
     clock.now += 61
 
-    assert schedule.may_seek()
+    assert schedule.take_fetch()
 
 
 def test_clock_that_is_set_back_blocks_nothing(schedule, clock):
     """A wrong clock that was put right does not keep keys away for years."""
-    schedule.succeeded(clock.now)
-    schedule.may_seek()
-    schedule.failed()
+    schedule.succeed(clock.now)
+    schedule.take_fetch()
+    schedule.fail()
     clock.now -= 10_000
 
-    assert schedule.may_seek()
-    assert schedule.may_fetch()
+    assert schedule.take_fetch()
+    assert schedule.allows_first()
     assert schedule.is_due()

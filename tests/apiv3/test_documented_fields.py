@@ -8,20 +8,35 @@ import re
 from urllib.parse import parse_qsl
 
 import keys
-import marks as made
 import pytest
 from wire.gateway import signed
 
 from wechatpay import Builder, Sensitive
+from wechatpay.catalogue import encrypted_fields, operations
 from wechatpay.crypto import rsa
 from wechatpay.errors import ConfigurationError, CryptoError, DecodeError, InvalidRequestError
 from wechatpay.media import Media
 from wechatpay.messages import Response
-from wechatpay.sensitive.marks import marks
 
-ROWS = made.read(made.VECTORS)
-MARKED = list(made.marks(ROWS))
 PLAIN = "张三"
+
+
+def paths(tree, prefix=""):
+    """List the paths of a tree of fields, such as ``list[].field``."""
+    for name, below in tree.items():
+        inner, path = below.get("[]", below), f"{prefix}{name}" + "[]" * ("[]" in below)
+        yield from paths(inner, f"{path}.") if inner else [path]
+
+
+def documented():
+    """List the operations with encrypted fields: verb, URI and the paths of each part."""
+    for operation in operations():
+        if found := encrypted_fields(operation.verb, operation.template):
+            parts = {part: list(paths(tree)) for part, tree in found._asdict().items() if tree}
+            yield {"verb": operation.verb, "uri": operation.template.replace("{empty}", "")} | parts
+
+
+MARKED = list(documented())
 
 
 def sample(paths, leaf):
@@ -75,24 +90,10 @@ def rows(part):
     return pytest.mark.parametrize("row", chosen, ids=operation)
 
 
-def test_marks_are_those_of_the_catalogue():
-    """The shipped file is what the catalogue's sensitive fields make."""
-    assert made.lines(MARKED) == made.MARKS.read_text()
-    assert 147 == sum(any(part in row for part in made.CIPHERS) for row in ROWS)
+def test_every_operation_with_encrypted_fields_is_known():
+    """The documents name 141 APIv3 operations with fields that travel encrypted under RSA."""
     assert 141 == len(MARKED)
-    assert {"platform-rsa", "merchant-rsa", None} == {
-        field.get("cipher")
-        for row in ROWS
-        for part in made.CIPHERS
-        for field in _sensitive(row.get(part, []))
-    }
-
-
-def _sensitive(fields):
-    for field in fields:
-        if field.get("sensitive"):
-            yield field
-        yield from _sensitive(field.get("fields", []))
+    assert ["name"] == next(row for row in MARKED if row["uri"] == RECEIVERS)["body"]
 
 
 @rows("body")
@@ -294,33 +295,15 @@ def test_option_left_out_encrypts_nothing(instance):
 )
 def test_operations_are_found_by_verb_and_route(verb, route, is_marked):
     """A variable stands for one segment; overseas prefixes do not count."""
-    assert is_marked == (marks(verb, route) is not None)
+    assert is_marked == (encrypted_fields(verb, route) is not None)
 
 
 def test_literal_is_preferred_to_a_variable():
     """Where a literal and a variable share a place, the literal decides."""
-    literal = marks("POST", "v3/brand/partner/card-member/user-cards/import-by-phone")
-    variable = marks("POST", "v3/brand/partner/card-member/user-cards/1/invalidate")
+    literal = encrypted_fields("POST", "v3/brand/partner/card-member/user-cards/import-by-phone")
 
     assert {"phone_number", "user_information"} == set(literal.body)
-    assert not variable.body
-
-
-def test_shadowing_operation_without_marks_is_kept_apart():
-    """A URI that another's template could expand to is listed, so that it is not taken for it."""
-    row = {"verb": "get", "uri": "v3/x/{id}", "query": [], "body": [], "response": [_field("name")]}
-    other = {"verb": "get", "uri": "v3/x/all", "query": [], "body": [], "response": []}
-    far = {"verb": "get", "uri": "v3/y/all", "query": [], "body": [], "response": []}
-    found = list(made.marks(made.compact([row, other, far])))
-
-    assert [
-        {"verb": "GET", "uri": "v3/x/all"},
-        {"verb": "GET", "uri": "v3/x/{id}", "response": ["name"]},
-    ] == found
-
-
-def _field(name):
-    return {"name": name, "type": "string", "sensitive": True, "cipher": "merchant-rsa"}
+    assert {} == encrypted_fields("POST", "v3/brand/partner/card-member/user-cards/1/invalidate").body
 
 
 def test_answer_is_decrypted_over_the_wire(client, instance, gateway):

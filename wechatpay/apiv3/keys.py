@@ -1,0 +1,487 @@
+"""WeChat Pay's keys: which are trusted, by serial number.
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012154180
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from wechatpay import middleware
+from wechatpay.crypto import pem, rsa, suites
+from wechatpay.errors import ConfigurationError, CryptoError
+from wechatpay.process import renew_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.x509 import Certificate
+
+    from wechatpay.apiv3.certificate_refresher import CertificateRefresher
+    from wechatpay.crypto.suites import PublicKey, Suite
+    from wechatpay.errors import WeChatPayError
+    from wechatpay.middleware import Flow
+    from wechatpay.transports import AsyncConnections, Connections
+
+__all__ = ["Keyring", "PlatformKey", "PlatformKeys", "Steps", "same_serial"]
+
+#: How long a certificate that is no longer offered still verifies: responses may be slow.
+_GRACE_PERIOD = timedelta(minutes=10)
+
+#: How ids of public keys begin: no download of certificates contains one.
+_PUBLIC_KEY_ID = "PUB_KEY_ID_"
+
+T = TypeVar("T")
+
+#: A generator of effects, as a flow is, with another result.
+Steps = Generator[Any, Any, T]
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class PlatformKey:
+    """One key that WeChat Pay signs with: a public key, or that of a platform certificate.
+
+    Attributes:
+        serial: The certificate's serial number, or the id of the public key (``PUB_KEY_ID_…``).
+        public_key: The RSA or SM2 key.
+        not_before: Start of the certificate's validity; ``None`` for a public key.
+        not_after: End of the certificate's validity; ``None`` for a public key.
+        certificate: The certificate; ``None`` for a public key.
+        is_retiring: Whether WeChat Pay no longer offers it: it still verifies responses for ten minutes.
+        suite: The algorithms of this kind of key, by which its signatures are verified.
+    """
+
+    serial: str
+    public_key: PublicKey = field(repr=False)
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    certificate: Certificate | None = field(default=None, repr=False, compare=False)
+    is_retiring: bool = False
+    suite: Suite = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "suite", suites.suite_of(self.public_key))
+        renew_in_child(self, "public_key", rsa.prepare_copy(self.public_key))
+
+    @classmethod
+    def load(cls, serial: str, source: Any, name: str) -> Self:
+        """Load a certificate or public key in any form that :mod:`wechatpay.crypto` takes.
+
+        Args:
+            serial: Its serial number or id.
+            source: The certificate or public key.
+            name: The setting that errors name.
+
+        Raises:
+            ConfigurationError: It does not load, or is a certificate with another serial number.
+        """
+        try:
+            certificate = pem.load_certificate(source)
+        except CryptoError:
+            certificate = None
+        try:
+            if certificate is not None:
+                return cls.from_certificate(serial, certificate)
+            return cls(serial, suites.load_public_key(source))
+        except CryptoError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+
+    @classmethod
+    def from_certificate(cls, serial: str, certificate: Certificate) -> Self:
+        """Make the key of a certificate.
+
+        Raises:
+            CryptoError: Its key cannot be used, or its serial number is not ``serial``.
+        """
+        key, own = suites.load_public_key(certificate), pem.parse_certificate_serial_no(certificate)
+        if not same_serial(own, serial):
+            raise CryptoError(f"the certificate's own serial number is {own}: use it as the key")
+        return cls(
+            serial, key, certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate
+        )
+
+    def is_valid(self, at: float) -> bool:
+        """Return whether ``at``, in Unix seconds, lies within the dates; a public key is always valid."""
+        return (self.not_before is None or self.not_before.timestamp() <= at) and (
+            self.not_after is None or at <= self.not_after.timestamp()
+        )
+
+    def within(self, not_before: datetime, not_after: datetime, *, retiring: bool = False) -> Self:
+        """Copy with a validity that is cut to these dates."""
+        return replace(
+            self,
+            not_before=max(self.not_before or not_before, not_before),
+            not_after=min(self.not_after or not_after, not_after),
+            is_retiring=retiring,
+        )
+
+
+def same_serial(one: str, other: str) -> bool:
+    """Return whether two serial numbers are the same; leading zeros do not count, as DER cannot hold them."""
+    return one.lstrip("0") == other.lstrip("0")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The keys that are trusted at one moment; immutable, so that a call works with one set.
+
+    Attributes:
+        own: Keys that the caller gave or added, by serial number.
+        fetched: Certificates that were downloaded, by serial number.
+        retired: Serial numbers that are not trusted, even if they are downloaded again.
+        as_of: When ``fetched`` was signed, in Unix seconds; 0 before the first download.
+    """
+
+    own: Mapping[str, PlatformKey] = field(default_factory=dict)
+    fetched: Mapping[str, PlatformKey] = field(default_factory=dict)
+    retired: frozenset[str] = frozenset()
+    as_of: int = 0
+
+    def get(self, serial: str, at: float | None = None) -> PlatformKey | None:
+        """Return the key with this serial number, compared case-sensitively, or ``None``.
+
+        Args:
+            serial: The serial number, or public key id.
+            at: Unix seconds within the certificate's dates; ``None`` for any dates.
+        """
+        key = self.own.get(serial) or self.fetched.get(serial)
+        if key is None or at is None or key.not_before is None or key.is_valid(at):
+            return key
+        return None
+
+    @property
+    def serials(self) -> tuple[str, ...]:
+        """The serial numbers of all keys."""
+        return tuple(key.serial for key in self.keys)
+
+    @property
+    def keys(self) -> tuple[PlatformKey, ...]:
+        """All keys, the caller's first."""
+        return (*self.own.values(), *_without(self.fetched, self.own).values())
+
+    def preferred(self, at: float) -> PlatformKey | None:
+        """Return the key to name in requests and to encrypt with, or ``None`` if none is valid ``at``.
+
+        It is the first public key, else the valid certificate with the newest ``not_before``.
+        """
+        newest: PlatformKey | None = None
+        for key in chain(self.own.values(), self.fetched.values()):
+            if key.not_before is None:
+                return key
+            if key.is_valid(at) and not key.is_retiring:
+                newest = key if newest is None else max(newest, key, key=_not_before)
+        return newest
+
+    def with_(self, key: PlatformKey) -> Self:
+        """Copy with one more key of the caller's, even if it was retired before."""
+        return replace(self, own={**self.own, key.serial: key}, retired=self.retired - {key.serial})
+
+    def without(self, serial: str) -> Self:
+        """Copy without a key; later downloads do not bring it back."""
+        return replace(
+            self,
+            own=_without(self.own, {serial}),
+            fetched=_without(self.fetched, {serial}),
+            retired=self.retired | {serial},
+        )
+
+    def refreshed(self, offered: Mapping[str, PlatformKey], as_of: int, now: float) -> Self:
+        """Copy with the certificates that WeChat Pay offers; those it no longer offers are retiring."""
+        until = datetime.fromtimestamp(now, UTC) + _GRACE_PERIOD
+        retiring = {
+            serial: key.within(key.not_before or until, until, retiring=True)
+            for serial, key in self.fetched.items()
+            if serial not in offered and key.is_valid(now)
+        }
+        return replace(self, fetched=_without({**retiring, **offered}, self.retired), as_of=as_of)
+
+
+def _not_before(key: PlatformKey) -> float:
+    return key.not_before.timestamp() if key.not_before else 0.0
+
+
+def _without(
+    keys: Mapping[str, PlatformKey], serials: set[str] | frozenset[str] | Mapping[str, PlatformKey]
+) -> Mapping[str, PlatformKey]:
+    return {serial: key for serial, key in keys.items() if serial not in serials}
+
+
+class PlatformKeys:
+    """The keys that responses and callbacks are verified with: public keys and certificates together.
+
+    ::
+
+        keys = instance.getDriver().platform
+        keys.add("PUB_KEY_ID_…", "file:///path/to/pub_key.pem")
+        keys.retire("7132D72A03E93CDDF8C03BBD1F37EEDF00000000")
+
+    Threads, event loops and forked processes may share one. Reading takes no lock: the keyring is an
+    immutable value, and a change replaces it.
+
+    Attributes:
+        keyring: The keys at this moment.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, PlatformKey] | None = None,
+        *,
+        merchant_serial: str = "",
+        suite: Suite | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Begin with the caller's keys.
+
+        Args:
+            keys: The caller's keys by serial number.
+            merchant_serial: The merchant's own serial number, which is refused here.
+            suite: The algorithms that the merchant signs by; ``None`` if the first key decides.
+            clock: Returns Unix seconds.
+        """
+        self.keyring = Keyring(dict(keys or {}))
+        self._merchant_serial = merchant_serial
+        self._suite = suite
+        self._clock = clock
+        self._refresher: CertificateRefresher | None = None
+        self._backends: tuple[Connections, AsyncConnections] | None = None
+        # One for each process: a lock that another thread held at the fork stays locked in the child.
+        self._locks: dict[int, threading.Lock] = {}
+
+    @classmethod
+    def load(cls, certs: Any, merchant_serial: str = "", **options: Any) -> Self:
+        """Load the setting ``certs``.
+
+        Args:
+            certs: Serial number, or public key id, to certificate or public key; ``None`` if all of them
+                are to be downloaded.
+            merchant_serial: The merchant's own serial number.
+            options: What the constructor takes.
+
+        Raises:
+            ConfigurationError: It is not a mapping of serial numbers to keys, or contains the merchant's own.
+        """
+        if certs is not None and (not isinstance(certs, Mapping) or not certs):
+            raise ConfigurationError(
+                "certs: give a mapping of serial number (or PUB_KEY_ID_…) "
+                "to WeChat Pay's certificate or public key"
+            )
+        keys = cls(merchant_serial=merchant_serial, **options)
+        for serial, source in (certs or {}).items():
+            keys.add(serial, source, name="certs")
+        return keys
+
+    def refresh_with(self, refresher: CertificateRefresher) -> None:
+        """Download certificates by means of ``refresher`` from now on."""
+        self._refresher = refresher
+
+    def connect(self, blocking: Connections, asynchronous: AsyncConnections) -> None:
+        """Choose the connections of `refresh` and `renew`, and their async twins."""
+        self._backends = blocking, asynchronous
+
+    @property
+    def suite(self) -> Suite:
+        """The algorithms of the keys; RSA's while there is none."""
+        return self._suite or suites.RSA
+
+    @property
+    def serials(self) -> tuple[str, ...]:
+        """The serial numbers, or public key ids, of all keys."""
+        return self.keyring.serials
+
+    @property
+    def keys(self) -> tuple[PlatformKey, ...]:
+        """All keys, the caller's first."""
+        return self.keyring.keys
+
+    @property
+    def preferred(self) -> PlatformKey | None:
+        """The key that requests name and sensitive fields are encrypted with; ``None`` if none is valid.
+
+        It is the first public key, else the valid certificate with the newest ``not_before``.
+        """
+        return self.keyring.preferred(self._clock())
+
+    @property
+    def can_download(self) -> bool:
+        """Whether certificates can be downloaded, which takes an APIv3 key."""
+        return self._refresher is not None
+
+    def get(self, serial: str, at: float | None = None) -> PlatformKey | None:
+        """Return the key with this serial number, compared case-sensitively, or ``None``.
+
+        Args:
+            serial: The serial number, or public key id.
+            at: When it signed, in Unix seconds; now by default. A certificate verifies nothing outside its
+                dates.
+        """
+        return self.keyring.get(serial, self._clock() if at is None else at)
+
+    def add(self, serial: str, key: Any, *, name: str = "platform") -> PlatformKey:
+        """Trust one more key from now on; one of the same serial number is replaced.
+
+        Args:
+            serial: The certificate's serial number, or the id of the public key.
+            key: A certificate or public key, in any form that the setting ``certs`` takes.
+            name: The setting that errors name.
+
+        Raises:
+            ConfigurationError: It does not load, is a certificate with another serial number, the merchant's
+                own, or of another suite than the merchant's key.
+        """
+        if not isinstance(serial, str) or not serial:
+            raise ConfigurationError(f"{name}: each key has a serial number, or a public key id, as text")
+        place = f"{name}[{serial!r}]"
+        if self._merchant_serial and same_serial(serial.upper(), self._merchant_serial.upper()):
+            raise ConfigurationError(
+                f"{place}: this is the merchant's own certificate; "
+                "give WeChat Pay's public key or platform certificate"
+            )
+        loaded = PlatformKey.load(serial, key, place)
+        if self._suite not in (None, loaded.suite):
+            raise ConfigurationError(
+                f"{place}: an {loaded.suite.name} key, but the other keys are {self.suite.name} keys: the "
+                "merchant's own and all of WeChat Pay's must be of one suite, RSA or SM2"
+            )
+        self._suite = loaded.suite
+        self._change(lambda keyring: keyring.with_(loaded))
+        return loaded
+
+    def retire(self, serial: str) -> None:
+        """Stop naming and trusting a key, even if it is downloaded again; `add` undoes it.
+
+        Calls that named it before still trust it for their responses.
+
+        Raises:
+            ConfigurationError: There is no such key.
+        """
+        if serial not in self.serials:
+            raise ConfigurationError(
+                f"platform: there is no key {serial!r:.80}; there are {', '.join(self.serials) or 'none'}"
+            )
+        self._change(lambda keyring: keyring.without(serial))
+
+    def ensure_key(self) -> Steps[PlatformKey]:
+        """Return the preferred key, downloading certificates first if there is none; a generator of effects.
+
+        Certificates that are old are refreshed by one call, while the others use the old ones.
+
+        Raises:
+            ConfigurationError: There is no key, and none can be downloaded before a setting is changed.
+            ConnectError: The download failed.
+            APIError: WeChat Pay refused the download.
+        """
+        key = self.preferred
+        if self._refresher is not None and (key is None or self._refresher.is_due()):
+            yield from self._refresher.fetch_any() if key is None else self._refresher.refresh_due()
+            key = self.preferred
+        if key is None:
+            raise self.missing()
+        return key
+
+    def find(self, serial: str, at: float, named: PlatformKey | None = None) -> Steps[PlatformKey | None]:
+        """Return the trusted key with this serial number, fetching it if necessary; a generator of effects.
+
+        Failures of the download are not raised, only logged. A key is fetched at most once a minute.
+
+        Args:
+            serial: The serial number, or public key id.
+            at: When it signed, in Unix seconds.
+            named: The key that the request named, which verifies its response even if it was retired since.
+        """
+        if named is not None and named.serial == serial and named.is_valid(at):
+            return named
+        key = self.keyring.get(serial, at)
+        if key is None and self._refresher is not None and not serial.startswith(_PUBLIC_KEY_ID):
+            yield from self._refresher.fetch(serial)
+            key = self.keyring.get(serial, at)
+        return key
+
+    def refresh(self) -> None:
+        """Download the certificates now, even if they are not old.
+
+        Raises:
+            ConfigurationError: There is no ``apiv3_key``, it is wrong, or the merchant has no certificates,
+                being in public-key mode.
+            WeChatPayError: The download failed; the known keys stay.
+        """
+        self._run(self._refresh())
+
+    async def arefresh(self) -> None:
+        """Do the same as `refresh`, without blocking the event loop.
+
+        Raises:
+            WeChatPayError: As `refresh` does.
+        """
+        await self._arun(self._refresh())
+
+    def renew(self, serial: str) -> None:
+        """Fetch a key that is not known, as verifying a response does: at most once a minute.
+
+        Use `get` to see whether it is known now.
+
+        Raises:
+            WeChatPayError: There is no key at all, and none could be downloaded.
+        """
+        self._run(self._renew(serial))
+
+    async def arenew(self, serial: str) -> None:
+        """Do the same as `renew`, without blocking the event loop.
+
+        Raises:
+            WeChatPayError: As `renew` does.
+        """
+        await self._arun(self._renew(serial))
+
+    def missing(self) -> WeChatPayError:
+        """Make the error for calls while there is no valid key."""
+        if self._refresher is not None and (error := self._refresher.copy_failure()):
+            return error
+        advice = (
+            "is the clock right, and was none retired that is needed?"
+            if self.can_download
+            else "give WeChat Pay's public key, or a valid certificate: getDriver().platform.add(serial, key)"
+        )
+        known = (
+            f"of {', '.join(self.serials)} none is valid now" if self.serials else "no key of WeChat Pay's"
+        )
+        return ConfigurationError(f"certs: {known}, so nothing was sent; {advice}")
+
+    def adopt(self, offered: Mapping[str, PlatformKey], as_of: int) -> None:
+        """Trust the certificates of a download that was signed at ``as_of``, in Unix seconds."""
+        now = self._clock()
+        self._change(lambda keyring: keyring.refreshed(offered, as_of, now))
+
+    def _refresh(self) -> Steps[None]:
+        if self._refresher is None:
+            raise ConfigurationError("apiv3_key: missing; WeChat Pay's certificates are encrypted with it")
+        yield from self._refresher.refresh()
+
+    def _renew(self, serial: str) -> Steps[None]:
+        yield from self.find(serial, self._clock())
+        if not self.serials and self._refresher and (error := self._refresher.copy_failure()):
+            raise error
+
+    def _run(self, steps: Steps[None]) -> None:
+        middleware.run(cast("Flow", steps), self._connected()[0])
+
+    async def _arun(self, steps: Steps[None]) -> None:
+        await middleware.arun(cast("Flow", steps), self._connected()[1])
+
+    def _connected(self) -> tuple[Connections, AsyncConnections]:
+        if self._backends is None:
+            raise ConfigurationError("apiv3_key: only a Builder downloads certificates")
+        return self._backends
+
+    def _change(self, change: Callable[[Keyring], Keyring]) -> None:
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
+            self.keyring = change(self.keyring)
+
+    def __repr__(self) -> str:
+        return f"<PlatformKeys {', '.join(self.serials)}>"
