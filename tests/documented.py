@@ -6,8 +6,8 @@ import hashlib
 import itertools
 import json
 
+from wechatpay import Sensitive
 from wechatpay.media import Media
-from wechatpay.sensitive import Sensitive
 
 __all__ = ["arguments", "incomplete", "members", "merge", "number"]
 

@@ -117,17 +117,20 @@ def test_error_answer_is_verified_too(wechat, instance, client):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (lambda: {"private_key": keys.pem()}, f"certs['{SM2.serial}']: an SM2 key, where RSA keys are"),
+        (
+            lambda: {"private_key": keys.pem()},
+            f"certs['{SM2.serial}']: an SM2 key, but the other keys are RSA",
+        ),
         (
             lambda: {"certs": {"PUB_KEY_ID_1": keys.public_pem()}},
-            "certs['PUB_KEY_ID_1']: an RSA key, where SM2 keys are",
+            "certs['PUB_KEY_ID_1']: an RSA key, but the other keys are SM2",
         ),
         (
             lambda: {
                 "private_key": print,
                 "certs": settings()["certs"] | {"PUB_KEY_ID_1": keys.public_pem()},
             },
-            "certs['PUB_KEY_ID_1']: an RSA key, where SM2 keys are",
+            "certs['PUB_KEY_ID_1']: an RSA key, but the other keys are SM2",
         ),
     ],
     ids=["merchant's", "WeChat Pay's", "one of WeChat Pay's"],
@@ -146,7 +149,7 @@ def test_key_of_another_suite_cannot_be_added(instance):
     platform = instance.getDriver().platform
     platform.retire(SM2.serial)
 
-    with pytest.raises(ConfigurationError, match="an RSA key, where SM2 keys are"):
+    with pytest.raises(ConfigurationError, match="an RSA key, but the other keys are SM2"):
         platform.add("PUB_KEY_ID_1", keys.public_pem("platform"))
     assert SM2.serial == platform.add(SM2.serial, smkeys.public_pem()).serial
 
@@ -313,7 +316,7 @@ def test_key_that_stays_elsewhere_signs_with_rsa_before_there_are_others(wechat,
     """What is downloaded for it is RSA, so an SM2 key beside that would be a mixture."""
     platform = build(**settings(private_key=print, certs=None, apiv3_key=APIV3_KEY)).getDriver().platform
 
-    with pytest.raises(ConfigurationError, match="an SM2 key, where RSA keys are"):
+    with pytest.raises(ConfigurationError, match="an SM2 key, but the other keys are RSA"):
         platform.add(SM2.serial, smkeys.public_pem())
 
 
