@@ -16,7 +16,7 @@ def main() -> int:
     try:
         from wechatpay.cli.app import app  # noqa: PLC0415  the extra may be missing
     except ModuleNotFoundError as error:
-        if not str(error.name).startswith(("rich", "typer")):
+        if not str(error.name).startswith("typer"):
             raise
         print("The command line needs an extra: pip install 'wechatpay-chainable[cli]'", file=sys.stderr)  # noqa: T201  what the user reads
         return 2

@@ -1,156 +1,124 @@
-"""The demo notices whatever is not as it should be."""
+"""The demo sells from the order to the bill, and notices what is not as it should be."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import pytest
 import sandboxes
-from rich.console import Console
 
 from wechatpay import Builder
-from wechatpay.cli.demo.examples import EXAMPLES, SPELLINGS
-from wechatpay.cli.demo.page import Page
-from wechatpay.cli.demo.run import COLOURS, Outcome, run
-from wechatpay.sandbox import Sandbox, faults
+from wechatpay.cli import demo
+from wechatpay.sandbox import Sandbox, faults, verification
 
 
-@pytest.fixture
-def sandbox():
-    """Give a running sandbox."""
+def start():
+    """Start the demo in a process of its own, which Ctrl-C reaches even where tests ignore it."""
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from wechatpay.__main__ import main; sys.exit(main())"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+@contextmanager
+def selling():
+    """Give a sandbox, a Builder and a shop."""
     with Sandbox(identity=sandboxes.identity()) as sandbox:
-        yield sandbox
+        instance = Builder(**sandbox.settings())
+        with instance.getDriver(), demo.Shop(instance) as shop:
+            yield sandbox, instance, shop
+            shop.shutdown()
 
 
-@pytest.fixture
-def instance(sandbox):
-    """Give a Builder that calls it."""
-    with Builder(**sandbox.settings()) as instance:
-        yield instance
+def test_demo_reads_well_in_a_pipe():
+    """Every line fits 80 columns, no value is broken, and nothing is on stderr."""
+    process = start()
+    out, err = process.communicate(timeout=60)
+
+    assert (0, "") == (process.returncode, err)
+    assert "\x1b" not in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+    assert [f"{number}." for number in range(1, 8)] == re.findall(r"^\d\.", out, re.MULTILINE)
+    assert re.search(r"^  code_url        weixin://wxpay/bizpayurl\S+$", out, re.MULTILINE)
+    assert re.search(r"^  transaction_id  4200\d{24}$", out, re.MULTILINE)
+    assert "12 calls and 6 callbacks, all verified" in out
 
 
-@pytest.fixture(scope="module")
-def outcome():
-    """Give what the demo comes to when all is well."""
-    with Sandbox(identity=sandboxes.identity()) as sandbox, Builder(**sandbox.settings()) as instance:
-        return run(sandbox, instance)
+def test_bill_adds_up_to_the_books_of_the_shop(capsys):
+    """Three orders of 1.01 yuan were paid, and 0.40 yuan of each was refunded, sync and async."""
+    assert demo.run()
+    out = capsys.readouterr().out
+
+    assert 2 == out.count("3.03 yuan paid, 1.20 yuan refunded")
+    assert {"DEMO-2", "DEMO-3"} <= set(out.split())
 
 
-def shown(outcome):
-    """Print the page, and give its text with single spaces."""
-    page = Page(Console(file=io.StringIO(), width=80, highlight=False, markup=False))
-    page.introduction("http://127.0.0.1:1/", "1900000109")
-    page.first_call(outcome.calls[0])
-    page.all_calls(outcome)
-    page.forgery(outcome)
-    page.verdict(outcome, 1.0)
-    return " ".join(page._console.file.getvalue().split())
+def test_wrong_bill_fails_the_demo():
+    """A payment that the shop does not know of is noticed."""
+    with selling() as (sandbox, instance, shop):
+        instance.v3.pay.transactions.native.post(
+            json={**demo._order("OTHER-1", shop), "notify_url": "https://a.example.com/"}
+        )
+        sandbox.pay("OTHER-1")
+
+        assert not demo._sell(sandbox, instance, shop)
 
 
-def test_every_spelling_is_called_sync_and_async(outcome):
-    """Four operations, three spellings, sync and async: 24 calls, and nothing differs."""
-    assert [
-        (example, spelling, colour) for colour in COLOURS for example in EXAMPLES for spelling in SPELLINGS
-    ] == [(call.example, call.spelling, call.colour) for call in outcome.calls]
-    assert [] == outcome.differences()
+def test_client_without_a_verifier_fails_the_demo():
+    """A response that was changed on its way must be refused."""
+    with selling() as (sandbox, instance, shop):
+        instance.getDriver().select("v3").stack.remove("verifier")
+
+        assert not demo._sell(sandbox, instance, shop)
 
 
-def test_page_shows_what_was_asked_signed_answered_and_verified(outcome):
-    """A reader sees the call, the five signed lines, the header, the answer, the proof and the forgery."""
-    text, call = shown(outcome), outcome.calls[0]
-    timestamp, nonce = call.sent.snapshot.text.decode().split("\n")[2:4]
+def test_damaged_bill_fails_the_demo(capsys):
+    """A bill without the announced hash is named, and its numbers are not trusted."""
+    with selling() as (sandbox, instance, shop):
+        sandbox.inject(faults.HtmlPage(200), path="v3/billdownload/file")
 
-    for part in (
-        "instance.v3.eduPapay.user._openid_.contracts.get( openid=",
-        f"timestamp {timestamp} nonce {nonce} body (empty)",
-        "scheme WECHATPAY2-SHA256-RSA2048 mchid 1900000109",
-        '"total_count": 3',
-        f"Wechatpay-Serial {call.answer.headers['Wechatpay-Serial']} ✓",
-        'instance["v3/edu-papay/user/{openid}/contracts"].get(…)',
-        "May a payer pay by palm? 200 200 200 200 200 200",
-        "wechatpay.SignatureError: ",
-        "All 24 calls were signed, accepted and verified",
-    ):
-        assert part in text
+        assert not demo._sell(sandbox, instance, shop)
+    assert "Hash            differs" in capsys.readouterr().out
 
 
-def test_example_is_the_code_that_ran(outcome, instance):
-    """The spellings on the page, typed in, make the paths that were called."""
-    for example in EXAMPLES:
-        typed = [eval(source, {"instance": instance}) for source in example.sources().values()]
+def test_demo_that_is_refused_says_why(capsys, monkeypatch):
+    """When the two sides do not agree, here about the time, the error is shown and the demo has failed."""
+    monkeypatch.setattr(verification, "TOLERANCE", -1)
 
-        assert list(example.nodes(instance).values()) == typed
-        assert 1 == len(set(typed))
-
-
-def test_tampered_answer_is_refused(outcome):
-    """The forger turns OFF into ON; the client does not believe it."""
-    assert outcome.forgery.signed == outcome.forgery.arrived.replace(b"STATE_ON", b"STATE_OFF")
-    assert outcome.forgery.signed != outcome.forgery.arrived
-    assert outcome.forgery.was_refused
+    assert not demo.run()
+    out = capsys.readouterr().out
+    assert "SIGN_ERROR" in out
+    assert "Something is not as it should be" in out
 
 
-def test_believed_forgery_is_a_difference(sandbox, instance):
-    """A client without a verifier fails the demo."""
-    instance.getDriver().select("v3").stack.remove("verifier")
-    outcome = run(sandbox, instance)
+def test_demo_survives_a_terminal_without_some_letters(monkeypatch):
+    """Letters that an encoding lacks are question marks, and no reason to fail."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = start()
+    _, err = process.communicate(timeout=60)
 
-    assert ["the tampered answer was not refused"] == outcome.differences()
-    assert "It was not refused: <Response 200" in shown(outcome)
-    assert "Something is not as it should be" in shown(outcome)
-
-
-def test_refused_call_is_a_difference(sandbox, instance):
-    """A call that fails is named, with its spelling, its colour and the reason."""
-    sandbox.inject(faults.ErrorResponse(403, "NO_AUTH"))
-    outcome = run(sandbox, instance)
-    (difference,) = outcome.differences()
-
-    assert difference.startswith("v3.eduPapay.user._openid_.contracts, attributes, sync: APIError: GET")
-    assert "It failed: GET v3/edu-papay" in shown(outcome)
-    assert "signed? failed 200 200" in shown(outcome)
+    assert (0, "") == (process.returncode, err)
 
 
-def test_client_that_can_do_nothing_is_shown_all_the_same(sandbox, instance):
-    """The page stands when every single call fails."""
-    sandbox.inject(faults.MissingHeader(), times=None)
-    outcome = run(sandbox, instance)
+@pytest.mark.parametrize("lines", [1, 15])
+def test_interrupted_demo_shows_no_traceback(lines):
+    """Ctrl-C ends the demo at once, without a traceback of ours."""
+    process = start()
+    for _ in range(lines):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
 
-    assert 25 == len(outcome.differences())
-    assert "told the answer lacks Wechatpay-Signature" in shown(outcome)
-
-
-@pytest.mark.parametrize(
-    ("change", "difference"),
-    [
-        pytest.param(
-            lambda call: {"sent": call.sent.with_(url=f"{call.sent.url}&x=1")},
-            "another target than the first spelling's",
-            id="other target",
-        ),
-        pytest.param(
-            lambda call: {"received": dataclasses.replace(call.received, target="/v3/%6F")},
-            "the sandbox received another target than was signed",
-            id="rewritten on the way",
-        ),
-        pytest.param(
-            lambda call: {"answer": dataclasses.replace(call.answer, content=b"{}")},
-            "another answer than to the other spellings",
-            id="other answer",
-        ),
-    ],
-)
-def test_spelling_that_differs_is_named(outcome, change, difference):
-    """All spellings of a call have one target, which arrives as it was signed, and one answer."""
-    *calls, last = outcome.calls
-    changed = Outcome((*calls, dataclasses.replace(last, **change(last))), outcome.forgery)
-
-    assert any(text.endswith(f"[…], async: {difference}") for text in changed.differences())
-
-
-def test_call_that_was_not_made_is_a_difference(outcome):
-    """Fewer than six calls of an operation are noticed."""
-    changed = Outcome(outcome.calls[:-1], outcome.forgery)
-
-    assert ["5 calls were made instead of 6"] == changed.differences()
+    assert "" == err.strip().removesuffix("Aborted.")
+    assert 130 == process.returncode
