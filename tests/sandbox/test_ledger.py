@@ -129,7 +129,7 @@ def test_same_refund_again_is_the_same_refund(paid):
     [
         pytest.param(("3", "r2", 1, 100), Rejection.NO_ORDER, id="no order"),
         pytest.param(("2", "r2", 1, 50), Rejection.NOT_PAID, id="not paid"),
-        pytest.param(("1", "r2", 1, 101), Rejection.OTHER_AMOUNT, id="other total"),
+        pytest.param(("1", "r2", 1, 101), Rejection.OTHER_TOTAL, id="other total"),
         pytest.param(("1", "r2", 61, 100), Rejection.TOO_MUCH, id="more than is left"),
         pytest.param(("1", "r1", 41, 100), Rejection.OTHER_AMOUNT, id="other amount under the same number"),
         pytest.param(("1", "r1", 40, 99), Rejection.OTHER_AMOUNT, id="other total under the same number"),

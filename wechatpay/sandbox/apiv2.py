@@ -35,6 +35,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import hmac
+import json
 import re
 import secrets
 from datetime import date, datetime
@@ -74,6 +75,9 @@ _REJECTIONS = {
     Rejection.NO_ORDER: ("ORDERNOTEXIST", "订单不存在"),
     Rejection.NOT_PAID: ("ORDERNOTEXIST", "未支付的订单不能发起退款"),
     Rejection.OTHER_AMOUNT: ("REFUND_FEE_MISMATCH", "订单金额或退款金额与之前请求不一致，请核实后再试"),
+    Rejection.OTHER_TOTAL: ("REFUND_FEE_MISMATCH", "订单金额或退款金额与之前请求不一致，请核实后再试"),
+    Rejection.FROZEN: ("INVALID_REQUEST", "申请退款金额大于剩余未分账金额，请等待分账完成后再试"),
+    Rejection.CODE_USED: ("AUTHCODEEXPIRE", "二维码已过期，请用户在微信上刷新后再试"),
     Rejection.OVERDUE: ("TRADE_OVERDUE", "订单已经超过可退款的最大期限(支付后一年内可退款)"),
     Rejection.ALL_REFUNDED: ("ERROR", "订单已全额退款"),
     Rejection.TOO_MUCH: ("INVALID_REQUEST", "累计退款金额大于支付金额"),
@@ -254,7 +258,7 @@ class ApiV2(Api):
             return failure(sent, *_REJECTIONS[placed])
         return success(sent, {"trade_type": trade_type, "prepay_id": placed.prepay_id, **_links(placed)})
 
-    def _pay_by_code(self, sent: Mapping[str, str]) -> HttpResponse:  # noqa: PLR0911  one return a result
+    def _pay_by_code(self, sent: Mapping[str, str]) -> HttpResponse:
         """付款码支付: order and pay at once."""
         code = sent["auth_code"]
         if int(sent["total_fee"]) < 1:
@@ -264,15 +268,11 @@ class ApiV2(Api):
         name, message = _CODE_RESULTS.get(code[-2:], ("", ""))
         if name and name != "USERPAYING":
             return failure(sent, name, message)
-        placed = self._ledger.place(_parse_order(sent, CODE_PAY))
-        if isinstance(placed, Rejection):
-            return failure(sent, *_REJECTIONS[placed])
-        if name:
-            self._ledger.wait_for_payer(placed.out_trade_no)
-            return failure(sent, name, message)
-        paid = self._ledger.pay(placed.out_trade_no)
+        paid = self._ledger.pay_by_code(_parse_order(sent, CODE_PAY), code, is_waiting=bool(name))
         if isinstance(paid, Rejection):
             return failure(sent, *_REJECTIONS[paid])
+        if name:
+            return failure(sent, name, message)
         return success(sent, {**describe_payment(paid), "out_trade_no": paid.out_trade_no})
 
     def _query(self, sent: Mapping[str, str]) -> HttpResponse:
@@ -397,7 +397,8 @@ def _parse_order(sent: Mapping[str, str], trade_type: str) -> Order:
         openid=sent.get("openid", ""),
         currency=sent.get("fee_type", "CNY"),
         notify_url=sent.get("notify_url", ""),
-        terms=frozenset(pair for pair in sent.items() if pair[0] not in _FRESH),
+        terms=json.dumps(sorted(pair for pair in sent.items() if pair[0] not in _FRESH)),
+        is_sharing=sent.get("profit_sharing") == "Y",
         device_id=sent.get("device_info", ""),
         sub_mchid=sent.get("sub_mch_id", ""),
         sub_appid=sent.get("sub_appid", ""),

@@ -12,10 +12,10 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from wechatpay.sandbox.clock import format_digits
-from wechatpay.sandbox.test_users import PAYER, number
+from wechatpay.sandbox.test_users import PAYER, POOR, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["CODE_PAY", "Ledger", "Order", "Payment", "Refund", "Rejection"]
 
@@ -24,6 +24,9 @@ REFUND_PERIOD = timedelta(days=365).total_seconds()
 
 #: How long an order may be paid, in seconds; WeChat Pay closes it then.
 ORDER_LIFETIME = timedelta(days=7).total_seconds()
+
+#: How long receipts stay frozen for profit sharing, in seconds.
+FREEZE_PERIOD = timedelta(days=30).total_seconds()
 
 #: Seconds that a ``prepay_id`` and a ``code_url`` are valid, and an ``h5_url``.
 PREPAY_LIFETIME = 7200
@@ -34,6 +37,9 @@ MAX_REFUNDS = 50
 
 #: The trade type of payments by payment code.
 CODE_PAY = "MICROPAY"
+
+#: The states in which an unpaid order cannot be paid any more.
+_ENDED = frozenset({"CLOSED", "REVOKED", "PAY_FAIL"})
 
 #: Fen of fee for 1000 fen.
 _FEE_RATE = 6
@@ -48,6 +54,7 @@ class Rejection(Enum):
     NO_ORDER = auto()
     NOT_PAID = auto()
     OTHER_AMOUNT = auto()
+    OTHER_TOTAL = auto()
     OVERDUE = auto()
     ALL_REFUNDED = auto()
     TOO_MUCH = auto()
@@ -59,7 +66,8 @@ class Rejection(Enum):
     NO_REFUND = auto()
     REFUND_STATE = auto()
     TOO_MANY = auto()
-    NOT_ENOUGH = auto()
+    FROZEN = auto()
+    CODE_USED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +134,17 @@ class Order:
         combine_out_trade_no: The number of the combined order that it belongs to; ``""`` for none.
         mchid: The merchant of a combined order's part.
         device_id: The shop's device.
+        device_ip: The address of the device.
         expires: Unix seconds after which it cannot be paid; 0 for seven days after ordering.
         issued: Unix seconds of the last time that it was ordered.
         times_issued: How often it was ordered.
         created: Unix seconds.
-        status: ``NOTPAY``, ``CLOSED``, ``USERPAYING``, ``PAYERROR`` or ``REVOKED``; see `state`.
+        status: ``NOTPAY``, ``CLOSED``, ``USERPAYING``, ``PAYERROR`` or ``REVOKED``, of a deduction ``ACCEPT``
+            or ``PAY_FAIL``; see `state`.
         payment: The payment; ``None`` before.
+        is_sharing: Whether the receipts are frozen for profit sharing.
+        shared: Fen that receivers of profit sharing got.
+        is_unfrozen: Whether the rest that was not shared is unfrozen.
         refunds: The refunds.
     """
 
@@ -144,25 +157,36 @@ class Order:
     openid: str = ""
     currency: str = "CNY"
     notify_url: str = ""
-    terms: Hashable = field(default=None, repr=False)
+    terms: str = field(default="", repr=False)
     protocol: str = "v2"
     sub_mchid: str = ""
     sub_appid: str = ""
     combine_out_trade_no: str = ""
     mchid: str = ""
     device_id: str = ""
+    device_ip: str = ""
     expires: float = 0.0
     issued: float = 0.0
     times_issued: int = 0
     created: float = 0.0
     status: str = "NOTPAY"
     payment: Payment | None = None
+    is_sharing: bool = False
+    shared: int = 0
+    is_unfrozen: bool = False
     refunds: tuple[Refund, ...] = ()
 
     @property
     def refunded(self) -> int:
         """Fen refunded so far; closed refunds do not count."""
         return sum(refund.amount for refund in self.refunds if refund.status != "CLOSED")
+
+    @property
+    def frozen(self) -> int:
+        """Fen that can still be shared: what was paid without fee, shares and refunds."""
+        if not self.is_sharing or self.is_unfrozen or self.payment is None:
+            return 0
+        return max(0, self.total - fee(self.total) - self.shared - self.refunded)
 
     @property
     def state(self) -> str:
@@ -208,6 +232,7 @@ class Ledger:
         self._by_transaction: dict[str, str] = {}
         self._combined: dict[str, list[str]] = {}
         self._processing: dict[str, float] = {}
+        self._used_codes: dict[str, str] = {}
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -269,7 +294,7 @@ class Ledger:
             return None
         if known.combine_out_trade_no != order.combine_out_trade_no:
             return Rejection.OTHER_ORDER
-        if known.status in {"CLOSED", "REVOKED"}:
+        if known.status in _ENDED:
             return Rejection.REVERSED if known.status == "REVOKED" else Rejection.CLOSED
         if known.payment:
             return Rejection.PAID
@@ -296,6 +321,46 @@ class Ledger:
             payment = Payment(digits, openid or order.openid or PAYER, now)
             self._by_transaction[digits] = out_trade_no
             return self._store(replace(order, payment=payment, status="NOTPAY"))
+
+    def pay_by_code(self, order: Order, auth_code: str, *, is_waiting: bool) -> Order | Rejection:
+        """Order and pay at once with a payment code, which can be used for one order only.
+
+        Args:
+            order: The order.
+            auth_code: The payment code.
+            is_waiting: Whether the payer has to enter the password first: ``USERPAYING``.
+        """
+        with self._lock:
+            if self._used_codes.get(auth_code, order.out_trade_no) != order.out_trade_no:
+                return Rejection.CODE_USED
+            placed = self.place(order)
+            if isinstance(placed, Rejection):
+                return placed
+            self._used_codes[auth_code] = placed.out_trade_no
+            if is_waiting:
+                return self._store(replace(placed, status="USERPAYING"))
+            return self.pay(placed.out_trade_no)
+
+    def deduct(self, out_trade_no: str) -> Order | Rejection:
+        """Carry out an accepted deduction: it is paid, or ``PAY_FAIL`` if the payer has no money."""
+        with self._lock:
+            order = self.find(out_trade_no=out_trade_no)
+            if order is not None and order.openid.endswith(POOR):
+                return self._store(replace(order, status="PAY_FAIL"))
+            return self.pay(out_trade_no)
+
+    def share(self, out_trade_no: str, amount: int, *, is_unfreezing: bool = False) -> Order:
+        """Give a part of the frozen receipts of an order to others, and unfreeze the rest if wanted.
+
+        Args:
+            out_trade_no: The order, which exists.
+            amount: Fen.
+            is_unfreezing: Whether to unfreeze the rest.
+        """
+        with self._lock:
+            order = self._orders[out_trade_no]
+            is_unfrozen = order.is_unfrozen or is_unfreezing
+            return self._store(replace(order, shared=order.shared + amount, is_unfrozen=is_unfrozen))
 
     def decline(self, out_trade_no: str) -> Order | Rejection:
         """Fail the payer's attempt: code pay becomes ``PAYERROR``, other orders stay ``NOTPAY``."""
@@ -329,12 +394,6 @@ class Ledger:
             if order.trade_type == CODE_PAY:
                 return Rejection.CODE_PAY
             return self._store(replace(order, status="CLOSED"))
-
-    def wait_for_payer(self, out_trade_no: str) -> Order | None:
-        """Let a code payment wait for the payer's password: ``USERPAYING``."""
-        with self._lock:
-            order = self.find(out_trade_no=out_trade_no)
-            return self._store(replace(order, status="USERPAYING")) if order else None
 
     def reverse(self, out_trade_no: str) -> Order | Rejection:
         """Reverse a code payment: an unpaid one is closed, a paid one refunded."""
@@ -446,6 +505,8 @@ class Ledger:
 
     def _present(self, order: Order) -> Order:
         """Return an order as it is now: WeChat Pay closes it after seven days without payment."""
+        if order.frozen and order.payment and self._clock() > order.payment.at + FREEZE_PERIOD:
+            return self._store(replace(order, is_unfrozen=True))
         is_open = order.payment is None and order.status in {"NOTPAY", "USERPAYING", "PAYERROR"}
         if is_open and self._clock() > order.created + ORDER_LIFETIME:
             return self._store(replace(order, status="CLOSED"))
@@ -455,7 +516,7 @@ class Ledger:
 def _payment_rejection(order: Order, openid: str, now: float) -> Rejection | None:
     if order.payment:
         return Rejection.PAID
-    if order.status in {"CLOSED", "REVOKED"}:
+    if order.status in _ENDED:
         return Rejection.CLOSED
     if order.protocol == "v3" and not order.is_payable(now):
         return Rejection.EXPIRED
@@ -466,11 +527,14 @@ def _payment_rejection(order: Order, openid: str, now: float) -> Rejection | Non
 
 def _refund_rejection(order: Order, amount: int, total: int, age: float) -> Rejection | None:
     if total != order.total:
-        return Rejection.OTHER_AMOUNT
+        return Rejection.OTHER_TOTAL
     if age > REFUND_PERIOD:
         return Rejection.OVERDUE
     if order.refunded == order.total:
         return Rejection.ALL_REFUNDED
     if len(order.refunds) >= MAX_REFUNDS:
         return Rejection.TOO_MANY
-    return Rejection.TOO_MUCH if amount > order.total - order.refunded else None
+    if amount > order.total - order.refunded:
+        return Rejection.TOO_MUCH
+    is_partly_shared = order.is_sharing and order.shared and not order.is_unfrozen
+    return Rejection.FROZEN if is_partly_shared and amount > order.frozen else None

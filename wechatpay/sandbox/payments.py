@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from wechatpay.sandbox import error_responses
+from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
 from wechatpay.sandbox.ledger import CODE_PAY, Ledger, Order, Rejection
 from wechatpay.sandbox.messages import HttpResponse
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.apiv3 import Call, Handler
+    from wechatpay.sandbox.callbacks import Details
 
-__all__ = ["DESCRIPTIONS", "Payments", "describe", "describe_combined"]
+__all__ = ["DESCRIPTIONS", "Payments", "describe", "describe_combined", "payment_event", "reject"]
 
 _TRADE_TYPES = {"jsapi": "JSAPI", "miniprogram": "JSAPI", "app": "APP", "h5": "MWEB", "native": "NATIVE"}
 
@@ -36,6 +38,8 @@ DESCRIPTIONS = {
     "USERPAYING": "用户支付中",
     "PAYERROR": "支付失败",
     "REVOKED": "订单已撤销",
+    "ACCEPT": "已接收，等待扣款",
+    "PAY_FAIL": "扣款失败",
 }
 
 _REJECTIONS = {
@@ -45,6 +49,7 @@ _REJECTIONS = {
     Rejection.NO_ORDER: (404, "ORDER_NOT_EXIST", "订单不存在"),
     Rejection.CLOSED: (400, "ORDER_CLOSED", "订单已关闭"),
     Rejection.CODE_PAY: (400, "INVALID_REQUEST", "当前交易不允许进行普通关单（只能撤销）"),
+    Rejection.CODE_USED: (400, "AUTH_CODE_EXPIRE", "二维码已过期，请用户在微信上刷新后再试"),
     Rejection.REVERSED: (400, "ORDER_REVERSED", "订单已撤销，请重新下单支付"),
 }
 
@@ -83,7 +88,6 @@ class Payments:
         """
         self._ledger = ledger
         self._clock = clock
-        self._used_codes: set[str] = set()
         self.handlers: dict[tuple[str, str], Handler] = {}
         for root in ("v3/pay/transactions", "v3/pay/partner/transactions"):
             for scene, trade_type in _TRADE_TYPES.items():
@@ -105,7 +109,7 @@ class Payments:
             return error
         placed = self._ledger.place(self._parse(call.body, trade_type))
         if isinstance(placed, Rejection):
-            return _reject(placed)
+            return reject(placed)
         return HttpResponse.json(_credential(placed))
 
     def _order_error(self, call: Call, trade_type: str) -> HttpResponse | None:
@@ -146,8 +150,9 @@ class Payments:
             openid=_openid(body),
             currency=amount.get("currency", "CNY"),
             notify_url=body.get("notify_url", ""),
-            terms=(trade_type, json.dumps(body, sort_keys=True)),
+            terms=f"{trade_type} {json.dumps(body, sort_keys=True)}",
             protocol="v3",
+            is_sharing=bool((body.get("settle_info") or {}).get("profit_sharing")),
             sub_mchid=body.get("sub_mchid", ""),
             sub_appid=body.get("sub_appid", ""),
             device_id=(body.get("scene_info") or {}).get("device_id", ""),
@@ -161,19 +166,15 @@ class Payments:
         if not _AUTH_CODE.fullmatch(code):
             return error_responses.error(400, "AUTH_CODE_INVALID", "付款码检验错误")
         status, name, message = _CODE_RESULTS.get(code[-2:], (200, "", ""))
-        if code in self._used_codes:
-            status, name, message = _CODE_RESULTS["03"]
         if status >= 400:  # noqa: PLR2004  HTTP's errors
             return error_responses.error(status, name, message)
-        placed = self._ledger.place(self._parse(call.body, CODE_PAY))
+        order = self._parse(call.body, CODE_PAY)
+        placed = self._ledger.pay_by_code(order, code, is_waiting=bool(name))
         if isinstance(placed, Rejection):
-            return _reject(placed)
-        self._used_codes.add(code)
+            return reject(placed)
         if name:
-            self._ledger.wait_for_payer(placed.out_trade_no)
             return error_responses.error(status, name, message)
-        paid = self._ledger.pay(placed.out_trade_no)
-        return _reject(paid) if isinstance(paid, Rejection) else HttpResponse.json(describe(paid, call.mchid))
+        return HttpResponse.json(describe(placed, call.mchid))
 
     def _find(self, call: Call) -> Order | HttpResponse:
         order = self._ledger.find(
@@ -183,7 +184,7 @@ class Payments:
         if error := _merchant_error(call, call.parameters):
             return error
         if order is None or order.combine_out_trade_no:
-            return _reject(Rejection.NO_ORDER)
+            return reject(Rejection.NO_ORDER)
         if order.sub_mchid != call.parameters.get("sub_mchid", ""):
             whose = "子商户号" if "sub_mchid" in call.parameters else "商户号"
             return error_responses.invalid_request(f"{whose}和订单信息不匹配")
@@ -198,7 +199,7 @@ class Payments:
         if isinstance(order, HttpResponse):
             return order
         closed = self._ledger.close(order.out_trade_no)
-        return _reject(closed) if isinstance(closed, Rejection) else HttpResponse(204)
+        return reject(closed) if isinstance(closed, Rejection) else HttpResponse(204)
 
     def _reverse(self, call: Call) -> HttpResponse:
         order = self._find(call)
@@ -229,8 +230,9 @@ class Payments:
                 openid=openid,
                 currency=part["amount"].get("currency", "CNY"),
                 notify_url=body.get("notify_url", ""),
-                terms=(trade_type, json.dumps(body, sort_keys=True)),
+                terms=f"{trade_type} {json.dumps(body, sort_keys=True)}",
                 protocol="v3",
+                is_sharing=bool((part.get("settle_info") or {}).get("profit_sharing")),
                 mchid=part["mchid"],
                 sub_mchid=part.get("sub_mchid", ""),
                 combine_out_trade_no=combined,
@@ -240,22 +242,22 @@ class Payments:
         ]
         known = self._ledger.find_combined(combined)
         if known and {o.out_trade_no for o in known} != {p.out_trade_no for p in parts}:
-            return _reject(Rejection.OTHER_ORDER)
+            return reject(Rejection.OTHER_ORDER)
         placed = self._ledger.place_combined(parts)
         if isinstance(placed, Rejection):
-            return _reject(placed, _COMBINED_CODES)
+            return reject(placed, _COMBINED_CODES)
         return HttpResponse.json(_credential(placed[0]))
 
     def _query_combined(self, call: Call) -> HttpResponse:
         parts = self._ledger.find_combined(call.variables["combine_out_trade_no"])
         if not parts:
-            return _reject(Rejection.NO_ORDER, _COMBINED_CODES)
+            return reject(Rejection.NO_ORDER, _COMBINED_CODES)
         return HttpResponse.json(describe_combined(parts, call.mchid))
 
     def _close_combined(self, call: Call) -> HttpResponse:
         parts = self._ledger.find_combined(call.variables["combine_out_trade_no"])
         if not parts:
-            return _reject(Rejection.NO_ORDER, _COMBINED_CODES)
+            return reject(Rejection.NO_ORDER, _COMBINED_CODES)
         named = {(part["mchid"], part["out_trade_no"]) for part in call.body["sub_orders"]}
         if named != {(part.mchid, part.out_trade_no) for part in parts}:
             return error_responses.invalid_request(
@@ -263,7 +265,7 @@ class Payments:
             )
         for part in parts:
             if isinstance(closed := self._ledger.close(part.out_trade_no), Rejection):
-                return _reject(closed, _COMBINED_CODES)
+                return reject(closed, _COMBINED_CODES)
         return HttpResponse(204)
 
 
@@ -297,7 +299,8 @@ def _parties(order: Order, mchid: str) -> dict[str, Any]:
 def _payment(order: Order) -> dict[str, Any]:
     amount: dict[str, Any] = {"total": order.total, "currency": order.currency}
     if order.payment is None:
-        return {"amount": amount}
+        failed = {"trade_type": order.trade_type, "payer": {"openid": order.openid}}
+        return {"amount": amount, **(failed if order.status == "PAY_FAIL" else {})}
     openid = order.payment.openid
     payer = {"sp_openid": openid} if order.sub_mchid else {"openid": openid}
     return {
@@ -369,7 +372,20 @@ def _credential(order: Order) -> dict[str, str]:
     return {"prepay_id": order.prepay_id}
 
 
-def _reject(rejection: Rejection, codes: Mapping[str, str] | None = None) -> HttpResponse:
+def payment_event(order: Order, mchid: str) -> tuple[str, CompleteResource, Details]:
+    """Return the callback of a payment or a failed deduction: its event, resource and other members."""
+    number_ = order.payment.transaction_id if order.payment else order.out_trade_no
+    event = "TRANSACTION.SUCCESS" if order.payment else "TRANSACTION.FAIL"
+    return event, CompleteResource(describe(order, mchid)), {"id": f"EV-{number_}"}
+
+
+def reject(rejection: Rejection, codes: Mapping[str, str] | None = None) -> HttpResponse:
+    """Make the error response to an order that the ledger rejects.
+
+    Args:
+        rejection: Why.
+        codes: Codes that are spelled in another way here.
+    """
     status, code, message = _REJECTIONS[rejection]
     return error_responses.error(status, (codes or {}).get(code, code), message)
 

@@ -25,6 +25,8 @@ _REJECTIONS = {
     Rejection.NO_ORDER: (404, "RESOURCE_NOT_EXISTS", "订单不存在"),
     Rejection.NOT_PAID: (404, "RESOURCE_NOT_EXISTS", "订单不存在"),
     Rejection.OTHER_AMOUNT: (400, "INVALID_REQUEST", "订单或退款金额不一致"),
+    Rejection.OTHER_TOTAL: (400, "INVALID_REQUEST", "您的请求参数与订单信息不一致"),
+    Rejection.FROZEN: (400, "INVALID_REQUEST", "申请退款金额大于剩余未分账金额，请等待分账完成后再试"),
     Rejection.OVERDUE: (400, "INVALID_REQUEST", "当前订单过期不能申请退款"),
     Rejection.ALL_REFUNDED: (400, "INVALID_REQUEST", "订单已全额退款"),
     Rejection.TOO_MUCH: (400, "INVALID_REQUEST", "申请退款金额超过订单可退金额"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wechatpay.catalogue import Field
     from wechatpay.sandbox.keys import Identity
 
-__all__ = ["ResponseGenerator"]
+__all__ = ["ResponseGenerator", "encrypt", "shape"]
 
 #: Members that only errors have; successful responses have them only where the documents require them.
 _ERRORS = frozenset(
@@ -48,6 +48,25 @@ _COMPATIBLE: Mapping[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "object": dict,
 }
+
+
+def shape(fields: Mapping[str, Field], members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those members that the documents have, in their order, also within objects; none that is None.
+
+    Args:
+        fields: The documented members.
+        members: All that is known.
+    """
+    shaped: dict[str, Any] = {}
+    for name, field in fields.items():
+        value = members.get(name)
+        if isinstance(value, dict) and field.fields:
+            value = shape(field.fields, value)
+        elif isinstance(value, list) and field.fields:
+            value = [shape(field.fields, item) for item in value]
+        if value is not None:
+            shaped[name] = value
+    return shaped
 
 
 class ResponseGenerator:
@@ -108,7 +127,9 @@ class ResponseGenerator:
             return self._choose(field, kind, name)
         if kind == "string":
             text = self._text(field.name, name)
-            return self._encrypt(text) if field.cipher == "merchant-rsa" else text[: field.max_length]
+            return (
+                encrypt(self._identity, text) if field.cipher == "merchant-rsa" else text[: field.max_length]
+            )
         if kind == "boolean":
             return True
         return 1 if _COUNT.search(field.name) else self._amount(name)
@@ -160,16 +181,18 @@ class ResponseGenerator:
         default = f"{name.replace('_', ' ')} {digits[:4]}"
         return next((value for pattern, value in formats if re.search(pattern, name)), default)
 
-    def _encrypt(self, text: str) -> str:
-        key = self._identity.private_key.public_key()
-        return b64encode(key.encrypt(text.encode(), OAEP(MGF1(SHA1()), SHA1(), None))).decode()  # noqa: S303  WeChat Pay's choice
-
     def _amount(self, name: str) -> int:
         """Make an amount between 1 and 91 yuan, in fen."""
         return self._pick(name, 9_000) + 100
 
     def _pick(self, name: str, count: int) -> int:
         return int(number(f"{self._seed}{name}", 12)) % count
+
+
+def encrypt(identity: Identity, text: str) -> str:
+    """Encrypt a member of a response for the merchant: RSAES-OAEP with SHA-1, in base64."""
+    key = identity.private_key.public_key()
+    return b64encode(key.encrypt(text.encode(), OAEP(MGF1(SHA1()), SHA1(), None))).decode()  # noqa: S303  WeChat Pay's choice
 
 
 def _scalars(sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ openid (or code)        who it is
 ``oUpF8uMuAJOM2pxb1Q``  a customer: everything is authorised; two contracts, and one ended
 ``oUpF8…_ended``        has cancelled everything
 ``oUpF8…_never``        has never authorised anything
+``oUpF8…_poor``         has no money: deductions fail
 ``oUpF8…_unbound``      pays in an app that is not bound to an account of the open platform
 ``nobody``              unknown: an openid is ``o`` and 15 to 63 letters, digits, ``-`` or ``_``
 ======================  =====================================================================
@@ -17,18 +18,33 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from wechatpay.sandbox.clock import CHINA
+from wechatpay.sandbox.clock import format_rfc3339
 
-__all__ = ["PAYER", "UNBOUND", "Standing", "agreement", "moment", "number", "standing"]
+__all__ = [
+    "PAYER",
+    "POOR",
+    "UNBOUND",
+    "Standing",
+    "agreement",
+    "moment",
+    "moment_seconds",
+    "number",
+    "standing",
+]
 
 #: The payer, unless another one is named.
 PAYER = "oUpF8uMuAJOM2pxb1Q"
 
 #: The end of the openids whose app is not bound to an account of the open platform.
 UNBOUND = "_unbound"
+
+#: The end of the openids whose deductions fail.
+POOR = "_poor"
+
+#: The first second of 2024, in UTC.
+_START = 1_704_067_200
 
 _OPENID = re.compile(r"o[0-9A-Za-z_-]{15,63}")
 _CODE = re.compile(r"[0-9A-Za-z_-]{4,64}")
@@ -66,7 +82,9 @@ def number(seed: str, digits: int) -> str:
 
 def moment(seed: str, days: int = 0) -> str:
     """Make a moment in 2024 from ``seed``, ``days`` later: RFC 3339 in China's time."""
-    start = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(
-        seconds=int(number(seed, 8)) % (300 * 86400), days=days
-    )
-    return start.astimezone(CHINA).isoformat()
+    return format_rfc3339(moment_seconds(seed) + days * 86400)
+
+
+def moment_seconds(seed: str) -> float:
+    """Make a moment in 2024 from ``seed``: Unix seconds."""
+    return _START + int(number(seed, 8)) % (300 * 86400)

@@ -1,0 +1,276 @@
+"""Contracts of payers and the deductions under them: one store for scheduled and education ones.
+
+A contract is prepared by the merchant, signed and ended by the payer (`Contracts.sign`,
+`Contracts.terminate`), and allows deductions. A deduction is accepted first and carried out afterwards; both
+outcomes are announced.
+https://pay.weixin.qq.com/doc/v3/merchant/4012089417
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from wechatpay import catalogue
+from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.callbacks import CompleteResource
+from wechatpay.sandbox.clock import format_rfc3339
+from wechatpay.sandbox.deliveries import Task
+from wechatpay.sandbox.ledger import Rejection
+from wechatpay.sandbox.payments import payment_event
+from wechatpay.sandbox.responses import shape
+from wechatpay.sandbox.test_users import PAYER, number, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechatpay.sandbox.ledger import Ledger, Order
+
+__all__ = ["Contract", "Contracts", "describe_contract"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """A contract.
+
+    Attributes:
+        code: The merchant's ``out_contract_code``; of education contracts the ``presign_token``.
+        kind: ``papay`` or ``edu-papay``.
+        contract_id: WeChat Pay's number.
+        plan_id: The template.
+        appid: The app.
+        openid: The payer; ``""`` until somebody signs.
+        sub_mchid: The sub-merchant of a partner's contract.
+        sub_appid: The sub-merchant's app.
+        display_account: The account that the payer sees.
+        user_code: The merchant's number of the payer.
+        notify_url: Receives the callbacks.
+        state: ``PREPARED``, ``SIGNED`` or ``TERMINATED``.
+        signed: Unix seconds of the signing.
+        ended: Unix seconds of the end.
+        mode: Who ended it, such as ``USER_TERMINATE``.
+        remark: Why it ended.
+        is_announced: Whether the payer was told about the next deduction.
+        schedule_state: ``NO_SCHEDULED``, ``SCHEDULED``, ``PAID`` or ``EXPIRED``.
+        scheduled: Fen that may be deducted.
+        scheduled_from: Unix seconds at which the period for deducting begins.
+        deducted: Unix seconds of the deduction.
+        estimated_date: The date of the first deduction, as the merchant estimates.
+        estimated: Fen, as the merchant estimates.
+    """
+
+    code: str
+    kind: str
+    contract_id: str
+    plan_id: str
+    appid: str
+    openid: str = ""
+    sub_mchid: str = ""
+    sub_appid: str = ""
+    display_account: str = ""
+    user_code: str = ""
+    notify_url: str = ""
+    state: str = "PREPARED"
+    signed: float = 0.0
+    ended: float = 0.0
+    mode: str = ""
+    remark: str = ""
+    is_announced: bool = False
+    schedule_state: str = "NO_SCHEDULED"
+    scheduled: int = 0
+    scheduled_from: float = 0.0
+    deducted: float = 0.0
+    estimated_date: str = ""
+    estimated: int = 0
+
+
+class Contracts:
+    """The contracts of one merchant, and its deductions; thread-safe."""
+
+    def __init__(
+        self, ledger: Ledger, clock: Callable[[], float], send: Callable[[Task], bool], mchid: str
+    ) -> None:
+        """Start without contracts.
+
+        Args:
+            ledger: The merchant's orders.
+            clock: Returns Unix seconds.
+            send: Delivers a callback.
+            mchid: The merchant.
+        """
+        self._ledger = ledger
+        self._clock = clock
+        self._send = send
+        self._mchid = mchid
+        self._lock = threading.RLock()
+        self._contracts: dict[str, Contract] = {}
+        self._accepted: dict[str, str] = {}
+
+    def find(self, *, code: str = "", contract_id: str = "", plan_id: str = "") -> Contract | None:
+        """Return a contract that was signed, by one of its numbers; ``None`` if unknown."""
+        with self._lock:
+            for contract in self._contracts.values():
+                is_meant = contract.code == code or contract.contract_id == contract_id
+                if is_meant and plan_id in {"", contract.plan_id} and contract.state != "PREPARED":
+                    return contract
+        return None
+
+    def of_payer(self, openid: str, kind: str) -> list[Contract]:
+        """Return the contracts that a payer signed, newest first."""
+        with self._lock:
+            signed = [
+                contract
+                for contract in self._contracts.values()
+                if (contract.openid, contract.kind) == (openid, kind) and contract.state != "PREPARED"
+            ]
+        return signed[::-1]
+
+    def prepare(self, contract: Contract) -> bool:
+        """Prepare a contract for signing; ``False`` if one with that number was signed already."""
+        with self._lock:
+            if self.find(code=contract.code):
+                return False
+            self._contracts[contract.code] = contract
+            return True
+
+    def change(self, contract: Contract, **changes: Any) -> Contract:
+        """Replace attributes of a contract."""
+        with self._lock:
+            changed = replace(contract, **changes)
+            self._contracts[contract.code] = changed
+            return changed
+
+    def sign(self, code: str, *, openid: str = "") -> Contract:
+        """Sign a contract in the payer's place.
+
+        Args:
+            code: The merchant's ``out_contract_code``, or the ``presign_token`` of an education contract.
+            openid: The payer; by default the one that the contract names, else ``oUpF8uMuAJOM2pxb1Q``.
+
+        Raises:
+            ConfigurationError: The contract is unknown or signed already, or the openid is unknown.
+        """
+        payer = openid or PAYER
+        with self._lock:
+            contract = self._contracts.get(code)
+            if contract is None or contract.state != "PREPARED":
+                state = "unknown" if contract is None else contract.state
+                raise ConfigurationError(f"code: {code!r:.80} is {state}; prepare a contract first")
+            if standing(contract.openid or payer) is None:
+                raise ConfigurationError(f"openid: {payer!r:.80} is unknown")
+            signed = self.change(
+                contract, openid=contract.openid or payer, state="SIGNED", signed=self._clock()
+            )
+        self._announce(signed, "ENTRUST.SIGN")
+        return signed
+
+    def terminate(self, code: str, mode: str = "USER_TERMINATE", remark: str = "") -> Contract:
+        """End a contract, by default in the payer's place.
+
+        Args:
+            code: The number that it was signed with.
+            mode: ``USER_TERMINATE``, ``MCH_API_TERMINATE`` or another documented one.
+            remark: Why.
+
+        Raises:
+            ConfigurationError: The contract is not signed.
+        """
+        with self._lock:
+            contract = self._contracts.get(code)
+            if contract is None or contract.state != "SIGNED":
+                state = "unknown" if contract is None else contract.state
+                raise ConfigurationError(f"code: {code!r:.80} is {state}, not SIGNED")
+            ended = self.change(contract, state="TERMINATED", ended=self._clock(), mode=mode, remark=remark)
+        self._announce(ended, "ENTRUST.TERMINATE")
+        return ended
+
+    def deduct(self, contract: Contract, order: Order) -> Order | Rejection:
+        """Accept a deduction: it is carried out afterwards."""
+        with self._lock:
+            known = self._ledger.find(out_trade_no=order.out_trade_no)
+            if known is not None and known.terms == order.terms:
+                return known
+            placed = self._ledger.place(replace(order, status="ACCEPT", openid=contract.openid))
+            if not isinstance(placed, Rejection):
+                self._accepted.setdefault(placed.out_trade_no, contract.code)
+            return placed
+
+    def has_deducted(self, out_trade_no: str) -> bool:
+        """Return whether a deduction with this number was accepted."""
+        order = self._ledger.find(out_trade_no=out_trade_no)
+        return order is not None and order.trade_type == "PAP"
+
+    def settle(self) -> bool:
+        """Carry out the accepted deductions, and return whether others wait: never."""
+        with self._lock:
+            accepted, self._accepted = dict(self._accepted), {}
+            for out_trade_no, code in accepted.items():
+                order = self._ledger.deduct(out_trade_no)
+                if isinstance(order, Rejection):
+                    continue
+                if order.payment:
+                    changes = {"schedule_state": "PAID", "deducted": order.payment.at, "is_announced": False}
+                    self.change(self._contracts[code], **changes)
+                event, resource, details = payment_event(order, self._mchid)
+                self._send(Task(event, order.notify_url, resource, details))
+        return False
+
+    def _announce(self, contract: Contract, event: str) -> None:
+        if contract.notify_url:
+            members = shape(catalogue.events()[event].resource, describe_contract(contract, self._mchid))
+            # The callback spells the amounts of the schedule in another way than the query.
+            members.pop("deduct_schedule", None)
+            details: Any = {"id": f"EV-{contract.contract_id}-{contract.state}"}
+            self._send(Task(event, contract.notify_url, CompleteResource(members), details))
+
+
+def describe_contract(contract: Contract, mchid: str) -> dict[str, Any]:
+    """Return all that is known of a contract, under its documented names."""
+    is_partner = bool(contract.sub_mchid)
+    parties = {
+        "sp_mchid": mchid if is_partner else None,
+        "sp_appid": contract.appid if is_partner else None,
+        "sp_openid": contract.openid if is_partner else None,
+        "mchid": None if is_partner else mchid,
+        "appid": contract.appid,
+        "openid": contract.openid,
+        "sub_mchid": contract.sub_mchid or None,
+        "sub_appid": contract.sub_appid or None,
+    }
+    ended = {
+        "contract_termination_mode": contract.mode,
+        "contract_terminated_time": format_rfc3339(contract.ended),
+        "contract_termination_remark": contract.remark or None,
+    }
+    return {
+        **parties,
+        "contract_id": contract.contract_id,
+        "plan_id": int(contract.plan_id) if contract.plan_id.isdecimal() else contract.plan_id,
+        "out_contract_code": contract.code,
+        "contract_display_account": contract.display_account,
+        "contract_state": contract.state,
+        "contract_signed_time": format_rfc3339(contract.signed),
+        "contract_expired_time": format_rfc3339(contract.signed + 10 * 365 * 86400),
+        "contract_terminate_info": ended if contract.ended else None,
+        "out_user_code": contract.user_code or None,
+        "deduct_schedule": _describe_schedule(contract) if contract.estimated_date else None,
+    }
+
+
+def _describe_schedule(contract: Contract) -> dict[str, Any]:
+    scheduled = {"total": contract.scheduled, "currency": "CNY"}
+    paid = contract.schedule_state == "PAID"
+    return {
+        "estimated_deduct_date": contract.estimated_date,
+        "estimated_deduct_amount": {"total": contract.estimated, "currency": "CNY"},
+        "schedule_state": contract.schedule_state,
+        "scheduled_amount": scheduled if contract.scheduled else None,
+        "deduct_amount": scheduled if paid else None,
+        "deduct_date": format_rfc3339(contract.deducted)[:10] if paid else None,
+    }
+
+
+def new_contract_id(code: str) -> str:
+    """Return WeChat Pay's number of a contract."""
+    return f"20{number(f'contract {code}', 16)}"

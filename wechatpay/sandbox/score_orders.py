@@ -1,0 +1,368 @@
+"""Service orders of the pay score (微信支付分), direct and of partners: from creation to the deduction.
+
+::
+
+    CREATED ──payer confirms──► DOING/USER_CONFIRM ──merchant completes──► DOING/MCH_COMPLETE ──paid──► DONE
+       └────────────── cancel ──────────┴──► REVOKED            (CREATED lapses after 30 days: EXPIRED)
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012587902
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox import error_responses
+from wechatpay.sandbox.callbacks import CompleteResource
+from wechatpay.sandbox.clock import format_digits
+from wechatpay.sandbox.deliveries import Task
+from wechatpay.sandbox.ledger import Order
+from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.responses import shape
+from wechatpay.sandbox.test_users import PAYER, POOR, number, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wechatpay.sandbox.apiv3 import Call, Handler
+    from wechatpay.sandbox.ledger import Ledger
+
+__all__ = ["ScoreOrder", "ScoreOrders"]
+
+#: How long a payer may take to confirm, in seconds.
+_CONFIRMATION_PERIOD = timedelta(days=30).total_seconds()
+
+#: The risk funds that bound the total amount.
+_DEPOSITS = frozenset({"DEPOSIT", "ADVANCE", "CASH_DEPOSIT"})
+
+_REPEATED = "订单重入参数校验失败"
+_RULE = "请求参数符合参数格式，但不符合业务规则"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreOrder:
+    """A service order.
+
+    Attributes:
+        out_order_no: The merchant's number.
+        order_id: WeChat Pay's number.
+        sub_mchid: The sub-merchant of a partner's order.
+        openid: The payer.
+        created: Unix seconds.
+        terms: The parameters that it was created with.
+        body: What is known of it, under its documented names.
+        state: ``CREATED``, ``DOING``, ``DONE``, ``REVOKED`` or ``EXPIRED``.
+        description: ``USER_CONFIRM`` or ``MCH_COMPLETE``; ``""`` outside ``DOING``.
+        completion: The parameters of the completion.
+        total: Fen to pay.
+        transaction_id: The payment; ``""`` before, or if the merchant collected it.
+        paid: Unix seconds of the payment; 0 before.
+        paid_type: ``NEWTON`` through the pay score, ``MCH`` collected by the merchant.
+    """
+
+    out_order_no: str
+    order_id: str
+    sub_mchid: str
+    openid: str
+    created: float
+    terms: str = field(repr=False)
+    body: dict[str, Any] = field(repr=False)
+    state: str = "CREATED"
+    description: str = ""
+    completion: str = field(default="", repr=False)
+    total: int = 0
+    transaction_id: str = ""
+    paid: float = 0.0
+    paid_type: str = ""
+
+
+class ScoreOrders:
+    """Handles service orders; thread-safe.
+
+    Attributes:
+        handlers: What handles each operation, by method and template.
+    """
+
+    def __init__(
+        self, ledger: Ledger, clock: Callable[[], float], send: Callable[[Task], bool], mchid: str
+    ) -> None:
+        """Prepare.
+
+        Args:
+            ledger: The merchant's orders, which hold the payments.
+            clock: Returns Unix seconds.
+            send: Delivers a callback.
+            mchid: The merchant.
+        """
+        self._ledger = ledger
+        self._clock = clock
+        self._send = send
+        self._mchid = mchid
+        self._lock = threading.RLock()
+        self._orders: dict[str, ScoreOrder] = {}
+        self.handlers: dict[tuple[str, str], Handler] = {}
+        for root in ("v3/payscore/serviceorder", "v3/payscore/partner/serviceorder"):
+            one = f"{root}/{{out_order_no}}"
+            self.handlers["POST", root] = self._create
+            self.handlers["GET", root] = self._query
+            self.handlers["POST", f"{one}/complete"] = self._complete
+            self.handlers["POST", f"{one}/modify"] = self._modify
+            self.handlers["POST", f"{one}/cancel"] = self._cancel
+            self.handlers["POST", f"{one}/sync"] = self._sync
+            self.handlers["POST", f"{one}/pay"] = self._collect
+
+    def find(self, out_order_no: str) -> ScoreOrder | None:
+        """Return an order in its present state; ``None`` if unknown."""
+        with self._lock:
+            order = self._orders.get(out_order_no)
+            if order and order.state == "CREATED" and self._clock() > order.created + _CONFIRMATION_PERIOD:
+                return self._store(replace(order, state="EXPIRED"))
+            return order
+
+    def confirm(self, out_order_no: str, *, openid: str = "") -> ScoreOrder:
+        """Confirm an order in the payer's place.
+
+        Args:
+            out_order_no: The merchant's number.
+            openid: The payer; by default the one that the order names, else ``oUpF8uMuAJOM2pxb1Q``.
+
+        Raises:
+            ConfigurationError: The order does not wait for a confirmation.
+        """
+        with self._lock:
+            order = self._expect(out_order_no, "CREATED", "")
+            payer = order.openid or openid or PAYER
+            changed = replace(order, state="DOING", description="USER_CONFIRM", openid=payer)
+            confirmed = self._store(changed)
+        self._announce(confirmed, "PAYSCORE.USER_CONFIRM")
+        return confirmed
+
+    def pay(self, out_order_no: str) -> ScoreOrder:
+        """Pay a completed order in the payer's place.
+
+        Raises:
+            ConfigurationError: The order is not completed, or paid.
+        """
+        with self._lock:
+            self._expect(out_order_no, "DOING", "MCH_COMPLETE")
+            return self._deduct(out_order_no)
+
+    def settle(self) -> bool:
+        """Deduct what completed orders cost, except from payers without money; return whether others wait."""
+        with self._lock:
+            due = [order for order in self._orders.values() if order.description == "MCH_COMPLETE"]
+            for order in due:
+                if not order.openid.endswith(POOR):
+                    self._deduct(order.out_order_no)
+        return False
+
+    def _expect(self, out_order_no: str, state: str, description: str) -> ScoreOrder:
+        order = self.find(out_order_no)
+        found = (order.state, order.description) if order else ("unknown", "")
+        if order is None or found != (state, description):
+            wanted = "/".join(filter(None, (state, description)))
+            raise ConfigurationError(
+                f"out_order_no: {out_order_no!r:.80} is {'/'.join(filter(None, found))}, not {wanted}"
+            )
+        return order
+
+    def _deduct(self, out_order_no: str) -> ScoreOrder:
+        order = self._orders[out_order_no]
+        payment = Order(
+            out_trade_no=f"41{number(f'{out_order_no} {order.total}', 26)}",
+            appid=order.body["appid"],
+            total=order.total,
+            trade_type="AUTH",
+            description=order.body["service_introduction"],
+            attach=f"wxzff|{order.order_id}|{out_order_no}",
+            openid=order.openid,
+            protocol="v3",
+            sub_mchid=order.sub_mchid,
+        )
+        self._ledger.place(payment)
+        paid = self._ledger.pay(payment.out_trade_no)
+        transaction_id = paid.payment.transaction_id if isinstance(paid, Order) and paid.payment else ""
+        return self._finish(order, "NEWTON", transaction_id)
+
+    def _finish(self, order: ScoreOrder, paid_type: str, transaction_id: str = "") -> ScoreOrder:
+        done = replace(order, state="DONE", description="", paid=self._clock(), paid_type=paid_type)
+        done = self._store(replace(done, transaction_id=transaction_id))
+        self._announce(done, "PAYSCORE.USER_PAID")
+        return done
+
+    def _create(self, call: Call) -> HttpResponse:
+        body = dict(call.body)
+        openid = body.get("openid") or body.get("sub_openid") or ""
+        needs_confirmation = body.get("need_user_confirm", True)
+        if openid and standing(openid) is None:
+            return error_responses.error(400, "PARAM_ERROR", "无效的openid")
+        if not (openid or needs_confirmation):
+            return error_responses.error(400, "PARAM_ERROR", "无效的openid")
+        terms = json.dumps(body, sort_keys=True)
+        with self._lock:
+            order = self.find(body["out_order_no"])
+            if order is not None and order.terms != terms:
+                return error_responses.error(400, "PARAM_ERROR", _REPEATED)
+            if order is None:
+                order = ScoreOrder(
+                    body["out_order_no"],
+                    f"15{number('score ' + body['out_order_no'], 26)}",
+                    body.get("sub_mchid", ""),
+                    openid,
+                    self._clock(),
+                    terms,
+                    body,
+                )
+                if not needs_confirmation:
+                    order = replace(order, state="DOING", description="USER_CONFIRM")
+                self._store(order)
+        return self._respond(call, order, package=f"AAQ{number(order.order_id, 40)}")
+
+    def _query(self, call: Call) -> HttpResponse:
+        order = self._find(call, call.query.get("out_order_no", ""))
+        return self._respond(call, order) if isinstance(order, ScoreOrder) else order
+
+    def _complete(self, call: Call) -> HttpResponse:
+        order, body = self._find(call), call.body
+        if isinstance(order, HttpResponse):
+            return order
+        completion = json.dumps(body, sort_keys=True)
+        if order.completion:
+            is_same = order.completion == completion
+            return (
+                self._respond(call, order)
+                if is_same
+                else error_responses.error(400, "PARAM_ERROR", _REPEATED)
+            )
+        if (order.state, order.description) != ("DOING", "USER_CONFIRM"):
+            return error_responses.invalid_request("当前订单状态不合法")
+        if _total(body) != body["total_amount"]:
+            return error_responses.error(400, "PARAM_ERROR", "最终总金额计算非法")
+        fund = order.body.get("risk_fund") or {}
+        if fund.get("name") in _DEPOSITS and body["total_amount"] > fund["amount"]:
+            return error_responses.invalid_request(_RULE)
+        with self._lock:
+            changed = {**order.body, **{name: body[name] for name in _COMPLETED if name in body}}
+            completed = replace(
+                order,
+                description="MCH_COMPLETE",
+                completion=completion,
+                total=body["total_amount"],
+                body=changed,
+            )
+            if not completed.total:
+                completed = replace(completed, state="DONE", description="")
+            self._store(completed)
+        return self._respond(call, completed)
+
+    def _modify(self, call: Call) -> HttpResponse:
+        order, body = self._find(call), call.body
+        if isinstance(order, HttpResponse):
+            return order
+        if order.description != "MCH_COMPLETE":
+            return error_responses.invalid_request("仅服务订单支付状态为待支付时，才可使用此能力")
+        if _total(body) != body["total_amount"]:
+            return error_responses.error(400, "PARAM_ERROR", "最终总金额计算非法")
+        if body["total_amount"] >= order.total:
+            return error_responses.invalid_request(_RULE)
+        changed = {**order.body, **{name: body[name] for name in _COMPLETED if name in body}}
+        return self._respond(call, self._store(replace(order, total=body["total_amount"], body=changed)))
+
+    def _cancel(self, call: Call) -> HttpResponse:
+        order = self._find(call)
+        if isinstance(order, HttpResponse):
+            return order
+        if order.state not in {"CREATED", "DOING", "REVOKED"} or order.description == "MCH_COMPLETE":
+            return error_responses.invalid_request("当前订单状态不满足撤销条件")
+        revoked = replace(order, state="REVOKED", description="")
+        return self._respond(call, self._store(revoked))
+
+    def _sync(self, call: Call) -> HttpResponse:
+        order = self._find(call)
+        if isinstance(order, HttpResponse):
+            return order
+        if order.description != "MCH_COMPLETE":
+            return error_responses.invalid_request("当前订单状态不合法")
+        return self._respond(call, self._finish(order, "MCH"))
+
+    def _collect(self, call: Call) -> HttpResponse:
+        order = self._find(call)
+        if isinstance(order, HttpResponse):
+            return order
+        if order.description != "MCH_COMPLETE":
+            return error_responses.invalid_request("当前订单状态不合法")
+        return self._respond(call, order)
+
+    def _find(self, call: Call, out_order_no: str = "") -> ScoreOrder | HttpResponse:
+        order = self.find(out_order_no or call.variables.get("out_order_no", ""))
+        if order is None or order.sub_mchid != call.parameters.get("sub_mchid", ""):
+            return error_responses.no_resource("订单不存在")
+        if order.body["service_id"] != call.parameters.get("service_id", order.body["service_id"]):
+            return error_responses.no_resource("订单不存在")
+        return order
+
+    def _store(self, order: ScoreOrder) -> ScoreOrder:
+        self._orders[order.out_order_no] = order
+        return order
+
+    def _respond(self, call: Call, order: ScoreOrder, **more: str) -> HttpResponse:
+        if call.operation.response_kind == "none":
+            return HttpResponse(call.operation.response_status)
+        members = {**_describe(order, self._mchid), **more}
+        return HttpResponse.json(shape(call.operation.response, members))
+
+    def _announce(self, order: ScoreOrder, event: str) -> None:
+        described = _describe(order, self._mchid)
+        if order.transaction_id:
+            described["out_trade_no"] = f"41{number(f'{order.out_order_no} {order.total}', 26)}"
+        described.pop("notify_url")
+        members = {name: value for name, value in described.items() if value is not None}
+        details: Any = {"id": f"EV-{order.order_id}-{order.state}"}
+        self._send(Task(event, order.body["notify_url"], CompleteResource(members), details))
+
+
+#: Parameters of a completion or modification that replace those of the creation.
+_COMPLETED = ("post_payments", "post_discounts", "time_range", "location")
+
+
+def _total(body: Mapping[str, Any]) -> int:
+    paid = sum(payment.get("amount", 0) for payment in body.get("post_payments") or [])
+    return int(paid - sum(discount.get("amount", 0) for discount in body.get("post_discounts") or []))
+
+
+def _describe(order: ScoreOrder, mchid: str) -> dict[str, Any]:
+    """Return all that is known of an order, under its documented names."""
+    given = {name: value for name, value in order.body.items() if name not in {"need_user_confirm", "device"}}
+    members: dict[str, Any] = {
+        **given,
+        "mchid": mchid,
+        "openid": order.openid or None,
+        "order_id": order.order_id,
+        "state": order.state,
+        "state_description": order.description or None,
+    }
+    if order.completion:
+        members |= {"total_amount": order.total, "need_collection": order.total > 0}
+    if order.completion and order.total:
+        details = [
+            {
+                "seq": 1,
+                "amount": order.total,
+                "paid_type": order.paid_type,
+                "paid_time": format_digits(order.paid),
+                "transaction_id": order.transaction_id or None,
+            }
+        ]
+        members["collection"] = {
+            "state": "USER_PAID" if order.paid else "USER_PAYING",
+            "total_amount": order.total,
+            "paying_amount": 0 if order.paid else order.total,
+            "paid_amount": order.total if order.paid else 0,
+            "details": details if order.paid else None,
+        }
+    return members
