@@ -16,7 +16,6 @@ PAYER = "oUpF8uMuAJOM2pxb1Q"
 
 #: Values that the documents describe in words only.
 _EXAMPLES = {
-    "authorization_code": "1275342195190894594",
     "bill_date": "2026-01-05",
     "notify_url": "https://shop.example.com/notify",
     "sign_type": "HMAC-SHA256",
@@ -123,7 +122,7 @@ def _text(name):
         return PAYER
     if name == "auth_code":
         return f"13{next(_numbers):015}9"
-    return number() if name.endswith("_no") else "1"
+    return number() if name.endswith(("_no", "_code")) else "1"
 
 
 def _media(operation):

@@ -11,12 +11,20 @@ import sandboxes
 from sandboxes import NOW
 
 from wechatpay import catalogue
-from wechatpay.sandbox import Sandbox, agreements, test_users
+from wechatpay.sandbox import Sandbox, test_users
 
 PAYER = "oUpF8uMuAJOM2pxb1Q"
 CONTRACTS = f"/v3/edu-papay/user/{PAYER}/contracts"
 PLAN = "appid=wx1&plan_id=12535"
-AGREEMENTS = [catalogue.find(verb, template) for verb, template in agreements.HANDLERS]
+AGREEMENTS = [
+    catalogue.find("GET", template)
+    for template in (
+        "v3/edu-papay/user/{openid}/contracts",
+        "v3/businesscircle/user-authorizations/{openid}",
+        "v3/payscore/acquiringbank/permissions/authorization-code/{authorization_code}",
+        "v3/palmservice/authorization/openid/{openid}",
+    )
+]
 SCORE = "service_id=1&channel_id=2&sub_mchid=3"
 
 

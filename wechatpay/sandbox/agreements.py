@@ -66,7 +66,7 @@ class Agreements:
         self._send = send
         self._lock = threading.Lock()
         #: Unix seconds of the last authorization and of its end, by service and payer.
-        self._changed: dict[str, list[float]] = {}
+        self._changed: dict[str, tuple[float, float]] = {}
         #: The parameters of pay-score authorizations, by authorization code.
         self._permissions: dict[str, dict[str, Any]] = {}
         self.handlers: dict[tuple[str, str], Handler] = {
@@ -91,7 +91,7 @@ class Agreements:
         Raises:
             ConfigurationError: The service or the payer is unknown.
         """
-        self._change(service, payer, [self._clock(), 0.0])
+        self._change(service, payer, (self._clock(), 0.0))
 
     def revoke(self, service: str, payer: str = PAYER) -> None:
         """Revoke an authorization in the payer's place.
@@ -106,7 +106,7 @@ class Agreements:
         state, begun, _ = self._state(service, payer, self._standing(service, payer))
         if state != _STATES[service][0]:
             raise ConfigurationError(f"payer: {payer!r:.80} has not authorised {service}")
-        self._change(service, payer, [begun, self._clock()])
+        self._change(service, payer, (begun, self._clock()))
 
     def _standing(self, service: str, payer: str) -> Standing:
         if service not in _STATES:
@@ -117,7 +117,7 @@ class Agreements:
             raise ConfigurationError(f"payer: {payer!r:.80} is unknown")
         return standing
 
-    def _change(self, service: str, payer: str, times: list[float]) -> None:
+    def _change(self, service: str, payer: str, times: tuple[float, float]) -> None:
         self._standing(service, payer)
         with self._lock:
             self._changed[f"{service}/{payer}"] = times

@@ -204,8 +204,8 @@ class Contracts:
     def settle(self) -> bool:
         """Carry out the accepted deductions, and return whether others wait: never."""
         with self._lock:
-            accepted, self._accepted = dict(self._accepted), {}
-            for out_trade_no, code in accepted.items():
+            for out_trade_no, code in list(self._accepted.items()):
+                del self._accepted[out_trade_no]
                 order = self._ledger.deduct(out_trade_no)
                 if isinstance(order, Rejection):
                     continue

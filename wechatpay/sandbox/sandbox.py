@@ -9,11 +9,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Self, Unpack
 
 from wechatpay.errors import ConfigurationError
-from wechatpay.sandbox import admin, agreements, uploads
+from wechatpay.sandbox import admin
 from wechatpay.sandbox.api import Gateway
 from wechatpay.sandbox.apiv2 import ApiV2, describe_payment
 from wechatpay.sandbox.apiv3 import ApiV3
-from wechatpay.sandbox.bills import Bills
 from wechatpay.sandbox.callbacks import CompleteResource, Notifier
 from wechatpay.sandbox.clock import VirtualClock
 from wechatpay.sandbox.deliveries import Deliveries, Task
@@ -23,19 +22,22 @@ from wechatpay.sandbox.ledger import Ledger, Order, Refund, Rejection
 from wechatpay.sandbox.lifecycle import Lifecycle
 from wechatpay.sandbox.messages import Delivery
 from wechatpay.sandbox.open_platform import OpenPlatform
-from wechatpay.sandbox.payments import Payments, describe, describe_combined
-from wechatpay.sandbox.refunds import Refunds, refund_event
+from wechatpay.sandbox.payments import describe_combined, payment_event
+from wechatpay.sandbox.refunds import refund_event
 from wechatpay.sandbox.responses import ResponseGenerator
-from wechatpay.sandbox.transfers import Transfers
+from wechatpay.sandbox.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wechatpay.sandbox.agreements import Agreements
     from wechatpay.sandbox.callbacks import Delivered, Details, Resource
+    from wechatpay.sandbox.contracts import Contracts
     from wechatpay.sandbox.deliveries import Attempt
     from wechatpay.sandbox.faults import Fault
     from wechatpay.sandbox.keys import Mode, PlatformSigner
     from wechatpay.sandbox.messages import HttpRequest
+    from wechatpay.sandbox.score_orders import ScoreOrders
     from wechatpay.sandbox.server import Server
     from wechatpay.settings import SettingsDict
 
@@ -111,15 +113,12 @@ class Sandbox(Lifecycle):
         self._notifier = Notifier(self.identity, self._signers, wall, self._now)
         self._deliveries = Deliveries(self._notifier, self._now, self._settle)
         self._ledger = Ledger(self._now, seed, refund_delay)
-        self._transfers = Transfers(self._now, self._deliveries.add)
+        self._services = Services(
+            self.identity, self._signers, self._ledger, self._now, self._deliveries.add, self._settle
+        )
         generator = ResponseGenerator(self.identity, self._now, seed)
         handlers = {
-            **agreements.HANDLERS,
-            **uploads.HANDLERS,
-            **Payments(self._ledger, self._now).handlers,
-            **Refunds(self._ledger, self._settle).handlers,
-            **Bills(self._ledger, self._now, self._transfers.bookings).handlers,
-            **self._transfers.handlers,
+            **self._services.handlers,
             ("GET", "v3/certificates"): lambda _: list_certificates(self._signers, self.identity.apiv3_key),
         }
         apis = (
@@ -315,7 +314,22 @@ class Sandbox(Lifecycle):
         Raises:
             ConfigurationError: The transfer is unknown, or does not wait for a confirmation.
         """
-        return self._transfers.confirm(out_bill_no)
+        return self._services.transfers.confirm(out_bill_no)
+
+    @property
+    def contracts(self) -> Contracts:
+        """The contracts of payers: sign and end them in the payer's place."""
+        return self._services.contracts
+
+    @property
+    def score_orders(self) -> ScoreOrders:
+        """The service orders of the pay score: confirm and pay them in the payer's place."""
+        return self._services.score_orders
+
+    @property
+    def agreements(self) -> Agreements:
+        """The authorizations of payers: give and revoke them in the payer's place."""
+        return self._services.agreements
 
     @property
     def delivered(self) -> list[Delivered]:
@@ -446,15 +460,15 @@ class Sandbox(Lifecycle):
 
     def _payment_task(self, order: Order) -> Task:
         if order.protocol == "v3":
-            resource = CompleteResource(describe(order, self.identity.mchid))
-            return Task("TRANSACTION.SUCCESS", order.notify_url, resource, {"id": _event_id(order)})
+            event, resource, details = payment_event(order, self.identity.mchid)
+            return Task(event, order.notify_url, resource, details)
         attach = order.attach or None
         fields = {"appid": order.appid, "out_trade_no": order.out_trade_no, "attach": attach}
         return Task("v2/payment", order.notify_url, {**fields, **describe_payment(order)}, {})
 
     def _settle(self) -> bool:
         """Let the refunds arrive that are due, end expired transfers, and return whether others wait."""
-        is_waiting = self._transfers.settle()
+        is_waiting = self._services.settle()
         for order, refund in self._ledger.due_refunds():
             self._announce_refund(order, refund)
         return is_waiting or self._ledger.has_processing_refunds

@@ -1,0 +1,390 @@
+"""What operations with a state ask for: orders, refunds, shares, contracts, made through the library."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
+
+import documented
+
+from wechatpay import Sensitive, catalogue
+from wechatpay.sandbox.clock import CHINA
+
+__all__ = ["APP", "EXISTING", "Shop"]
+
+APP = "wx8888888888888888"
+PARTNER = {"sp_mchid": documented.MCHID, "sub_mchid": "1900000110"}
+RECEIVER = "1900000111"
+
+
+class Shop:
+    """Places the orders, refunds and transfers that some operations need."""
+
+    def __init__(self, sandbox, instance):
+        """Give a sandbox and a Builder that calls it."""
+        self.sandbox = sandbox
+        self.instance = instance
+
+    def order(self, **changes):
+        """Place an order, and return its number."""
+        number = documented.number()
+        parties = (
+            {"sp_appid": APP, **PARTNER}
+            if "sub_mchid" in changes
+            else {"appid": APP, "mchid": documented.MCHID}
+        )
+        path = (
+            "v3/pay/partner/transactions/native" if "sub_mchid" in changes else "v3/pay/transactions/native"
+        )
+        body = {
+            **parties,
+            "description": "tea",
+            "out_trade_no": number,
+            "notify_url": "https://shop.example.com/notify",
+            "amount": {"total": 100},
+            **changes,
+        }
+        self.instance.chain(path).post(json=body)
+        return number
+
+    def paid(self, **changes):
+        """Place and pay an order, and return it."""
+        return self.sandbox.pay(self.order(**changes))
+
+    def v2_order(self):
+        """Place an order of APIv2, and return its number."""
+        number = documented.number()
+        order = {
+            "appid": APP,
+            "mch_id": documented.MCHID,
+            "body": "tea",
+            "total_fee": 1,
+            "trade_type": "NATIVE",
+        }
+        more = {"spbill_create_ip": "127.0.0.1", "notify_url": "https://shop.example.com/notify"}
+        self.instance.v2.pay.unifiedorder.post(xml={**order, **more, "out_trade_no": number})
+        return number
+
+    def v2_paid(self):
+        """Place and pay an order of APIv2, and return it."""
+        return self.sandbox.pay(self.v2_order())
+
+    def by_code(self, **parties):
+        """Pay by payment code, and return the order's number."""
+        path = (
+            "v3/pay/partner/transactions/codepay" if "sub_mchid" in parties else "v3/pay/transactions/codepay"
+        )
+        operation = catalogue.find("POST", path)
+        given = documented.merge(documented.arguments(operation), {"json": parties})
+        self.instance.chain(path).post(**given)
+        return given["json"]["out_trade_no"]
+
+    def combined(self):
+        """Place a combined order, and return its numbers."""
+        operation = catalogue.find("POST", "v3/combine-transactions/native")
+        given = documented.arguments(operation)
+        self.instance.chain(operation.template).post(**given)
+        return given["json"]
+
+    def paid_combined(self):
+        """Place and pay a combined order, and return its number."""
+        number = self.combined()["combine_out_trade_no"]
+        self.sandbox.pay(number)
+        return number
+
+    def refund(self, status="SUCCESS"):
+        """Refund an order, and return the refund."""
+        number, order = documented.number(), self.paid()
+        body = {
+            "out_trade_no": order.out_trade_no,
+            "out_refund_no": number,
+            "amount": {"refund": 1, "total": 100, "currency": "CNY"},
+        }
+        self.instance.v3.refund.domestic.refunds.post(json=body)
+        return self.sandbox.settle_refund(number, status)
+
+    def transfer(self):
+        """Make a transfer, and return WeChat Pay's response."""
+        operation = catalogue.find("POST", "v3/fund-app/mch-transfer/transfer-bills")
+        return self.instance.chain(operation.template).post(**documented.arguments(operation)).json()
+
+    def shared(self, **changes):
+        """Share an order with a merchant, and return the parameters of the request."""
+        shop = self.instance.v3.profitsharing
+        order = self.paid(amount={"total": 1000}, settle_info={"profit_sharing": True})
+        self.sandbox.advance(60)
+        receiver = {"type": "MERCHANT_ID", "account": RECEIVER}
+        name = {"name": Sensitive("张三"), "relation_type": "PARTNER"}
+        shop.receivers.add.post(json={"appid": APP, **receiver, **name})
+        body = {
+            "appid": APP,
+            "transaction_id": order.payment.transaction_id,
+            "out_order_no": documented.number(),
+            "receivers": [{**receiver, "amount": 100, "description": "share"}],
+            "unfreeze_unsplit": False,
+            **changes,
+        }
+        if changes.get("is_open"):
+            return {name: value for name, value in body.items() if name != "is_open"}
+        shop.orders.post(json=body)
+        return body
+
+    def returned(self):
+        """Return a share, and return the parameters of the request."""
+        share = self.shared()
+        body = {
+            "out_order_no": share["out_order_no"],
+            "out_return_no": documented.number(),
+            "return_mchid": RECEIVER,
+            "amount": 40,
+            "description": "return",
+        }
+        self.instance.chain("v3/profitsharing/return-orders").post(json=body)
+        return body
+
+    def contract(self, partner="", **changes):
+        """Sign a contract for scheduled deductions, and return it."""
+        path = f"v3/papay/scheduled-deduct-sign/{partner}contracts/pre-entrust-sign/jsapi"
+        operation = catalogue.find("POST", path)
+        given = documented.merge(documented.arguments(operation), {"json": changes})
+        self.instance.chain(path).post(**given)
+        return self.sandbox.contracts.sign(given["json"]["out_contract_code"])
+
+    def scheduled(self, partner="", **changes):
+        """Sign a contract, schedule a deduction of one fen, possible by now, and return the contract."""
+        contract = self.contract(partner, **changes)
+        path = f"v3/papay/pay/{partner}schedules/contract-id/{{contract_id}}/schedule"
+        given = documented.merge(documented.arguments(catalogue.find("POST", path)), {"json": changes})
+        self.instance.chain(path).post(**{**given, "contract_id": contract.contract_id})
+        self.sandbox.advance(86400)
+        return contract
+
+    def enrolled(self, *, is_announced=True):
+        """Sign a contract for education deductions, and return it."""
+        edu = self.instance.v3.eduPapay
+        body = {
+            "appid": APP,
+            "openid": documented.PAYER,
+            "plan_id": "12535",
+            "user_id": documented.number(),
+            "period_start_date": "1",
+            "trade_scene": "EDUCATION_PERIOD",
+        }
+        token = edu.contracts.presign.post(json=body).json()["presign_token"]
+        contract = self.sandbox.contracts.sign(token)
+        if is_announced:
+            path = "v3/edu-papay/user-notifications/{contract_id}/send"
+            self.instance.chain(path).post(contract_id=contract.contract_id, json={"appid": APP})
+        return contract
+
+    def tuition(self):
+        """Deduct one fen under an education contract, and return the order."""
+        operation = catalogue.find("POST", "v3/edu-papay/transactions")
+        changes = {"json": {"contract_id": self.enrolled().contract_id}}
+        given = documented.merge(documented.arguments(operation), changes)
+        self.instance.chain(operation.template).post(**given)
+        number = given["json"]["out_trade_no"]
+        path = "v3/edu-papay/transactions/out-trade-no/{out_trade_no}"
+        return self.instance.chain(path).get(out_trade_no=number).json()
+
+    def score(self, partner="", state="CREATED", openid=f"{documented.PAYER}_poor", **changes):
+        """Create a service order of 100 fen and bring it into a state; return its number."""
+        path = f"v3/payscore/{partner}serviceorder"
+        fund = {"name": "ESTIMATE_ORDER_COST", "amount": 100}
+        more = {"json": {"risk_fund": fund, "openid": openid, "service_id": "1", **changes}}
+        given = documented.merge(documented.arguments(catalogue.find("POST", path)), more)
+        self.instance.chain(path).post(**given)
+        number = given["json"]["out_order_no"]
+        if state != "CREATED":
+            self.sandbox.score_orders.confirm(number)
+        if state == "MCH_COMPLETE":
+            body = {
+                "service_id": "1",
+                "total_amount": 100,
+                "post_payments": [{"name": "hire", "amount": 100}],
+            }
+            app = {} if partner else {"appid": APP}
+            chain = self.instance.chain(f"{path}/{{out_order_no}}/complete")
+            chain.post(out_order_no=number, json={**body, **app, **changes})
+        return number
+
+    def bill(self):
+        """Return the token of a bill."""
+        day = self.day()
+        url = self.instance.v3.bill.tradebill.get(query={"bill_date": day}).json()["download_url"]
+        return {name: value for name, (value,) in parse_qs(urlsplit(url).query).items()}
+
+    def day(self):
+        """Return a day on which there was a payment, and whose bill exists."""
+        at = self.paid().payment.at
+        self.sandbox.advance(2 * 86400)
+        return f"{datetime.fromtimestamp(at, CHINA):%Y-%m-%d}"
+
+
+def _by_number(shop, **parties):
+    """Return the arguments that name an unpaid order."""
+    return {"out_trade_no": shop.order(**parties)}
+
+
+def _closing(shop):
+    """Return the arguments that close a combined order."""
+    combined = shop.combined()
+    parts = [
+        {name: part[name] for name in ("mchid", "out_trade_no", "sub_mchid")}
+        for part in combined["sub_orders"]
+    ]
+    return {"combine_out_trade_no": combined["combine_out_trade_no"], "json": {"sub_orders": parts}}
+
+
+SUB = {"sub_mchid": PARTNER["sub_mchid"]}
+V3 = "v3/pay/transactions"
+PARTNERS = "v3/pay/partner/transactions"
+TRANSFERS = "v3/fund-app/mch-transfer/transfer-bills"
+CONTRACTS = "v3/papay/sign/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
+PARTNER_CONTRACTS = "v3/papay/sign/partner/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
+SCHEDULES = "v3/papay/pay/schedules/contract-id/{contract_id}"
+PARTNER_SCHEDULES = "v3/papay/pay/partner/schedules/contract-id/{contract_id}"
+REFUNDS = "v3/refund/domestic/refunds"
+COMBINED = "v3/combine-transactions/out-trade-no/{combine_out_trade_no}"
+
+
+def _score_orders(partner, more):
+    """Return the arguments of operations on service orders, by operation."""
+    one = f"v3/payscore/{partner}serviceorder/{{out_order_no}}"
+    service = {"service_id": "1", **more}
+
+    def existing(state, **json):
+        return lambda s: {"out_order_no": s.score(partner, state, **more), "json": {**service, **json}}
+
+    fund = {"name": "DEPOSIT", "amount": 100}
+    created = {"json": {"risk_fund": fund, "time_range": {"start_time": "OnAccept"}}}
+    yield f"POST v3/payscore/{partner}serviceorder", lambda _: created
+    hire = {"post_payments": [{"name": "hire", "amount": 90}], "total_amount": 90}
+    yield (
+        f"GET v3/payscore/{partner}serviceorder",
+        lambda s: {"query": {**service, "out_order_no": s.score(partner, "MCH_COMPLETE", **more)}},
+    )
+    yield f"POST {one}/complete", existing("USER_CONFIRM", **hire)
+    yield f"POST {one}/cancel", existing("CREATED")
+    yield f"POST {one}/modify", existing("MCH_COMPLETE", **hire)
+    yield f"POST {one}/sync", existing("MCH_COMPLETE")
+    yield f"POST {one}/pay", existing("MCH_COMPLETE")
+
+
+#: The arguments of operations that ask for something that exists.
+EXISTING = {
+    f"GET {V3}/id/{{transaction_id}}": lambda s: {"transaction_id": s.paid().payment.transaction_id},
+    f"GET {V3}/out-trade-no/{{out_trade_no}}": lambda s: {"out_trade_no": s.paid().out_trade_no},
+    f"POST {V3}/out-trade-no/{{out_trade_no}}/close": _by_number,
+    f"POST {V3}/out-trade-no/{{out_trade_no}}/reverse": lambda s: {"out_trade_no": s.by_code()},
+    f"GET {PARTNERS}/id/{{transaction_id}}": lambda s: {
+        "transaction_id": s.paid(**SUB).payment.transaction_id,
+        "query": SUB,
+    },
+    f"GET {PARTNERS}/out-trade-no/{{out_trade_no}}": lambda s: {
+        "out_trade_no": s.paid(**SUB).out_trade_no,
+        "query": SUB,
+    },
+    f"POST {PARTNERS}/out-trade-no/{{out_trade_no}}/close": lambda s: {**_by_number(s, **SUB), "json": SUB},
+    f"POST {PARTNERS}/out-trade-no/{{out_trade_no}}/reverse": lambda s: {
+        "out_trade_no": s.by_code(**SUB),
+        "json": SUB,
+    },
+    f"POST {PARTNERS}/jsapi": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
+    f"POST {PARTNERS}/miniprogram": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
+    f"GET {COMBINED}": lambda s: {"combine_out_trade_no": s.paid_combined()},
+    f"POST {COMBINED}/close": _closing,
+    f"POST {REFUNDS}": lambda s: {
+        "json": {"out_trade_no": s.paid().out_trade_no, "transaction_id": None, "amount": {"total": 100}}
+    },
+    f"GET {REFUNDS}/{{out_refund_no}}": lambda s: {"out_refund_no": s.refund().out_refund_no},
+    f"POST {REFUNDS}/{{refund_id}}/apply-abnormal-refund": lambda s: {
+        "refund_id": (refund := s.refund("ABNORMAL")).refund_id,
+        "json": {"out_refund_no": refund.out_refund_no},
+    },
+    f"GET {TRANSFERS}/out-bill-no/{{out_bill_no}}": lambda s: {"out_bill_no": s.transfer()["out_bill_no"]},
+    f"POST {TRANSFERS}/out-bill-no/{{out_bill_no}}/cancel": lambda s: {
+        "out_bill_no": s.transfer()["out_bill_no"]
+    },
+    f"GET {TRANSFERS}/transfer-bill-no/{{transfer_bill_no}}": lambda s: {
+        "transfer_bill_no": s.transfer()["transfer_bill_no"]
+    },
+    "POST v3/profitsharing/orders": lambda s: {"json": s.shared(is_open=True)},
+    "GET v3/profitsharing/orders/{out_order_no}": lambda s: {
+        "out_order_no": (share := s.shared())["out_order_no"],
+        "query": {"transaction_id": share["transaction_id"]},
+    },
+    "POST v3/profitsharing/orders/unfreeze": lambda s: {
+        "json": {"transaction_id": s.shared()["transaction_id"]}
+    },
+    "POST v3/profitsharing/return-orders": lambda s: {
+        "json": {"out_order_no": s.shared()["out_order_no"], "return_mchid": RECEIVER}
+    },
+    "GET v3/profitsharing/return-orders/{out_return_no}": lambda s: {
+        "out_return_no": (made := s.returned())["out_return_no"],
+        "query": {"out_order_no": made["out_order_no"]},
+    },
+    "GET v3/profitsharing/transactions/{transaction_id}/amounts": lambda s: {
+        "transaction_id": s.shared()["transaction_id"]
+    },
+    "POST v3/profitsharing/receivers/add": lambda _: {"json": {"name": Sensitive("张三")}},
+    f"GET {CONTRACTS}": lambda s: {"plan_id": "1", "out_contract_code": s.contract().code},
+    f"POST {CONTRACTS}/terminate": lambda s: {"plan_id": "1", "out_contract_code": s.contract().code},
+    "GET v3/papay/sign/contracts/harmony-plan-id/{plan_id}/out-contract-code/{out_contract_code}": lambda s: {
+        "plan_id": "1",
+        "out_contract_code": s.contract().code,
+    },
+    f"GET {PARTNER_CONTRACTS}": lambda s: {
+        "plan_id": "1",
+        "out_contract_code": s.contract("partner/", **SUB).code,
+        "query": SUB,
+    },
+    f"POST {PARTNER_CONTRACTS}/terminate": lambda s: {
+        "plan_id": "1",
+        "out_contract_code": s.contract("partner/", **SUB).code,
+        "json": SUB,
+    },
+    f"GET {SCHEDULES}": lambda s: {"contract_id": s.scheduled().contract_id},
+    f"POST {SCHEDULES}/schedule": lambda s: {"contract_id": s.contract().contract_id},
+    f"GET {PARTNER_SCHEDULES}": lambda s: {
+        "contract_id": s.scheduled("partner/", **SUB).contract_id,
+        "query": SUB,
+    },
+    f"POST {PARTNER_SCHEDULES}/schedule": lambda s: {
+        "contract_id": s.contract("partner/", **SUB).contract_id,
+        "json": SUB,
+    },
+    "POST v3/papay/pay/transactions/apply": lambda s: {"json": {"contract_id": s.scheduled().contract_id}},
+    "POST v3/papay/pay/harmony/transactions/apply": lambda s: {
+        "json": {"contract_id": s.contract().contract_id}
+    },
+    "POST v3/papay/pay/partner/transactions/apply": lambda s: {
+        "json": {"contract_id": s.scheduled("partner/", **SUB).contract_id, **SUB}
+    },
+    "GET v3/edu-papay/contracts/id/{contract_id}": lambda s: {"contract_id": s.enrolled().contract_id},
+    "DELETE v3/edu-papay/contracts/{contract_id}": lambda s: {"contract_id": s.enrolled().contract_id},
+    "POST v3/edu-papay/user-notifications/{contract_id}/send": lambda s: {
+        "contract_id": s.enrolled(is_announced=False).contract_id
+    },
+    "POST v3/edu-papay/transactions": lambda s: {"json": {"contract_id": s.enrolled().contract_id}},
+    "GET v3/edu-papay/transactions/id/{transaction_id}": lambda s: {
+        "transaction_id": s.tuition()["transaction_id"]
+    },
+    "GET v3/edu-papay/transactions/out-trade-no/{out_trade_no}": lambda s: {
+        "out_trade_no": s.tuition()["out_trade_no"]
+    },
+    **dict(_score_orders("", {})),
+    **dict(_score_orders("partner/", SUB)),
+    "GET v3/bill/tradebill": lambda s: {"query": {"bill_date": s.day()}},
+    "GET v3/bill/fundflowbill": lambda s: {"query": {"bill_date": s.day()}},
+    "GET v3/billdownload/file": lambda s: {"query": s.bill()},
+    "POST v2/pay/closeorder": lambda s: {"xml": {"out_trade_no": s.v2_order()}},
+    "POST v2/pay/downloadbill": lambda s: {"xml": {"bill_date": s.day().replace("-", "")}},
+    "POST v2/pay/downloadfundflow": lambda s: {"xml": {"bill_date": s.day().replace("-", "")}},
+    "POST v2/pay/orderquery": lambda s: {"xml": {"transaction_id": s.v2_paid().payment.transaction_id}},
+    "POST v2/pay/refundquery": lambda s: {
+        "xml": {"transaction_id": None, "out_refund_no": s.refund().out_refund_no}
+    },
+    "POST v2/secapi/pay/refund": lambda s: {"xml": {"transaction_id": s.v2_paid().payment.transaction_id}},
+    "POST v2/secapi/pay/reverse": lambda s: {"xml": {"transaction_id": None, "out_trade_no": s.by_code()}},
+}

@@ -1,0 +1,98 @@
+"""All that has a state beside the orders, wired together: transfers, sharing, contracts, the pay score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wechatpay.sandbox import uploads
+from wechatpay.sandbox.agreements import Agreements
+from wechatpay.sandbox.bills import Bills
+from wechatpay.sandbox.contracts import Contracts
+from wechatpay.sandbox.edu_papay import EduPapay
+from wechatpay.sandbox.papay import Papay
+from wechatpay.sandbox.payments import Payments
+from wechatpay.sandbox.profit_sharing import ProfitSharing
+from wechatpay.sandbox.refunds import Refunds
+from wechatpay.sandbox.score_orders import ScoreOrders
+from wechatpay.sandbox.security_echo import SecurityEcho
+from wechatpay.sandbox.transfers import Transfers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechatpay.sandbox.apiv3 import Handler
+    from wechatpay.sandbox.bills import FundEntry
+    from wechatpay.sandbox.deliveries import Task
+    from wechatpay.sandbox.keys import Identity, Signers
+    from wechatpay.sandbox.ledger import Ledger
+
+__all__ = ["Services"]
+
+
+class Services:
+    """The services of WeChat Pay for one merchant.
+
+    Attributes:
+        transfers: Transfers to users.
+        contracts: Contracts and deductions.
+        score_orders: Service orders of the pay score.
+        agreements: Authorizations.
+        profit_sharing: Profit sharing.
+        handlers: What handles each operation of APIv3, by method and template.
+        owners: The objects that hold the state.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  each service needs some of them
+        self,
+        identity: Identity,
+        signers: Signers,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        send: Callable[[Task], bool],
+        settle: Callable[[], object],
+    ) -> None:
+        """Wire the services together.
+
+        Args:
+            identity: The merchant.
+            signers: WeChat Pay's keys.
+            ledger: The merchant's orders.
+            clock: Returns Unix seconds.
+            send: Delivers a callback.
+            settle: Lets everything happen that is due.
+        """
+        self.transfers = Transfers(clock, send)
+        self.contracts = Contracts(ledger, clock, send, identity.mchid)
+        self.score_orders = ScoreOrders(ledger, clock, send, identity.mchid)
+        self.agreements = Agreements(self.contracts, clock, send)
+        self.profit_sharing = ProfitSharing(ledger, clock)
+        self.owners = (
+            self.transfers,
+            self.contracts,
+            self.score_orders,
+            self.agreements,
+            self.profit_sharing,
+        )
+        self.handlers: dict[tuple[str, str], Handler] = {
+            **uploads.HANDLERS,
+            **Payments(ledger, clock).handlers,
+            **Refunds(ledger, settle).handlers,
+            **Bills(ledger, clock, self.bookings).handlers,
+            **self.transfers.handlers,
+            **self.score_orders.handlers,
+            **self.agreements.handlers,
+            **self.profit_sharing.handlers,
+            **Papay(self.contracts, clock).handlers,
+            **EduPapay(self.contracts, ledger).handlers,
+            **SecurityEcho(identity, signers, send).handlers,
+        }
+
+    def settle(self) -> bool:
+        """Let everything happen that is due, and return whether something else waits for the clock."""
+        self.contracts.settle()
+        self.score_orders.settle()
+        return self.transfers.settle()
+
+    def bookings(self) -> list[FundEntry]:
+        """Return the bookings on the merchant's account that belong to no order."""
+        return [*self.transfers.bookings(), *self.profit_sharing.bookings()]
