@@ -76,6 +76,7 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
                 settings_file.unlink(missing_ok=True)
                 stack.callback(settings_file.unlink, missing_ok=True)
             folder = keys or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wechatpay-")))
+            folder = folder.absolute()  # the printed settings are used elsewhere
             (identity,) = keep_identities(folder, [merchant or DEFAULT_MCHID])
             options: dict[str, Any] = {"mode": mode, "seed": seed, "refund_delay": refund_delay}
             options |= {"port": port, "tls_port": tls_port, "host": host}

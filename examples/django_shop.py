@@ -1,0 +1,167 @@
+"""A shop on Django: JSAPI and Native orders, callbacks, query, partial refund, close.
+
+    python django_shop.py runserver --noreload 8000
+
+README.md beside this file says how to run it without a merchant account.
+"""
+
+import os
+import secrets
+import sys
+
+from django.conf import settings
+from django.core.management import execute_from_command_line
+from django.http import JsonResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+
+from wechatpay import APIError, Builder, Notification, WeChatPayError, payment
+from wechatpay.notification import views
+
+APPID, MCHID = os.environ["WECHATPAY_APPID"], os.environ["WECHATPAY_MCHID"]
+PRIVATE_KEY = os.environ["WECHATPAY_PRIVATE_KEY"]  # a path, a file:// URL or PEM text
+NOTIFY_URL = os.environ["SHOP_NOTIFY_URL"]  # where WeChat Pay reaches /wechatpay/notify: https, no query
+
+wechatpay = Builder(
+    mchid=MCHID,
+    serial=os.environ["WECHATPAY_SERIAL"],
+    private_key=PRIVATE_KEY,
+    certs={os.environ["WECHATPAY_PUBLIC_KEY_ID"]: os.environ["WECHATPAY_PUBLIC_KEY"]},
+    apiv3_key=os.environ["WECHATPAY_APIV3_KEY"],
+    base_uri=os.environ.get("WECHATPAY_BASE_URI", "https://api.mch.weixin.qq.com/"),
+)
+PRICES = {"tea": 101}  # in fen
+orders = {}  # stands for your database: save an order before you call WeChat Pay
+
+
+class Errors:
+    """Report WeChat Pay's refusal; after any other error the outcome is unknown: query the order."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_exception(self, _, error):
+        if not isinstance(error, WeChatPayError):
+            return None
+        is_refusal = isinstance(error, APIError) and error.status_code < 500
+        return JsonResponse({"error": str(error)}, status=409 if is_refusal else 502)
+
+
+@csrf_exempt  # your own API has its own authentication
+@require_POST
+def order_in_wechat(request):
+    """Order for a payer in WeChat; the page gives ``payment`` to ``WeixinJSBridge.invoke``."""
+    item, openid = request.GET["item"], request.GET["openid"]
+    number = save_order(item)
+    response = wechatpay.v3.pay.transactions.jsapi.post(
+        json={
+            "appid": APPID,
+            "mchid": MCHID,
+            "description": item,
+            "out_trade_no": number,
+            "notify_url": NOTIFY_URL,
+            "amount": {"total": PRICES[item]},
+            "payer": {"openid": openid},
+        }
+    )
+    return JsonResponse(
+        {"number": number, "payment": payment.jsapi(APPID, response.json()["prepay_id"], PRIVATE_KEY)}
+    )
+
+
+@csrf_exempt  # your own API has its own authentication
+@require_POST
+def order_by_qr_code(request):
+    """Order for a payer in front of a screen, which shows ``code_url`` as a QR code."""
+    item = request.GET["item"]
+    number = save_order(item)
+    response = wechatpay.v3.pay.transactions.native.post(
+        json={
+            "appid": APPID,
+            "mchid": MCHID,
+            "description": item,
+            "out_trade_no": number,
+            "notify_url": NOTIFY_URL,
+            "amount": {"total": PRICES[item]},
+        }
+    )
+    return JsonResponse({"number": number, "code_url": response.json()["code_url"]})
+
+
+@require_GET
+def show_order(_, number):
+    """Query the order, in case its callback is late."""
+    response = wechatpay.v3.pay.transactions.outTradeNo._out_trade_no_.get(
+        out_trade_no=number, query={"mchid": MCHID}
+    )
+    orders[number]["state"] = response.json()["trade_state"]
+    return JsonResponse(orders[number])
+
+
+@csrf_exempt  # your own API has its own authentication
+@require_POST
+def refund(request, number):
+    """Refund a part; after a lost response, the same ``out_refund_no`` refunds once."""
+    order = orders[number]
+    refund_number = f"{number}R{len(order['refunds']) + 1}"
+    order["refunds"][refund_number] = "PROCESSING"
+    wechatpay.v3.refund.domestic.refunds.post(
+        json={
+            "out_trade_no": number,
+            "out_refund_no": refund_number,
+            "notify_url": NOTIFY_URL,
+            "amount": {"refund": int(request.GET["amount"]), "total": order["total"], "currency": "CNY"},
+        }
+    )
+    return JsonResponse({"refund": refund_number})
+
+
+@csrf_exempt  # your own API has its own authentication
+@require_POST
+def close(_, number):
+    """Close an order that nobody paid."""
+    wechatpay.v3.pay.transactions.outTradeNo._out_trade_no_.close.post(
+        out_trade_no=number, json={"mchid": MCHID}
+    )
+    orders[number]["state"] = "CLOSED"
+    return JsonResponse(orders[number])
+
+
+@views.django(wechatpay.getDriver().notifications())
+def notified(notification: Notification):
+    """Book what WeChat Pay reports: it was verified and decrypted, and comes here once."""
+    event = notification.resource
+    order = orders[event["out_trade_no"]]
+    if notification.event_type == "TRANSACTION.SUCCESS" and event["amount"]["total"] == order["total"]:
+        order["state"] = "SUCCESS"
+    elif notification.event_type.startswith("REFUND."):
+        order["refunds"][event["out_refund_no"]] = event["refund_status"]
+
+
+def save_order(item):
+    number = secrets.token_hex(12)
+    orders[number] = {"total": PRICES[item], "state": "NOTPAY", "refunds": {}}
+    return number
+
+
+urlpatterns = [
+    path("orders/jsapi", order_in_wechat),
+    path("orders/native", order_by_qr_code),
+    path("orders/<number>", show_order),
+    path("orders/<number>/refunds", refund),
+    path("orders/<number>/close", close),
+    path("wechatpay/notify", notified),
+]
+settings.configure(
+    ROOT_URLCONF=__name__,
+    MIDDLEWARE=[f"{__name__}.Errors"],
+    ALLOWED_HOSTS=["127.0.0.1"],
+    SECRET_KEY=secrets.token_hex(16),
+)
+
+if __name__ == "__main__":
+    execute_from_command_line(sys.argv)

@@ -1,0 +1,131 @@
+"""A shop on Flask: JSAPI and Native orders, callbacks, query, partial refund, close.
+
+    flask --app flask_shop run --port 8000
+
+README.md beside this file says how to run it without a merchant account.
+"""
+
+import os
+import secrets
+
+from flask import Flask, request
+
+from wechatpay import APIError, Builder, Notification, WeChatPayError, payment
+from wechatpay.notification import views
+
+APPID, MCHID = os.environ["WECHATPAY_APPID"], os.environ["WECHATPAY_MCHID"]
+PRIVATE_KEY = os.environ["WECHATPAY_PRIVATE_KEY"]  # a path, a file:// URL or PEM text
+NOTIFY_URL = os.environ["SHOP_NOTIFY_URL"]  # where WeChat Pay reaches /wechatpay/notify: https, no query
+
+wechatpay = Builder(
+    mchid=MCHID,
+    serial=os.environ["WECHATPAY_SERIAL"],
+    private_key=PRIVATE_KEY,
+    certs={os.environ["WECHATPAY_PUBLIC_KEY_ID"]: os.environ["WECHATPAY_PUBLIC_KEY"]},
+    apiv3_key=os.environ["WECHATPAY_APIV3_KEY"],
+    base_uri=os.environ.get("WECHATPAY_BASE_URI", "https://api.mch.weixin.qq.com/"),
+)
+PRICES = {"tea": 101}  # in fen
+orders = {}  # stands for your database: save an order before you call WeChat Pay
+
+
+app = Flask(__name__)
+
+
+@app.errorhandler(WeChatPayError)
+def fail(error):
+    """Report WeChat Pay's refusal; after any other error the outcome is unknown: query the order."""
+    status = 409 if isinstance(error, APIError) and error.status_code < 500 else 502
+    return {"error": str(error)}, status
+
+
+@app.post("/orders/jsapi")
+def order_in_wechat():
+    """Order for a payer in WeChat; the page gives ``payment`` to ``WeixinJSBridge.invoke``."""
+    item, openid = request.args["item"], request.args["openid"]
+    number = save_order(item)
+    response = wechatpay.v3.pay.transactions.jsapi.post(
+        json={
+            "appid": APPID,
+            "mchid": MCHID,
+            "description": item,
+            "out_trade_no": number,
+            "notify_url": NOTIFY_URL,
+            "amount": {"total": PRICES[item]},
+            "payer": {"openid": openid},
+        }
+    )
+    return {"number": number, "payment": payment.jsapi(APPID, response.json()["prepay_id"], PRIVATE_KEY)}
+
+
+@app.post("/orders/native")
+def order_by_qr_code():
+    """Order for a payer in front of a screen, which shows ``code_url`` as a QR code."""
+    item = request.args["item"]
+    number = save_order(item)
+    response = wechatpay.v3.pay.transactions.native.post(
+        json={
+            "appid": APPID,
+            "mchid": MCHID,
+            "description": item,
+            "out_trade_no": number,
+            "notify_url": NOTIFY_URL,
+            "amount": {"total": PRICES[item]},
+        }
+    )
+    return {"number": number, "code_url": response.json()["code_url"]}
+
+
+@app.get("/orders/<number>")
+def show_order(number):
+    """Query the order, in case its callback is late."""
+    response = wechatpay.v3.pay.transactions.outTradeNo._out_trade_no_.get(
+        out_trade_no=number, query={"mchid": MCHID}
+    )
+    orders[number]["state"] = response.json()["trade_state"]
+    return orders[number]
+
+
+@app.post("/orders/<number>/refunds")
+def refund(number):
+    """Refund a part; after a lost response, the same ``out_refund_no`` refunds once."""
+    order = orders[number]
+    refund_number = f"{number}R{len(order['refunds']) + 1}"
+    order["refunds"][refund_number] = "PROCESSING"
+    wechatpay.v3.refund.domestic.refunds.post(
+        json={
+            "out_trade_no": number,
+            "out_refund_no": refund_number,
+            "notify_url": NOTIFY_URL,
+            "amount": {"refund": int(request.args["amount"]), "total": order["total"], "currency": "CNY"},
+        }
+    )
+    return {"refund": refund_number}
+
+
+@app.post("/orders/<number>/close")
+def close(number):
+    """Close an order that nobody paid."""
+    wechatpay.v3.pay.transactions.outTradeNo._out_trade_no_.close.post(
+        out_trade_no=number, json={"mchid": MCHID}
+    )
+    orders[number]["state"] = "CLOSED"
+    return orders[number]
+
+
+@app.post("/wechatpay/notify")
+@views.flask(wechatpay.getDriver().notifications())
+def notified(notification: Notification):
+    """Book what WeChat Pay reports: it was verified and decrypted, and comes here once."""
+    event = notification.resource
+    order = orders[event["out_trade_no"]]
+    if notification.event_type == "TRANSACTION.SUCCESS" and event["amount"]["total"] == order["total"]:
+        order["state"] = "SUCCESS"
+    elif notification.event_type.startswith("REFUND."):
+        order["refunds"][event["out_refund_no"]] = event["refund_status"]
+
+
+def save_order(item):
+    number = secrets.token_hex(12)
+    orders[number] = {"total": PRICES[item], "state": "NOTPAY", "refunds": {}}
+    return number
