@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 from wechatpay import uri
 from wechatpay.driver import Driver
 from wechatpay.errors import ConfigurationError, InvalidRequestError
-from wechatpay.settings import Settings, SettingsDict
+from wechatpay.settings import Settings
 
 if TYPE_CHECKING:
+    from wechatpay.arguments import SettingsDict
     from wechatpay.catalogue.typed import CatalogueNode, Root
     from wechatpay.messages import Response
     from wechatpay.promise import Promise

@@ -1,6 +1,7 @@
-"""Generate the catalogue's package data and the typed stubs.
+"""Generate the catalogue's package data and the stubs.
 
-``python tests/catalogue/generate.py`` writes the stubs again from ``wechatpay/catalogue/*.jsonl``.
+``python tests/catalogue/generate.py`` writes the stubs again: those of the catalogue from
+``wechatpay/catalogue/*.jsonl``, those beside the public modules from their sources.
 ``python tests/catalogue/generate.py FOLDER`` first replaces that data with what FOLDER holds:
 ``operations.jsonl`` and ``events.jsonl`` as extracted from the documents, and, if they are there,
 ``errors.jsonl`` and ``request-id.tsv``. Both print which operations and files changed.
@@ -17,9 +18,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import interfaces
 import stubs
 
 PACKAGE = Path(__file__).parents[2] / "wechatpay" / "catalogue"
+
+#: Stubs that are written by hand.
+WRITTEN = {"typed/nodes.pyi", "typed/outside.pyi"}
 DOC = "https://pay.weixin.qq.com/doc/"
 HOST = "https://api.mch.weixin.qq.com/"
 
@@ -185,7 +190,9 @@ def main(arguments):
         for name in ("operations.jsonl", "events.jsonl")
     )
     made |= {f"typed/{name}": text for name, text in stubs.generate(operations, events).items()}
-    present = {f"typed/{path.name}" for path in (PACKAGE / "typed").glob("*.pyi")} - {"typed/nodes.pyi"}
+    made |= {f"../{name}": text for name, text in interfaces.generate().items()}
+    present = {f"typed/{path.name}" for path in (PACKAGE / "typed").glob("*.pyi")} - WRITTEN
+    present |= {f"../{name}" for name in interfaces.stubs()}
     stale = [
         name
         for name, text in made.items()

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, overload
 
-from wechatpay import Sensitive
+from wechatpay.apiv3.fields import Sensitive
 from wechatpay.catalogue.typed.nodes import CatalogueNode, V2Options, V3Options
 from wechatpay.media import Media
 from wechatpay.messages import Response
