@@ -9,14 +9,18 @@ import pytest
 import sandboxes
 from sandboxes import NOW
 
-from wechatpay import Builder
-from wechatpay.sandbox.callbacks import known
+from wechatpay import Builder, catalogue
+from wechatpay.catalogue.check import check_resource
+from wechatpay.sandbox.events import known
 from wechatpay.testing import Platform
 
 V3 = [name for name in known() if not name.startswith("v2/")]
 
 #: What the table of documented events calls those of APIv2.
 DOCUMENTED = {
+    "v2/combined-payment": "combined-transactions-success",
+    "v2/risk": "transactions-risk-occurred",
+    "v2/vehicle": "vehicle-state-changed-for-parking",
     "v2/payment": "transaction-success",
     "v2/refund": "refund-processed",
     "v2/contract-signed": "pap-contract-state-changed",
@@ -25,6 +29,10 @@ DOCUMENTED = {
 
 #: Fields that WeChat Pay's pages have, though not that table.
 ALSO = {"mchid", "trade_type", "trade_state_desc", "cash_fee", "result_code", "return_code"}
+
+
+#: Events whose examples are of a direct merchant, while the documents show a partner's or institution's.
+OTHERS = {"PAYSCORE.USER_CONFIRM", "PAYSCORE.USER_PAID", "VEHICLE.ENTRANCE_STATE_CHANGE"}
 
 
 @pytest.fixture
@@ -38,6 +46,17 @@ def read():
         return handler.parse(callback.headers, callback.body)
 
     return read
+
+
+@pytest.mark.parametrize("name", catalogue.events())
+def test_every_documented_event_is_read(read, name):
+    """All 112 callbacks can be sent; their resources have the documented members."""
+    event, found = catalogue.events()[name], read(name)
+
+    assert event.version == found.version
+    assert found.event_type in {"", name.removesuffix("@v2")}
+    if event.resource and not event.variants and name not in OTHERS:
+        check_resource(event, found.resource)
 
 
 @pytest.mark.parametrize("event", V3)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wechatpay.sandbox import faults
-from wechatpay.sandbox.callbacks import known
+from wechatpay.sandbox.events import known
 
 GUIDE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 TEXT = GUIDE.read_text("utf-8")

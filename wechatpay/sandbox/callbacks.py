@@ -6,15 +6,12 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 import secrets
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cache
 from http.client import HTTPConnection, HTTPException
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
@@ -22,7 +19,8 @@ from wechatpay import catalogue, jsontext
 from wechatpay.errors import ConfigurationError, ConnectError, NoResponseError, ReadTimeoutError
 from wechatpay.messages import Headers
 from wechatpay.sandbox import xml_messages
-from wechatpay.sandbox.clock import format_digits, format_local, format_rfc3339
+from wechatpay.sandbox.clock import format_digits, format_rfc3339
+from wechatpay.sandbox.events import Event, change, find, known, values
 from wechatpay.sandbox.keys import encrypt_resource
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.responses import ResponseGenerator
@@ -45,7 +43,6 @@ __all__ = [
     "Reply",
     "Resource",
     "check",
-    "known",
 ]
 
 
@@ -230,85 +227,6 @@ def lay_out(event: Event, resource: dict[str, str], details: Mapping[str, Any]) 
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One kind of event.
-
-    Attributes:
-        name: Its ``event_type``; APIv2's have none, and begin ``v2/`` here.
-        summary: WeChat Pay's summary; ``""`` in APIv2.
-        original_type: ``original_type``; ``""`` in APIv2.
-        associated_data: Additional authenticated data; ``""`` in APIv2.
-        resource: An example, with places for what differs, such as ``{mchid}``.
-    """
-
-    name: str
-    summary: str
-    original_type: str
-    associated_data: str
-    resource: Mapping[str, Any]
-
-    @property
-    def is_v2(self) -> bool:
-        """Whether it is sent as XML."""
-        return self.name.startswith("v2/")
-
-
-@cache
-def known() -> Mapping[str, Event]:
-    """Return the events with an example, by name."""
-    text = resources.files(__package__).joinpath("events.jsonl").read_text(encoding="utf-8")
-    lines = [json.loads(line) for line in text.splitlines()]
-    return {
-        line["event"]: Event(
-            name=line["event"],
-            summary=line.get("summary", ""),
-            original_type=line.get("original_type", ""),
-            associated_data=line.get("associated_data", ""),
-            resource=line["resource"],
-        )
-        for line in lines
-    }
-
-
-def values(mchid: str, appid: str, now: float) -> Mapping[str, str]:
-    """Return the values of an example's placeholders: the merchant, its app, and the present time."""
-    return {
-        "{mchid}": mchid,
-        "{appid}": appid,
-        "{now}": format_rfc3339(now),
-        "{local}": format_local(now),
-        "{digits}": format_digits(now),
-    }
-
-
-def change(example: Any, changes: Mapping[str, Any], at: Mapping[str, str]) -> dict[str, Any]:
-    """Fill an example's placeholders and change some of its fields, also within objects.
-
-    Args:
-        example: A resource.
-        changes: Fields to change or to add; ``None`` removes one.
-        at: The values of placeholders, from `values`.
-    """
-    filled: dict[str, Any] = _fill(example, at)
-    for name, value in changes.items():
-        if value is None:
-            filled.pop(name, None)
-        elif isinstance(value, dict) and isinstance(filled.get(name), dict):
-            filled[name] = change(filled[name], value, {})
-        else:
-            filled[name] = value
-    return filled
-
-
-def _fill(value: Any, at: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {name: _fill(member, at) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_fill(member, at) for member in value]
-    return at.get(value, value) if isinstance(value, str) else value
-
-
 #: Fields that differ from the example's, also within objects, with ``None`` for those to leave out; or, as
 #: bytes, the plaintext in its place.
 Resource = Mapping[str, Any] | bytes | None
@@ -439,8 +357,13 @@ class Notifier:
         if isinstance(resource, bytes) or not all(isinstance(v, str | int) for v in resource.values()):
             raise ConfigurationError("resource: APIv2 has only texts and whole numbers; give those")
         signer: Signer
+        fields: dict[str, str | int]
         if event.name == "v2/refund":
-            fields, signer = refund_header(self._identity), RefundSigner(resource, self._identity.secret)
+            fields = {**refund_header(self._identity)}
+            signer = RefundSigner(resource, self._identity.secret)
+        elif event.is_encrypted_xml:
+            fields = self._encrypt_event(event, resource, details)
+            signer = FieldSigner(self._identity.secret, "HMAC-SHA256")
         else:
             sign_type = details.get("sign_type", "MD5")
             named = {"sign_type": sign_type} if sign_type != "MD5" else {}
@@ -449,6 +372,24 @@ class Notifier:
         return HttpResponse(
             body=xml_messages.write(fields), headers=Headers({"Content-Type": "text/xml"})
         ), signer
+
+    def _encrypt_event(
+        self, event: Event, resource: Mapping[str, Any], details: Details
+    ) -> dict[str, str | int]:
+        """Return the fields of a callback whose event is encrypted with the APIv3 key."""
+        aad = details.get("associated_data", event.associated_data)
+        inner = encrypt_resource(self._identity.apiv3_key, xml_messages.write(resource), aad)
+        fresh = _fresh(self._now())
+        return {
+            "mch_id": self._identity.mchid,
+            "appid": self._identity.app["appid"],
+            "algorithm": "HMAC-SHA256",
+            "nonce_str": secrets.token_hex(16),
+            "event_id": details.get("id", fresh["id"]),
+            "event_create_time": details.get("create_time", fresh["create_time"]),
+            "event_type": event.name.removesuffix("@v2"),
+            **{f"event_{name}": value for name, value in inner.items()},
+        }
 
     def _key(self, details: Details) -> Signer:
         serial = details.get("serial")
@@ -471,11 +412,8 @@ def _sign(unsigned: HttpResponse, signer: Signer, fault: Fault | None) -> Callba
 
 
 def _event(name: str, resource: Resource) -> Event:
-    if event := known().get(name):
+    if event := find(name):
         return event
-    if documented := catalogue.events().get(name):
-        kind = next(iter(documented.original_types), "")
-        return Event(name, documented.title, kind, kind, {})
     if resource is None:
         raise ConfigurationError(
             f"event: {name!r:.80} is unknown; give its resource, or one of {', '.join(known())}"

@@ -144,7 +144,7 @@ class FieldSigner(Signer):
             fields = xml_messages.read(response.body)
         except ValueError:
             return response
-        if fields.get("return_code") != "SUCCESS" or not self.has_sign:
+        if fields.get("return_code", "SUCCESS") != "SUCCESS" or not self.has_sign:
             return response
         sign = xml_messages.element("sign", digest({**fields, **instead}, self.secret, self.sign_type))
         return replace(response, body=response.body.removesuffix(b"</xml>") + f"{sign}\n</xml>".encode())
