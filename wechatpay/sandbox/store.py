@@ -1,0 +1,279 @@
+"""Where the sandbox's state is: in tables, which are plain dictionaries, and on request also in SQLite.
+
+Whatever must outlive the process is in a `Table` of the object that owns it. A `Store` finds the tables of
+its owners, and after each transaction writes the entries that changed into one SQLite table, as JSON. A
+process that is killed between two transactions loses nothing; within one, it loses exactly that one.
+
+The same JSON is what :meth:`Sandbox.save` returns. No code is ever loaded from it: only dataclasses of this
+package are made.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sqlite3
+import threading
+from base64 import b64decode, b64encode
+from collections import UserDict
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wechatpay.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ["Store", "Table"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Table(UserDict[K, V]):
+    """A dictionary whose changes a `Store` can write.
+
+    Values must be immutable, or be assigned again after a change. They are JSON's types, tuples, sets, bytes
+    and dataclasses of this package.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed: set[K] | None = None
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.data[key] = value
+        if self._changed is not None:
+            self._changed.add(key)
+
+    def __delitem__(self, key: K) -> None:
+        del self.data[key]
+        if self._changed is not None:
+            self._changed.add(key)
+
+    def watch(self) -> None:
+        """Begin to note changes."""
+        self._changed = set()
+
+    def take_changes(self) -> set[K]:
+        """Return the keys that changed since the last call."""
+        changed, self._changed = self._changed or set(), set()
+        return changed
+
+
+class Store:
+    """The tables of a sandbox, and the file that keeps them; thread-safe."""
+
+    def __init__(self, file: Path | str | None = None) -> None:
+        """Begin without tables.
+
+        Args:
+            file: The SQLite database; ``None`` keeps the state in memory only.
+
+        Raises:
+            ConfigurationError: The file cannot be opened.
+        """
+        self._file = file
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._tables: dict[str, Table[Any, Any]] = {}
+        self._database = None if file is None else self._open(file)
+
+    def add(self, name: str, owner: object) -> None:
+        """Keep the tables among the attributes of ``owner``, and fill them from the file.
+
+        Args:
+            name: Names the owner in the file.
+            owner: Whose tables.
+
+        Raises:
+            ConfigurationError: The file holds something else.
+        """
+        for attribute, table in vars(owner).items():
+            if isinstance(table, Table):
+                path = f"{name}.{attribute.strip('_')}"
+                self._tables[path] = table
+                if self._database is not None:
+                    rows = self._database.execute("SELECT key, value FROM state WHERE name = ?", (path,))
+                    self._fill(table, rows.fetchall())
+                    table.watch()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep other threads out, and write what changed at the end."""
+        with self._lock:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if not self._depth and self._database is not None:
+                    self._write(self._database)
+
+    def dump(self) -> dict[str, list[list[Any]]]:
+        """Return all entries of all tables, as JSON has them."""
+        with self._lock:
+            return {
+                name: [[encode(key), encode(value)] for key, value in table.items()]
+                for name, table in self._tables.items()
+                if table
+            }
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Replace all entries by those that `dump` returned.
+
+        Raises:
+            ConfigurationError: It is not what `dump` returned for the same merchants.
+        """
+        if unknown := set(saved) - set(self._tables):
+            raise ConfigurationError(
+                f"saved: the sandbox has no {min(unknown)!r:.80}; use the same merchants"
+            )
+        with self.transaction():
+            try:
+                decoded = {name: [(decode(k), decode(v)) for k, v in rows] for name, rows in saved.items()}
+            except (ValueError, TypeError, AttributeError, KeyError):
+                raise ConfigurationError("saved: it is not what save() returned") from None
+            self.clear()
+            for name, rows in decoded.items():
+                self._tables[name].update(rows)
+
+    def clear(self) -> None:
+        """Delete all entries."""
+        with self.transaction():
+            for table in self._tables.values():
+                table.clear()
+
+    def close(self) -> None:
+        """Close the file; the state stays in memory."""
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def _open(self, file: Path | str) -> sqlite3.Connection:
+        try:
+            # Transactions are the store's own; threads take turns by its lock.
+            database = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=1)
+            # Two sandboxes would overwrite each other's entries: the second one cannot open the file.
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            # A killed process loses nothing; only a crash of the machine may lose the last transactions.
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS state (name TEXT, key TEXT, value TEXT, PRIMARY KEY (name, key))"
+            )
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"db: {file}: {error}") from None
+        return database
+
+    def _fill(self, table: Table[Any, Any], rows: list[tuple[str, str]]) -> None:
+        try:
+            table.update((decode(json.loads(key)), decode(json.loads(value))) for key, value in rows)
+        except (ValueError, TypeError, AttributeError, KeyError):
+            raise ConfigurationError(f"db: {self._file} was written by another version; delete it") from None
+
+    def _write(self, database: sqlite3.Connection) -> None:
+        changes = [(name, table, table.take_changes()) for name, table in self._tables.items()]
+        kept, gone = [], []
+        for name, table, keys in changes:
+            for key in keys:
+                text = _to_text(key)
+                if key in table:
+                    kept.append((name, text, _to_text(table[key])))
+                else:
+                    gone.append((name, text))
+        if kept or gone:
+            database.execute("BEGIN")
+            database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kept)
+            database.executemany("DELETE FROM state WHERE name = ? AND key = ?", gone)
+            database.execute("COMMIT")
+
+
+def _to_text(value: Any) -> str:
+    return json.dumps(encode(value), ensure_ascii=False, separators=(",", ":"))
+
+
+#: Marks a value that JSON has no type for.
+_KIND = "$"
+
+_PACKAGE = "wechatpay.sandbox."
+_NAME = re.compile(r"[a-z_0-9.]+\.[A-Za-z_]+")
+
+
+def encode(value: Any) -> Any:  # noqa: PLR0911  one return a type
+    """Return a value as JSON has it.
+
+    Raises:
+        TypeError: It has a type that tables do not keep.
+    """
+    if value is None or type(value) in {bool, int, float, str}:
+        return value
+    if type(value) is list:
+        return [encode(item) for item in value]
+    if type(value) is dict and _KIND not in value and all(type(key) is str for key in value):
+        return {key: encode(item) for key, item in value.items()}
+    kind = type(value).__name__
+    if type(value) in {tuple, set, frozenset}:
+        return {_KIND: kind, "v": [encode(item) for item in value]}
+    if isinstance(value, bytes):
+        return {_KIND: "bytes", "v": b64encode(value).decode()}
+    if isinstance(value, Decimal):
+        return {_KIND: "Decimal", "v": str(value)}
+    if type(value) is dict:
+        return {_KIND: "dict", "v": [[encode(key), encode(item)] for key, item in value.items()]}
+    module = type(value).__module__
+    if not module.startswith(_PACKAGE):
+        raise TypeError(f"tables do not keep {kind}")
+    name = f"{module.removeprefix(_PACKAGE)}.{kind}"
+    if isinstance(value, dict):
+        return {_KIND: name, "v": encode(dict(value))}
+    return {_KIND: name, "v": {f.name: encode(getattr(value, f.name)) for f in fields(value) if f.init}}
+
+
+def decode(value: Any) -> Any:
+    """Return the value that `encode` returned this for.
+
+    Raises:
+        ValueError: It names a type that tables do not keep.
+        TypeError: It lacks a member, or has one too many.
+        AttributeError: The type does not exist any more.
+    """
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _KIND not in value:
+        return {key: decode(item) for key, item in value.items()}
+    kind, inner = value[_KIND], value["v"]
+    plain: Mapping[str, Callable[[], Any]] = {
+        "tuple": lambda: tuple(decode(inner)),
+        "set": lambda: set(decode(inner)),
+        "frozenset": lambda: frozenset(decode(inner)),
+        "bytes": lambda: b64decode(inner),
+        "Decimal": lambda: Decimal(inner),
+        "dict": lambda: {decode(key): decode(item) for key, item in inner},
+    }
+    if kind in plain:
+        return plain[kind]()
+    found = _find(kind)
+    content = decode(inner)
+    return found(content) if issubclass(found, dict) else found(**content)
+
+
+def _find(name: str) -> Any:
+    """Return a dataclass, or a kind of dictionary, of this package."""
+    if not _NAME.fullmatch(name):
+        raise ValueError("unknown type")
+    module, _, kind = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(_PACKAGE + module), kind)
+    except ImportError:
+        raise ValueError("unknown type") from None
+    if not (isinstance(found, type) and (is_dataclass(found) or issubclass(found, dict))):
+        raise ValueError("unknown type")
+    return found
