@@ -33,7 +33,12 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
         "127.0.0.1"
     ),
     seed: Annotated[str, typer.Option(help="Determines WeChat Pay's numbers and all that is random.")] = "",
-    merchant: Annotated[str, typer.Option(help="Merchant id.")] = "",
+    merchant: Annotated[
+        list[str] | None, typer.Option(help="Merchant id; several make a sandbox with several merchants.")
+    ] = None,
+    db: Annotated[
+        Path | None, typer.Option(help="SQLite file that keeps the state; without it, it is in memory.")
+    ] = None,
     keys: Annotated[
         Path | None, typer.Option(help="Directory that keeps the keys; without it they are new each time.")
     ] = None,
@@ -77,10 +82,10 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
                 stack.callback(settings_file.unlink, missing_ok=True)
             folder = keys or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wechatpay-")))
             folder = folder.absolute()  # the printed settings are used elsewhere
-            (identity,) = keep_identities(folder, [merchant or DEFAULT_MCHID])
-            options: dict[str, Any] = {"mode": mode, "seed": seed, "refund_delay": refund_delay}
+            first, *others = keep_identities(folder, merchant or [DEFAULT_MCHID])
+            options: dict[str, Any] = {"mode": mode, "seed": seed, "refund_delay": refund_delay, "db": db}
             options |= {"port": port, "tls_port": tls_port, "host": host}
-            running = Sandbox(identity=identity, **options)
+            running = Sandbox(identity=first, merchants=others, **options)
             _inject(running, fault or [])
             stack.enter_context(running)
             stack.enter_context(_logging())

@@ -18,6 +18,7 @@ from wechatpay.sandbox.edu_papay import describe_education
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.parameters import Violation
 from wechatpay.sandbox.responses import shape
+from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, Standing, number
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ class Agreements:
         self._send = send
         self._lock = threading.Lock()
         #: Unix seconds of the last authorization and of its end, by service and payer.
-        self._changed: dict[str, tuple[float, float]] = {}
+        self._changed: Table[str, tuple[float, float]] = Table()
         #: The parameters of pay-score authorizations, by authorization code.
-        self._permissions: dict[str, dict[str, Any]] = {}
+        self._permissions: Table[str, dict[str, Any]] = Table()
         self.handlers: dict[tuple[str, str], Handler] = {
             ("GET", "v3/edu-papay/user/{openid}/contracts"): self._list_contracts,
             ("GET", "v3/businesscircle/user-authorizations/{openid}"): self._business_circle,

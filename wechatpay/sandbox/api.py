@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wechatpay.errors import ConfigurationError
@@ -12,11 +13,12 @@ from wechatpay.sandbox.messages import Delivery
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wechatpay.sandbox.faults import Fault
     from wechatpay.sandbox.faults.injections import Injections
     from wechatpay.sandbox.messages import HttpRequest, HttpResponse
     from wechatpay.sandbox.signing import Signer
 
-__all__ = ["Api", "Gateway"]
+__all__ = ["Api", "Gateway", "Outcome"]
 
 _log = logging.getLogger("wechatpay.sandbox")
 
@@ -35,6 +37,10 @@ class Api(ABC):
         """Return whether a request belongs to this protocol."""
 
     @abstractmethod
+    def concerns(self, request: HttpRequest) -> bool:
+        """Return whether a request names this merchant, or its app."""
+
+    @abstractmethod
     def signer(self, request: HttpRequest) -> Signer:
         """Return the signer of the responses to a request."""
 
@@ -51,6 +57,25 @@ class Api(ABC):
         """Return the error code in a response, or ``""``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request.
+
+    Attributes:
+        delivery: How the response is sent.
+        protocol: The protocol of the request.
+        code: The error code in the response; ``""`` without one.
+        is_verified: Whether the merchant had signed the request.
+        fault: The fault that it met; ``""`` for none.
+    """
+
+    delivery: Delivery
+    protocol: str
+    code: str
+    is_verified: bool
+    fault: str = ""
+
+
 class Gateway:
     """Responds to requests as WeChat Pay does; one thread at a time."""
 
@@ -64,29 +89,31 @@ class Gateway:
         self._apis = apis
         self._injections = injections
 
-    def respond(self, request: HttpRequest) -> Delivery:
+    def concerns(self, request: HttpRequest) -> bool:
+        """Return whether a request names this merchant, or its app."""
+        return self._find(request).concerns(request)
+
+    def respond(self, request: HttpRequest) -> Outcome:
         """Respond to one request."""
-        api = next(api for api in self._apis if api.accepts(request))
-        signer = api.signer(request)
+        api = self._find(request)
+        signer, fault = api.signer(request), None
         if error := api.verify(request):
             delivery = Delivery(signer.sign(error))
         else:
-            delivery = self._execute(api, request, signer)
-        _log.info("%s %s → %s", request.method, request.path, _outcome(api, delivery))
-        return delivery
+            fault, delivery = self._execute(api, request, signer)
+        code = api.error_code(delivery.response) if delivery.response else ""
+        outcome = f"{delivery.response.status} {code}".rstrip() if delivery.response else "connection reset"
+        _log.info("%s %s → %s", request.method, request.path, outcome)
+        return Outcome(delivery, api.protocol, code, error is None, repr(fault) if fault else "")
 
-    def _execute(self, api: Api, request: HttpRequest, signer: Signer) -> Delivery:
+    def _find(self, request: HttpRequest) -> Api:
+        return next(api for api in self._apis if api.accepts(request))
+
+    def _execute(self, api: Api, request: HttpRequest, signer: Signer) -> tuple[Fault | None, Delivery]:
         try:
             fault = self._injections.take(request, api.protocol)
         except ConfigurationError as error:
-            return Delivery(signer.sign(signer.error(400, "PARAM_ERROR", str(error))))
+            return None, Delivery(signer.sign(signer.error(400, "PARAM_ERROR", str(error))))
         if fault:
-            return fault.deliver(lambda: api.execute(request), signer)
-        return Delivery(signer.sign(api.execute(request)))
-
-
-def _outcome(api: Api, delivery: Delivery) -> str:
-    """Describe the outcome of a request without its contents."""
-    if delivery.response is None:
-        return "connection reset"
-    return f"{delivery.response.status} {api.error_code(delivery.response)}".rstrip()
+            return fault, fault.deliver(lambda: api.execute(request), signer)
+        return None, Delivery(signer.sign(api.execute(request)))

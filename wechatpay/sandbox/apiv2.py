@@ -148,6 +148,14 @@ class ApiV2(Api):
         """Accept every request: APIv2's paths have nothing in common."""
         return True
 
+    def concerns(self, request: HttpRequest) -> bool:
+        """Return whether it names the merchant."""
+        try:
+            sent = _fields(request)
+        except ValueError:
+            return False
+        return self._identity.mchid in {sent.get(name) for name in _MERCHANT}
+
     def signer(self, request: HttpRequest) -> Signer:
         """Sign as the request is signed."""
         try:

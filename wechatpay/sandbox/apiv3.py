@@ -17,7 +17,7 @@ from wechatpay.sandbox.api import Api
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.parameters import Violation, check, check_body
 from wechatpay.sandbox.signing import HeaderSigner
-from wechatpay.sandbox.verification import RequestVerifier
+from wechatpay.sandbox.verification import RequestVerifier, parse_authorization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,6 +122,11 @@ class ApiV3(Api):
     def accepts(self, request: HttpRequest) -> bool:
         """Accept ``v3/`` and whatever carries an ``Authorization``."""
         return request.segments[:1] == ("v3",) or "Authorization" in request.headers
+
+    def concerns(self, request: HttpRequest) -> bool:
+        """Return whether the merchant signed it, as it says."""
+        given = parse_authorization(request.headers.get("Authorization", "")) or {}
+        return given.get("mchid") == self._identity.mchid
 
     def signer(self, request: HttpRequest) -> Signer:
         """Sign with the key that the request names while it is in use, else with the newest."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.store import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +36,11 @@ class VirtualClock:
         """
         self._base = base
         self._lock = threading.Lock()
-        self._offset = 0.0
+        self._advanced: Table[str, float] = Table()
 
     def __call__(self) -> float:
         """Return Unix seconds."""
-        return self._base() + self._offset
+        return self._base() + self._advanced.get("seconds", 0.0)
 
     def advance(self, seconds: float) -> None:
         """Advance the clock.
@@ -50,11 +51,12 @@ class VirtualClock:
         if not seconds >= 0:
             raise ConfigurationError(f"seconds: the clock only advances; give 0 or more, not {seconds!r:.40}")
         with self._lock:
-            if self._offset + seconds > _FURTHEST:
+            advanced = self._advanced.get("seconds", 0.0) + seconds
+            if advanced > _FURTHEST:
                 raise ConfigurationError(
                     f"seconds: the clock advances by a century at most, not {seconds!r:.40}"
                 )
-            self._offset += seconds
+            self._advanced["seconds"] = advanced
 
 
 def format_digits(at: float) -> str:

@@ -20,6 +20,7 @@ from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.ledger import Rejection
 from wechatpay.sandbox.payments import payment_event
 from wechatpay.sandbox.responses import shape
+from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, number, standing
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ class Contracts:
         self._send = send
         self._mchid = mchid
         self._lock = threading.RLock()
-        self._contracts: dict[str, Contract] = {}
-        self._accepted: dict[str, str] = {}
+        self._contracts: Table[str, Contract] = Table()
+        self._accepted: Table[str, str] = Table()
 
     def find(self, *, code: str = "", contract_id: str = "", plan_id: str = "") -> Contract | None:
         """Return a contract that was signed, by one of its numbers; ``None`` if unknown."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError, TransportError
 from wechatpay.sandbox.callbacks import Delivered, check
+from wechatpay.sandbox.store import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from wechatpay.sandbox.callbacks import Details, Notifier
 
@@ -53,7 +53,7 @@ class Attempt:
     is_acknowledged: bool
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Task:
     """A callback to deliver.
 
@@ -63,6 +63,7 @@ class Task:
         resource: Its resource.
         details: Its other members; the id stays the same in all attempts.
         attempts: How many were made.
+        due: Unix seconds of the next one.
     """
 
     event: str
@@ -70,12 +71,19 @@ class Task:
     resource: Mapping[str, Any]
     details: Details
     attempts: int = 0
+    due: float = 0.0
 
 
 class Deliveries:
     """Callbacks that wait, and those that were delivered; thread-safe."""
 
-    def __init__(self, notifier: Notifier, clock: Callable[[], float], settle: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        notifier: Notifier,
+        clock: Callable[[], float],
+        settle: Callable[[], bool],
+        transaction: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         """Prepare.
 
         Args:
@@ -83,14 +91,18 @@ class Deliveries:
             clock: Returns Unix seconds.
             settle: Lets the refunds arrive that are due, adds their callbacks, and returns whether others
                 wait.
+            transaction: Begins a transaction of the store. None is open while a callback is posted: whoever
+                receives it may call the sandbox.
         """
         self._notifier = notifier
         self._clock = clock
         self._settle = settle
+        self._transaction = transaction
         self._changed = threading.Condition()
         self._posting = threading.Lock()
-        self._waiting: list[tuple[float, int, Task]] = []
-        self._order = itertools.count()
+        # A callback stays here until it is acknowledged or given up, also while it is posted.
+        self._waiting: Table[int, Task] = Table()
+        self._in_progress: set[int] = set()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
         self._is_woken = False
@@ -100,14 +112,28 @@ class Deliveries:
 
     def add(self, task: Task) -> bool:
         """Deliver a callback soon, if its URL leads to this machine."""
-        if not self._is_deliverable(task):
+        number = self.reserve(task)
+        if number is None:
             return False
-        self._schedule(task, self._clock())
+        with self._changed:
+            self._in_progress.discard(number)
+            self._is_woken = True
+            self._changed.notify_all()
         return True
 
-    def deliver(self, task: Task) -> Delivered | None:
-        """Deliver a callback now, and repeat it later unless it is acknowledged."""
-        return self._attempt(task) if self._is_deliverable(task) else None
+    def reserve(self, task: Task) -> int | None:
+        """Keep a callback for `deliver`, and return its number; ``None`` if its URL is on another machine."""
+        if not self._is_deliverable(task):
+            return None
+        with self._transaction(), self._changed:
+            number = max(self._waiting, default=0) + 1
+            self._waiting[number] = replace(task, due=self._clock())
+            self._in_progress.add(number)
+        return number
+
+    def deliver(self, number: int) -> Delivered | None:
+        """Deliver a reserved callback now, and repeat it later unless it is acknowledged."""
+        return self._attempt(number)
 
     def record(self, delivered: Delivered) -> None:
         """Keep a delivery."""
@@ -133,10 +159,17 @@ class Deliveries:
     def deliver_due(self) -> bool:
         """Deliver every due callback, repetitions included, and return whether others wait."""
         is_waiting = self._settle()
-        while task := self._take():
-            self._attempt(*task)
+        while (number := self._take()) is not None:
+            self._attempt(number)
             is_waiting = self._settle()
         return is_waiting or bool(self._waiting)
+
+    def reset(self) -> None:
+        """Forget what was delivered."""
+        with self._changed:
+            self.delivered.clear()
+            self.attempts.clear()
+            self._unseen.clear()
 
     def start(self) -> None:
         """Deliver callbacks in a thread, as they become due."""
@@ -175,37 +208,41 @@ class Deliveries:
             return False
         return True
 
-    def _schedule(self, task: Task, due: float) -> None:
+    def _take(self) -> int | None:
+        """Return the number of the callback that is due first; it is in progress from now on."""
         with self._changed:
-            heapq.heappush(self._waiting, (due, next(self._order), task))
-            self._is_woken = True
-            self._changed.notify_all()
-
-    def _take(self) -> tuple[Task, float] | None:
-        with self._changed:
-            if self._is_stopping or not self._waiting or self._waiting[0][0] > self._clock():
+            now = self._clock()
+            waiting = self._waiting.items()
+            due = [(t.due, n) for n, t in waiting if t.due <= now and n not in self._in_progress]
+            if self._is_stopping or not due:
                 return None
-            due, _, task = heapq.heappop(self._waiting)
-            return task, due
+            number = min(due)[1]
+            self._in_progress.add(number)
+            return number
 
-    def _attempt(self, task: Task, due: float | None = None) -> Delivered | None:
-        at = self._clock() if due is None else due
-        task.attempts += 1
-        delivered: Delivered | None = None
+    def _attempt(self, number: int) -> Delivered | None:
+        task, delivered = self._waiting[number], None
+        attempt = task.attempts + 1
         try:
             with self._posting:
                 delivered = self._notifier.deliver(task.url, task.event, task.resource, 1, task.details)
         except TransportError as error:
             # Whatever happened was committed; only the callback is missing.
-            _log.warning("%s: attempt %d was not delivered: %s", task.event, task.attempts, error)
+            _log.warning("%s: attempt %d was not delivered: %s", task.event, attempt, error)
             status, is_acknowledged = 0, False
         else:
             status, is_acknowledged = delivered.status, delivered.is_acknowledged
-            _log.info("%s: attempt %d → %s", task.event, task.attempts, status)
-        with self._changed:
-            self.attempts.append(Attempt(task.event, task.url, at, task.attempts, status, is_acknowledged))
+            _log.info("%s: attempt %d → %s", task.event, attempt, status)
+        with self._transaction(), self._changed:
+            self.attempts.append(Attempt(task.event, task.url, task.due, attempt, status, is_acknowledged))
+            if is_acknowledged or attempt > len(INTERVALS):
+                self._waiting.pop(number, None)
+            elif number in self._waiting:
+                again = task.due + INTERVALS[attempt - 1]
+                self._waiting[number] = replace(task, attempts=attempt, due=again)
+            self._in_progress.discard(number)
+            self._is_woken = True
+            self._changed.notify_all()
         if delivered is not None:
             self.record(delivered)
-        if not is_acknowledged and task.attempts <= len(INTERVALS):
-            self._schedule(task, at + INTERVALS[task.attempts - 1])
         return delivered

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from wechatpay.sandbox.clock import format_digits
+from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, POOR, number
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def fee(fen: int) -> int:
 
 
 class Ledger:
-    """One merchant's orders, in memory; thread-safe."""
+    """One merchant's orders; thread-safe."""
 
     def __init__(self, clock: Callable[[], float], seed: str = "", refund_delay: float = 0.0) -> None:
         """Make an empty ledger.
@@ -227,12 +228,12 @@ class Ledger:
         self._seed = seed
         self._refund_delay = refund_delay
         self._lock = threading.RLock()
-        self._orders: dict[str, Order] = {}
-        self._by_refund: dict[str, str] = {}
-        self._by_transaction: dict[str, str] = {}
-        self._combined: dict[str, list[str]] = {}
-        self._processing: dict[str, float] = {}
-        self._used_codes: dict[str, str] = {}
+        self._orders: Table[str, Order] = Table()
+        self._by_refund: Table[str, str] = Table()
+        self._by_transaction: Table[str, str] = Table()
+        self._combined: Table[str, tuple[str, ...]] = Table()
+        self._processing: Table[str, float] = Table()
+        self._used_codes: Table[str, str] = Table()
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -285,7 +286,7 @@ class Ledger:
             if rejection := next(filter(None, map(self._conflict, parts)), None):
                 return rejection
             placed = [self.place(part) for part in parts]
-            self._combined[parts[0].combine_out_trade_no] = [part.out_trade_no for part in parts]
+            self._combined[parts[0].combine_out_trade_no] = tuple(part.out_trade_no for part in parts)
             return tuple(part for part in placed if isinstance(part, Order))
 
     def _conflict(self, order: Order) -> Rejection | None:

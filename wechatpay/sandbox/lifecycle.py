@@ -13,7 +13,7 @@ from wechatpay.errors import ConfigurationError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wechatpay.sandbox.keys import Identity
+    from wechatpay.sandbox.certificates import Authority
     from wechatpay.sandbox.messages import Delivery, HttpRequest
     from wechatpay.sandbox.server import Address, Server
 
@@ -21,21 +21,17 @@ __all__ = ["Lifecycle"]
 
 
 class Lifecycle(ABC):
-    """The life of a server on loopback.
+    """The life of a server on loopback."""
 
-    Attributes:
-        identity: The merchant, and the WeChat Pay that it talks to.
-    """
-
-    def __init__(self, identity: Identity, ports: tuple[int, int], host: str) -> None:
+    def __init__(self, authority: Authority, ports: tuple[int, int], host: str) -> None:
         """Prepare; ``with`` starts it.
 
         Args:
-            identity: The merchant, and the WeChat Pay that it talks to.
+            authority: Issues the server's certificate.
             ports: For HTTP, and for HTTPS; 0 lets the system choose.
             host: The address to listen on.
         """
-        self.identity = identity
+        self._authority = authority
         self._ports = ports
         self._host = host
         self._server: Server | None = None
@@ -107,7 +103,7 @@ class Lifecycle(ABC):
             raise ConfigurationError("the sandbox runs already: one `with` at a time")
         from wechatpay.sandbox.server import Server  # noqa: PLC0415  `aiohttp` is heavy
 
-        self._server = Server(self._respond, self.identity.authority, self._ports, self._host)
+        self._server = Server(self._respond, self._authority, self._ports, self._host)
         self._server.start()
         return self._server
 

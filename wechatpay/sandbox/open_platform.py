@@ -104,6 +104,10 @@ class Tokens:
         self._plain = self._issue()
         return self._plain.value, _LIFETIME
 
+    def issued(self, value: str) -> bool:
+        """Return whether a token was issued here, still good or not."""
+        return value in self._issued
+
     def check(self, value: str) -> None:
         """Let a token pass that is good.
 
@@ -197,6 +201,13 @@ class OpenPlatform(Api):
         """Return whether a request is the open platform's, whatever it carries."""
         # APIv2's customs have a folder of that name, too.
         return request.segments[0] in _FOLDERS and request.segments[1:2] != ("mch",)
+
+    def concerns(self, request: HttpRequest) -> bool:
+        """Return whether it names the merchant's app, or carries one of its tokens."""
+        given = dict(request.query)
+        appid = f'"{self._app["appid"]}"'.encode()
+        is_named = given.get("appid") == self._app["appid"] or appid in request.body
+        return is_named or self._tokens.issued(given.get("access_token", ""))
 
     def signer(self, request: HttpRequest) -> Signer:  # noqa: ARG002  nothing is signed
         """Leave responses unsigned."""

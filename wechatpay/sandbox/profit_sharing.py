@@ -17,6 +17,7 @@ from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.parameters import Violation
 from wechatpay.sandbox.responses import shape
+from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import number, standing
 
 if TYPE_CHECKING:
@@ -126,9 +127,9 @@ class ProfitSharing:
         self._ledger = ledger
         self._clock = clock
         self._lock = threading.RLock()
-        self._relations: dict[str, str] = {}
-        self._shares: dict[str, _Share] = {}
-        self._returns: dict[str, _Return] = {}
+        self._relations: Table[str, str] = Table()
+        self._shares: Table[str, _Share] = Table()
+        self._returns: Table[str, _Return] = Table()
         root = "v3/profitsharing"
         self.handlers: dict[tuple[str, str], Handler] = {
             ("POST", f"{root}/receivers/add"): self._add_receiver,

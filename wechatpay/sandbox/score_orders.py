@@ -24,6 +24,7 @@ from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.ledger import Order
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.responses import shape
+from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, POOR, number, standing
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class ScoreOrders:
         self._send = send
         self._mchid = mchid
         self._lock = threading.RLock()
-        self._orders: dict[str, ScoreOrder] = {}
+        self._orders: Table[str, ScoreOrder] = Table()
         self.handlers: dict[tuple[str, str], Handler] = {}
         for root in ("v3/payscore/serviceorder", "v3/payscore/partner/serviceorder"):
             one = f"{root}/{{out_order_no}}"

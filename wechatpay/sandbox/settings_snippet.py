@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from wechatpay.sandbox.keys import Identity
     from wechatpay.sandbox.sandbox import Sandbox
 
 __all__ = ["LANGUAGES", "environment", "settings_json", "settings_snippet"]
@@ -136,10 +137,17 @@ def settings_snippet(sandbox: Sandbox, folder: Path, language: str = "python") -
 def settings_json(sandbox: Sandbox) -> dict[str, Any]:
     """Return the settings as JSON has them, for clients in any language; keys are PEM.
 
+    With several merchants, ``merchants`` has the settings of all of them by ``mchid``.
+
     Args:
         sandbox: A running one.
     """
-    identity = sandbox.identity
+    settings = {mchid: _describe(sandbox, merchant.identity) for mchid, merchant in sandbox.merchants.items()}
+    first = settings[sandbox.identity.mchid]
+    return {**first, "merchants": settings} if len(settings) > 1 else first
+
+
+def _describe(sandbox: Sandbox, identity: Identity) -> dict[str, Any]:
     return {
         "base_uri": sandbox.base_uri,
         "mchid": identity.mchid,

@@ -43,64 +43,72 @@ class Table(UserDict[K, V]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._changed: set[K] | None = None
+        self._changed: set[K] = set()
 
     def __setitem__(self, key: K, value: V) -> None:
         self.data[key] = value
-        if self._changed is not None:
-            self._changed.add(key)
+        self._changed.add(key)
 
     def __delitem__(self, key: K) -> None:
         del self.data[key]
-        if self._changed is not None:
-            self._changed.add(key)
-
-    def watch(self) -> None:
-        """Begin to note changes."""
-        self._changed = set()
+        self._changed.add(key)
 
     def take_changes(self) -> set[K]:
         """Return the keys that changed since the last call."""
-        changed, self._changed = self._changed or set(), set()
+        changed, self._changed = self._changed, set()
         return changed
 
 
 class Store:
     """The tables of a sandbox, and the file that keeps them; thread-safe."""
 
-    def __init__(self, file: Path | str | None = None) -> None:
+    def __init__(self, file: Path | str | None = None, committed: Callable[[], None] | None = None) -> None:
         """Begin without tables.
 
         Args:
             file: The SQLite database; ``None`` keeps the state in memory only.
-
-        Raises:
-            ConfigurationError: The file cannot be opened.
+            committed: Called after each transaction that changed something.
         """
         self._file = file
+        self._committed = committed
         self._lock = threading.RLock()
         self._depth = 0
         self._tables: dict[str, Table[Any, Any]] = {}
-        self._database = None if file is None else self._open(file)
+        self._database: sqlite3.Connection | None = None
+        self._was_open = False
 
     def add(self, name: str, owner: object) -> None:
-        """Keep the tables among the attributes of ``owner``, and fill them from the file.
+        """Keep the tables among the attributes of ``owner``.
 
         Args:
             name: Names the owner in the file.
             owner: Whose tables.
-
-        Raises:
-            ConfigurationError: The file holds something else.
         """
         for attribute, table in vars(owner).items():
             if isinstance(table, Table):
-                path = f"{name}.{attribute.strip('_')}"
-                self._tables[path] = table
-                if self._database is not None:
-                    rows = self._database.execute("SELECT key, value FROM state WHERE name = ?", (path,))
-                    self._fill(table, rows.fetchall())
-                    table.watch()
+                self._tables[f"{name}.{attribute.strip('_')}"] = table
+
+    def open(self) -> None:
+        """Open the file, if there is one, and fill the tables from it; later on, write them to it again.
+
+        Raises:
+            ConfigurationError: It cannot be opened, another sandbox uses it, or it holds something else.
+        """
+        if self._file is None or self._database is not None:
+            return
+        with self._lock:
+            database = _connect(self._file)
+            try:
+                rows = database.execute("SELECT name, key, value FROM state").fetchall()
+                if rows and not self._was_open:
+                    self._fill(rows)
+                else:
+                    everything = {name: set(table) for name, table in self._tables.items()}
+                    self._write(database, everything, "DELETE FROM state")
+            except BaseException:
+                database.close()
+                raise
+            self._database, self._was_open = database, True
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -111,8 +119,8 @@ class Store:
                 yield
             finally:
                 self._depth -= 1
-                if not self._depth and self._database is not None:
-                    self._write(self._database)
+                if not self._depth:
+                    self._commit()
 
     def dump(self) -> dict[str, list[list[Any]]]:
         """Return all entries of all tables, as JSON has them."""
@@ -155,43 +163,66 @@ class Store:
                 self._database.close()
                 self._database = None
 
-    def _open(self, file: Path | str) -> sqlite3.Connection:
+    def _fill(self, rows: list[tuple[str, str, str]]) -> None:
         try:
-            # Transactions are the store's own; threads take turns by its lock.
-            database = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=1)
-            # Two sandboxes would overwrite each other's entries: the second one cannot open the file.
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            database.execute("PRAGMA journal_mode = WAL")
-            # A killed process loses nothing; only a crash of the machine may lose the last transactions.
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS state (name TEXT, key TEXT, value TEXT, PRIMARY KEY (name, key))"
-            )
-        except sqlite3.Error as error:
-            raise ConfigurationError(f"db: {file}: {error}") from None
-        return database
-
-    def _fill(self, table: Table[Any, Any], rows: list[tuple[str, str]]) -> None:
-        try:
-            table.update((decode(json.loads(key)), decode(json.loads(value))) for key, value in rows)
+            decoded = [
+                (name, decode(json.loads(key)), decode(json.loads(value))) for name, key, value in rows
+            ]
         except (ValueError, TypeError, AttributeError, KeyError):
             raise ConfigurationError(f"db: {self._file} was written by another version; delete it") from None
+        if unknown := {name for name, _, _ in rows} - set(self._tables):
+            raise ConfigurationError(f"db: {self._file} has {min(unknown)!r:.80}; use the same merchants")
+        for table in self._tables.values():
+            table.clear()
+        for name, key, value in decoded:
+            self._tables[name][key] = value
+        for table in self._tables.values():
+            table.take_changes()
 
-    def _write(self, database: sqlite3.Connection) -> None:
-        changes = [(name, table, table.take_changes()) for name, table in self._tables.items()]
+    def _commit(self) -> None:
+        changes = {name: keys for name, table in self._tables.items() if (keys := table.take_changes())}
+        if changes and self._database is not None:
+            self._write(self._database, changes)
+        if changes and self._committed is not None:
+            self._committed()
+
+    def _write(
+        self, database: sqlite3.Connection, changes: Mapping[str, set[Any]], first: str = "SELECT 1"
+    ) -> None:
         kept, gone = [], []
-        for name, table, keys in changes:
+        for name, keys in changes.items():
+            table = self._tables[name]
             for key in keys:
-                text = _to_text(key)
                 if key in table:
-                    kept.append((name, text, _to_text(table[key])))
+                    kept.append((name, _to_text(key), _to_text(table[key])))
                 else:
-                    gone.append((name, text))
-        if kept or gone:
-            database.execute("BEGIN")
-            database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kept)
-            database.executemany("DELETE FROM state WHERE name = ? AND key = ?", gone)
-            database.execute("COMMIT")
+                    gone.append((name, _to_text(key)))
+        database.execute("BEGIN")
+        database.execute(first)
+        database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kept)
+        database.executemany("DELETE FROM state WHERE name = ? AND key = ?", gone)
+        database.execute("COMMIT")
+
+
+def _connect(file: Path | str) -> sqlite3.Connection:
+    # Transactions are the store's own; threads take turns by its lock.
+    try:
+        database = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=1)
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"db: {file}: {error}") from None
+    try:
+        # Two sandboxes would overwrite each other's entries: the second one cannot open the file.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing; only a crash of the machine may lose the last transactions.
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS state (name TEXT, key TEXT, value TEXT, PRIMARY KEY (name, key))"
+        )
+    except sqlite3.Error as error:
+        database.close()
+        raise ConfigurationError(f"db: {file}: {error}") from None
+    return database
 
 
 def _to_text(value: Any) -> str:

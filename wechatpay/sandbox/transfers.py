@@ -18,6 +18,7 @@ from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import number, standing
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Transfers:
         self._clock = clock
         self._send = send
         self._lock = threading.RLock()
-        self._transfers: dict[str, _Transfer] = {}
+        self._transfers: Table[str, _Transfer] = Table()
         self.handlers: dict[tuple[str, str], Handler] = {
             ("POST", _ROOT): self._create,
             ("GET", f"{_ROOT}/out-bill-no/{{out_bill_no}}"): self._query,

@@ -114,6 +114,13 @@ def _read(value: str) -> Any:
         return value
 
 
+def _read_header(text: str, protocol: str) -> Fault:
+    fault, others = parse(text)
+    if others or protocol not in fault.protocols:
+        raise ConfigurationError(f"{HEADER}: {text[:80]!r} does not apply to this one request")
+    return fault
+
+
 def _is_for_callbacks(fault: Fault | type[Fault]) -> bool:
     return all(protocol.endswith(" callback") for protocol in fault.protocols)
 
@@ -179,10 +186,7 @@ class Injections:
             ConfigurationError: The request's header asks for an unknown fault.
         """
         if text := request.headers.get(HEADER):
-            fault, others = parse(text)
-            if others or protocol not in fault.protocols:
-                raise ConfigurationError(f"{HEADER}: {text[:80]!r} does not apply to this one request")
-            return fault
+            return _read_header(text, protocol)
         with self._lock:
             waiting = next((w for w in self._waiting if self._applies(w, request, protocol)), None)
             if waiting is None:

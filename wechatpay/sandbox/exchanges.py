@@ -1,0 +1,104 @@
+"""The sandbox's traffic: the last requests with their responses, for tests, reports and the console."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechatpay.sandbox.messages import HttpRequest, HttpResponse
+
+__all__ = ["Exchange", "Exchanges"]
+
+#: Exchanges kept.
+_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A request and its response.
+
+    Attributes:
+        number: 1 for the first one.
+        at: Unix seconds of the machine's clock.
+        mchid: The merchant.
+        protocol: ``v3``, ``v2`` or ``mp`` (the open platform).
+        request: The request.
+        response: The response; ``None`` if the connection was reset, or stayed open without one.
+        code: The error code in the response; ``""`` without one.
+        is_verified: Whether the merchant had signed the request.
+        fault: The fault that the request met; ``""`` for none.
+        seconds: How long it took, without the delays of faults.
+    """
+
+    number: int = 0
+    at: float
+    mchid: str
+    protocol: str
+    request: HttpRequest
+    response: HttpResponse | None
+    code: str
+    is_verified: bool
+    fault: str
+    seconds: float
+
+
+class Exchanges:
+    """The last 1000 exchanges, and who wants to know of new ones; thread-safe.
+
+    Attributes:
+        version: Grows with each exchange and each change of the state.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: deque[Exchange] = deque(maxlen=_KEPT)
+        self._listeners: set[Callable[[], None]] = set()
+        self._count = 0
+        self.version = 0
+
+    def add(self, exchange: Exchange) -> None:
+        """Keep an exchange, and number it."""
+        with self._lock:
+            self._count += 1
+            self._kept.append(replace(exchange, number=self._count))
+        self.notify()
+
+    def list(self, after: int = 0) -> list[Exchange]:
+        """Return the exchanges with greater numbers, oldest first."""
+        with self._lock:
+            return [exchange for exchange in self._kept if exchange.number > after]
+
+    def find(self, number: int) -> Exchange | None:
+        """Return an exchange; ``None`` if it is not kept."""
+        with self._lock:
+            return next((exchange for exchange in self._kept if exchange.number == number), None)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._kept.clear()
+        self.notify()
+
+    def notify(self) -> None:
+        """Tell the listeners that something changed."""
+        with self._lock:
+            self.version += 1
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call a function after each change, from any thread; the returned function ends that."""
+        with self._lock:
+            self._listeners.add(listener)
+
+        def end() -> None:
+            with self._lock:
+                self._listeners.discard(listener)
+
+        return end
