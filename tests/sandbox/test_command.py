@@ -179,3 +179,14 @@ def test_environment_has_one_line_for_each_variable(tmp_path):
     assert not any(set(value) & set(" \n'\"$#") for value in lines.values())
     key = Path(lines["WECHATPAY_PRIVATE_KEY"].removeprefix("file://"))
     assert settings["private_key"] == key.read_text()
+
+
+def test_several_merchants_are_all_in_the_settings(serve, tmp_path):
+    """The first one is at the top; the state is in the file."""
+    options = ["--merchant", "1900000109", "--merchant", "1900000110", "--db", str(tmp_path / "db")]
+    settings = serve(lambda found: found, *options)
+
+    assert ["1900000109", "1900000110"] == list(settings["merchants"])
+    assert "1900000109" == settings["mchid"]
+    assert settings["serial"] == settings["merchants"]["1900000109"]["serial"]
+    assert (tmp_path / "db").exists()

@@ -264,8 +264,10 @@ def test_settings_for_tls_can_be_pasted(sandbox, tmp_path):
     )
     names = {}
     exec(re.sub(r"base_uri=.*,\n", f"{comment.strip()},\n", text), names)
-    with names["instance"] as instance, pytest.raises(APIError, match="LACK_PARAMS"):
-        instance.v2.secapi.pay.refund.post(xml={"mch_id": sandbox.identity.mchid}, security=True)
+    fields = {"appid": sandbox.identity.app["appid"], "mch_id": sandbox.identity.mchid}
+    fields |= {"out_trade_no": "1", "out_refund_no": "1", "total_fee": 1, "refund_fee": 1}
+    with names["instance"] as instance, pytest.raises(APIError, match="ORDERNOTEXIST"):
+        instance.v2.secapi.pay.refund.post(xml=fields, security=True)
 
 
 @pytest.mark.parametrize("thing", [sandboxes.identity(), sandboxes.received()], ids=["keys", "request"])
