@@ -1,0 +1,85 @@
+"""Documentation pages, pasted block by block into a fresh interpreter as a reader would."""
+
+from __future__ import annotations
+
+import code
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, its text and its first line's number."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page):
+    """Return the fenced blocks of a page."""
+    text = page.read_text("utf-8")
+    return [
+        Block(match[1], match[2], text.count("\n", 0, match.start(2)) + 1) for match in _BLOCK.finditer(text)
+    ]
+
+
+class Repl(code.InteractiveConsole):
+    """The interactive interpreter, which raises what it would print."""
+
+    def paste(self, block, page):
+        """Enter the lines of a block, and one empty line at the end."""
+        for number, line in enumerate([*block.text.splitlines(), ""], block.line):
+            try:
+                is_open = self.push(line)
+            except Exception as error:
+                error.add_note(f"{page.name}, line {number}: {line}")
+                raise
+        assert not is_open, f"{page.name}, line {block.line}: the block is not complete"
+
+    def showtraceback(self):
+        """Raise instead."""
+        raise  # noqa: PLE0704  it is called where an exception is handled
+
+    def showsyntaxerror(self, *_, **__):
+        """Raise instead."""
+        raise  # noqa: PLE0704  the same
+
+
+def play(page, names):
+    """Run the blocks of a page in order, each as it stands; put the names that they define into ``names``."""
+    names["__name__"] = "__console__"
+    repl = Repl(names)
+    for block in blocks(page):
+        if block.language == "python":
+            repl.paste(block, page)
+        elif block.language in ("sh", "console"):
+            for line in block.text.splitlines():
+                run_shell(line.removeprefix("$ "))
+
+
+def run_shell(line):
+    """Run a command of a page, if it needs neither an account nor another environment, and ends by itself."""
+    words = shlex.split(line, comments=True)
+    if words[:1] == ["openssl"] or words[:2] in (["wechatpay", "explain"], ["wechatpay", "demo"]):
+        program = [sys.executable, "-m", "wechatpay"] if words[0] == "wechatpay" else ["openssl"]
+        subprocess.run([*program, *words[1:]], check=True, capture_output=True, timeout=60)
+    elif words[:1] == ["wechatpay"]:
+        check_options(words[1:])
+
+
+def check_options(words):
+    """Check that ``wechatpay`` has a command, and the options that a page gives to it."""
+    command = [sys.executable, "-m", "wechatpay", words[0], "--help"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    for word in words[1:]:
+        if word.startswith("-"):
+            assert re.search(rf"(?<![\w-]){re.escape(word.partition('=')[0])}(?![\w-])", shown), word
