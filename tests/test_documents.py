@@ -60,7 +60,7 @@ def close(names):
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
 def test_page_runs_in_one_fresh_session(merchant, page, capsys):
-    """All blocks work in order, with no name that the page did not define, and no blank line within a block."""
+    """All blocks work in order, with no name that the page did not define."""
     names = {}
     with contextlib.ExitStack() as stack:
         stack.callback(close, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -14,30 +15,22 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import merchants
+import pages
 import pytest
-import sandboxes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from outage import Outage
 from wire.gateway import signed
 
 from wechatpay import APIError, Builder, ConnectError, InvalidRequestError, NoResponseError, Pause, retry
-from wechatpay.sandbox import Sandbox, faults
+from wechatpay.sandbox import faults
 
-GUIDE = Path(__file__).parents[1] / "docs" / "middleware.md"
 SERVICE = Path(__file__).parent / "signing_service.py"
 TOKEN = "only-for-tests"
 PALM = "v3/palmservice/authorization/openid/oUpF8uMuAJOM2pxb1Q"
 QUERY = {"organization_id": "1"}
 REFUNDS = "v3/refund/domestic/refunds"
 API, API2 = "api.mch.weixin.qq.com", "api2.mch.weixin.qq.com"
-
-
-def snippets():
-    """Compile the Python blocks, blank lines before each so that tracebacks name the guide's line."""
-    text = GUIDE.read_text("utf-8")
-    for match in re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        yield compile("\n" * text.count("\n", 0, match.start(1)) + match[1], GUIDE.name, "exec")
 
 
 @pytest.fixture(autouse=True)
@@ -48,17 +41,11 @@ def _no_proxies(monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-@pytest.fixture
-def sandbox():
-    """Give a WeChat Pay on loopback."""
-    with Sandbox(identity=sandboxes.identity()) as sandbox:
-        yield sandbox
-
-
 class Device:
     """A slow device that signs, and knows if it was asked to sign two texts at once."""
 
-    def __init__(self):
+    def __init__(self, identity):
+        self._identity = identity
         self._busy = threading.Lock()
         self.signed = 0
 
@@ -68,25 +55,52 @@ class Device:
         time.sleep(0.02)
         self.signed += 1
         self._busy.release()
-        return sandboxes.identity().private_key.sign(text, PKCS1v15(), SHA256())
-
-
-@pytest.fixture
-def guide(sandbox):
-    """Run every snippet in order, and give the names that they left."""
-    names = {"settings": sandbox.settings(), "device": Device()}
-    for snippet in snippets():
-        exec(snippet, names)
-    yield SimpleNamespace(**names, globals=names)
-    for made in names.values():
-        if isinstance(made, Builder):
-            made.getDriver().close()
+        return self._identity.private_key.sign(text, PKCS1v15(), SHA256())
 
 
 @pytest.fixture(scope="module")
-def service():
+def page(tmp_path_factory):
+    """Paste the page once; give the names that it defined, with a slow device in place of the page's."""
+    names = {}
+    with contextlib.chdir(tmp_path_factory.mktemp("page")):
+        pages.play(pages.ROOT / "docs" / "middleware.md", names)
+    slow = Device(names["sandbox"].identity)
+    names["device"].sign = slow.sign
+    yield SimpleNamespace(**names | {"device": slow}, globals=names)
+    for made in names.values():
+        if isinstance(made, Builder):
+            made.getDriver().close()
+    names["sandbox"].stop()
+
+
+@pytest.fixture
+def guide(page):
+    """Give the page's names as they were when it ended, without what other tests left."""
+    page.calls.clear()
+    page.seconds.clear()
+    page.device.signed = 0
+    names = dict(page.globals)
+    stacks = [(stack(made), set(stack(made))) for made in names.values() if isinstance(made, Builder)]
+    yield page
+    page.globals.update(names)
+    page.sandbox.clear_faults()
+    page.trace_id.set("-")
+    for edited, known in stacks:
+        for name in set(edited) - known:
+            edited.remove(name)
+
+
+@pytest.fixture
+def sandbox(guide):
+    """Give the page's sandbox, which has received nothing yet."""
+    guide.sandbox._requests.clear()
+    return guide.sandbox
+
+
+@pytest.fixture(scope="module")
+def service(page):
     """Run the signing service in a process of its own."""
-    identity = sandboxes.identity()
+    identity = page.sandbox.identity
     given = {
         "mchid": identity.mchid,
         "serial": identity.serial,
@@ -170,7 +184,7 @@ def test_service_decides_what_it_signs(sandbox, signing, client):
 
 def test_nobody_signs_without_the_service(sandbox, signing, client):
     """Whoever calls the function in the key's place is told."""
-    with pytest.raises(RuntimeError, match="signed by the signing service alone"):
+    with pytest.raises(RuntimeError, match="only the signing service signs requests"):
         signing.guarded.getDriver()._settings.merchant.private_key("text")
 
 
@@ -233,7 +247,7 @@ def test_trace_tells_an_attempt_without_an_answer(sandbox, guide, client, caplog
 
 def test_metrics_count_outcomes(sandbox, guide, client):
     """By what was asked, without ids, and how it went."""
-    what = "GET v3/palmservice/authorization"
+    what = "GET v3/palmservice/authorization/openid/{openid}"
     sandbox.inject(faults.ErrorResponse(400, "PARAM_ERROR"))
     with pytest.raises(APIError):
         state(client, guide.instance)
@@ -257,7 +271,7 @@ def test_metrics_count_cancelled_calls(sandbox, guide):
 
     asyncio.run(main())
 
-    assert {("GET v3/palmservice/authorization", "cancelled"): 1} == guide.calls
+    assert {("GET v3/palmservice/authorization/openid/{openid}", "cancelled"): 1} == guide.calls
 
 
 @pytest.fixture
