@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import pkgutil
 import re
+import sqlite3
 import threading
 from pathlib import Path
 from socketserver import BaseServer
@@ -47,6 +48,7 @@ def close(names):
         (BaseServer, "shutdown"),
         (BaseServer, "server_close"),
         (Sandbox, "stop"),
+        (sqlite3.Connection, "close"),
     ):
         for value in names.values():
             if isinstance(value, kind):
@@ -54,8 +56,6 @@ def close(names):
     for value in names.values():
         if isinstance(value, Builder):
             value.getDriver().close()
-        elif type(value).__module__ == "sqlite3":
-            value.close()
 
 
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
