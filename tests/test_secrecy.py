@@ -101,7 +101,7 @@ def test_call_is_told_without_its_secrets(sandbox, client, ears, fate, verb):
         options["timeout"] = 0.1
     if verb == "post":
         options["json"] = {"payer": "secret-body"}
-    with Builder(**sandbox.settings(secret="secret-apiv2")) as instance:
+    with Builder(**sandbox.settings(secret="secret-apiv2".ljust(32, "0"))) as instance:
         node = instance.v3.palmservice.authorization.openid._openid_
         outcome = attempt(client, node, verb, **options)
         said = "".join(
@@ -146,7 +146,7 @@ def test_body_that_is_not_json_is_not_quoted(gateway, instance, client, ears, an
 def test_digested_call_is_told_without_its_secrets(gateway, build, client, ears, answer):
     """APIv2's key signs every field: neither the key, nor the fields, nor their digest are told."""
     gateway.answer(reply(answer))
-    instance = build(secret="secret-apiv2")
+    instance = build(secret="secret-apiv2".ljust(32, "0"))
     fields = {"mch_id": "1900000109", "note": "secret-body"}
     outcome = attempt(client, instance.v2.pay.orderquery, "post", xml=fields, debug=True)
     sign = re.search(rb"<sign>(?:<!\[CDATA\[)?(\w+)", gateway.seen[0].body)[1].decode()

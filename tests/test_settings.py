@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import authority
+import digests
+import interrupts
 import keys
 import merchants
 import pytest
 import requests
+from wire.gateway import SERIAL
 
 from wechatpay import Builder, ConfigurationError
 
@@ -149,6 +153,7 @@ def test_builders_headers_are_merged_by_name(gateway, build, client):
         ("connect_timeout", "connect_timeout is not a setting: give `timeout`: (connect, read) in seconds"),
         ("cert", "cert is not a setting: give `merchant`: {'cert': …, 'key': …}"),
         ("version", "unknown setting 'version'"),
+        ("cookies", "cookies is not a setting: cookies are never sent; leave it out"),
     ],
 )
 def test_hint_for_an_unknown_setting_does_not_mislead(name, hint):
@@ -157,3 +162,139 @@ def test_hint_for_an_unknown_setting_does_not_mislead(name, hint):
         Builder(**{name: 1})
 
     assert hint == str(caught.value)
+
+
+MERCHANT_CERTIFICATE = keys.certificate("merchant", keys.MERCHANT_SERIAL)
+
+
+@pytest.mark.parametrize("serial", [SERIAL, merchants.MERCHANT_SERIAL, "AB"], ids=["id", "own", "wrong"])
+@pytest.mark.parametrize("source", [MERCHANT_CERTIFICATE, keys.public_key("merchant")], ids=["cert", "key"])
+@pytest.mark.parametrize("own", [merchants.MERCHANT_SERIAL, "AB12"], ids=["serial", "wrong serial"])
+def test_merchant_certificate_in_place_of_wechat_pays_is_refused(serial, source, own):
+    """The most usual mistake: one error, at construction, says which file is the right one."""
+    said = refused(certs={serial: source}, serial=own)
+
+    assert f"certs['{serial}']: this is the merchant's own certificate or key; give WeChat Pay's" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "is_dummy"),
+    [
+        ("any", True),
+        ("nop", True),
+        ("", True),
+        ("/nowhere/apiclient_key.pem", False),
+        ("apiclient_key.pem", False),
+        (keys.pem()[:300], False),
+        (keys.public_pem("platform"), False),
+        (b"any", False),
+    ],
+    ids=["any", "nop", "empty", "path", "name", "cut", "public", "bytes"],
+)
+def test_only_a_dummy_key_is_advised_to_be_left_out(source, is_dummy):
+    """PHP code for APIv2 alone passes dummies; whoever gives a key wants APIv3."""
+    assert is_dummy == (
+        "for APIv2 alone leave serial, private_key and certs out" in refused(private_key=source)
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"certs": {"any": None}}], ids=["key", "all"])
+def test_dummies_of_the_php_readme_are_explained(changes):
+    """The text of PHP's README_APIv2, as it stands."""
+    said = refused(serial="nop", private_key="any", secret="exposed_your_key_here_have_risks", **changes)
+
+    assert "for APIv2 alone leave serial, private_key and certs out" in said
+
+
+def test_redirects_may_be_refused_as_in_guzzle():
+    """They are never followed: ``False`` asks for what happens anyway, ``True`` cannot be had."""
+    assert Builder(**merchants.settings(allow_redirects=False)).v3
+    assert "allow_redirects is not a setting: redirects are never followed" in refused(allow_redirects=True)
+
+
+def test_names_of_settings_are_text():
+    """A mapping with other names is refused."""
+    with pytest.raises(ConfigurationError, match="unknown setting 5: names are text"):
+        Builder.factory({5: 1})
+
+
+LOCKED = authority.LOCKED
+PASSWORD = "secret-proxy"
+APIV3_KEY = "secret0apiv3key0of032characters0"
+GIVEN = {
+    "apiv3_key": APIV3_KEY,
+    "secret": digests.SECRET,
+    "private_key": keys.pem("merchant"),
+    "merchant": {"cert": authority.CERT, "key": (LOCKED, "pass")},
+    "app": {"appid": "wx8888888888888888", "secret": "secret-of-the-app"},
+    "proxies": {"https": f"http://user:{PASSWORD}@127.0.0.1:1"},
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mch_id": "1"},
+        {"mchid": "a b"},
+        {"serial": "nop"},
+        {"private_key": keys.pem("merchant")[:900]},
+        {"private_key": (LOCKED, "wrong-secret")},
+        {"apiv3_key": APIV3_KEY + "x"},
+        {"secret": digests.SECRET[:31]},
+        {"merchant": {"cert": authority.CERT, "key": (LOCKED, "wrong-secret")}},
+        {"merchant": {"cert": authority.CERT, "key": authority.KEY, "x": 1}},
+        {"app": {"appid": "", "secret": "secret-of-the-app"}},
+        {"app": {"appid": "wx", "secret": "secret of the app"}},
+        {"certs": {SERIAL: "nothing"}},
+        {"timeout": 0},
+        {"base_uri": "ftp://x/"},
+        {"tokens": 1},
+        {"proxies": f"http://user:{PASSWORD}@127.0.0.1:1"},
+        {"proxies": {"https": f"socks5://user:{PASSWORD}@127.0.0.1:1"}},
+        {"middlewares": [print]},
+        {"verify": "/nowhere/ca.pem"},
+        {"privateKey": keys.pem("merchant")},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+@pytest.mark.parametrize(
+    "make", [lambda given: Builder(**given), Builder.factory], ids=["Builder", "factory"]
+)
+def test_failing_constructor_leaves_no_key_in_its_frames(make, wrong):
+    """Error trackers send the local variables of every frame that an error passes."""
+    given = merchants.settings(**GIVEN) | wrong
+    with pytest.raises(ConfigurationError) as caught:
+        make(given)
+
+    shown = interrupts.local_variables(caught.value)
+    secrets = [
+        APIV3_KEY,
+        digests.SECRET[:31],
+        "secret-of-the-app",
+        "secret of the app",
+        PASSWORD,
+        "wrong-secret",
+    ]
+    secrets += [
+        line for text in (keys.pem("merchant"), LOCKED, authority.KEY) for line in text.splitlines()[5:7]
+    ]
+    assert "parse" in shown or "factory" in shown or "__init__" in shown
+    assert [] == [secret for secret in secrets if secret in shown]
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+    assert given == merchants.settings(**GIVEN) | wrong
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Builder.factory(keys.pem("merchant")),
+        lambda: Builder.factory({"private_key": keys.pem("merchant")}, private_key=keys.pem("merchant")),
+    ],
+    ids=["text", "twice"],
+)
+def test_factory_that_refuses_its_arguments_leaves_no_key_in_its_frame(call):
+    """Also where no setting is looked at."""
+    with pytest.raises(ConfigurationError) as caught:
+        call()
+
+    assert keys.pem("merchant").splitlines()[3] not in interrupts.local_variables(caught.value)

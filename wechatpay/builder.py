@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, cast
 
 from wechatpay import uri
 from wechatpay.driver import Driver
@@ -299,7 +299,7 @@ class Builder(Root):
         Raises:
             ConfigurationError: A setting is unknown, missing or wrong; the message names it.
         """
-        super().__init__(Driver(Settings.parse(settings)), "")
+        super().__init__(Driver(Settings.parse(cast("dict[str, Any]", settings))), "")
 
     @classmethod
     def factory(cls, settings: Mapping[str, Any] | None = None, /, **kw: Any) -> Builder:
@@ -308,12 +308,23 @@ class Builder(Root):
         Raises:
             ConfigurationError: A setting is unknown, missing or wrong; the message names it.
         """
-        given = {} if settings is None else settings
-        if not isinstance(given, Mapping):
-            raise ConfigurationError(f"factory takes a mapping of settings, not {type(given).__name__}")
-        if twice := given.keys() & kw.keys():
-            raise ConfigurationError(f"{', '.join(sorted(twice))}: given in the mapping and as a keyword")
-        return cls(**{**given, **kw})
+        kind, problem = type(settings).__name__, ""
+        if not isinstance(settings, Mapping | None):
+            problem = f"factory takes a mapping of settings, not {kind}"
+        elif odd := [name for name in settings or {} if not isinstance(name, str)]:
+            problem = f"unknown setting {odd[0]!r}: names are text"
+        elif twice := (settings or {}).keys() & kw.keys():
+            problem = f"{', '.join(sorted(twice))}: given in the mapping and as a keyword"
+        else:
+            kw.update(settings or {})
+        # The frames of an error hold no keys.
+        del settings
+        try:
+            if problem:
+                raise ConfigurationError(problem)
+            return cls(**kw)
+        finally:
+            kw.clear()
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), "factory"]

@@ -1,19 +1,25 @@
-"""Secrets in memory: what ``repr``, tracebacks and error trackers show of them is nothing."""
+"""Secrets in memory, which ``repr``, tracebacks and error trackers do not show."""
 
 from __future__ import annotations
 
-from typing import Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Secret"]
 
-T = TypeVar("T", bound="str | bytes")
+T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
 
 
 class Secret(Generic[T]):
-    """A key or password.
+    """A key, a password, or a value that contains one.
 
     Error trackers send the local variables of every frame that an error passes. Functions that may fail take
-    a secret in this form, and call `reveal` only as an argument of the function that needs it.
+    a secret in this form, and call `reveal` only as an argument of the function that needs it; or use
+    `pass_to` if that function may fail.
     """
 
     __slots__ = ("_value",)
@@ -24,6 +30,19 @@ class Secret(Generic[T]):
     def reveal(self) -> T:
         """Return the secret itself."""
         return self._value
+
+    def pass_to(self, function: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call ``function(secret, *args, **kwargs)``.
+
+        Raises:
+            BaseException: What the function raised, without the frames that hold the secret.
+        """
+        try:
+            return function(self._value, *args, **kwargs)
+        except BaseException as error:  # noqa: BLE001  raised again below
+            failure: Any = error
+        failure.__traceback__ = failure.__context__ = None
+        raise failure
 
     def __repr__(self) -> str:
         return "<Secret>"

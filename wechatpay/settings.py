@@ -5,34 +5,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from wechatpay import formatter, options
 from wechatpay.apiv2.certificate import Identity
-from wechatpay.apiv3.settings import Merchant, word
-from wechatpay.arguments import SettingsDict
+from wechatpay.apiv3.settings import Merchant
 from wechatpay.errors import ConfigurationError, InvalidRequestError
+from wechatpay.identifiers import exact, load_apiv2_key, validate_identifier
 from wechatpay.messages import parse_timeout
 from wechatpay.open_platform.settings import OpenPlatformSettings
+from wechatpay.secret import Secret
 from wechatpay.uri import hosts
 
 if TYPE_CHECKING:
     import asyncio
+    import os
 
     import aiohttp
     import requests
 
     from wechatpay.messages import Timeout
     from wechatpay.middleware import Middleware
+    from wechatpay.open_platform import TokenStore
 
 __all__ = ["Account", "Merchant", "Settings", "SettingsDict", "Transport"]
-
 
 #: PHP's spellings.
 _ALIASES = {"privateKey": "private_key"}
 
 _ELSEWHERE = {
-    "allow_redirects": "redirects are never followed; leave it out",
+    "allow_redirects": "redirects are never followed; leave it out, or give False",
     "cert": "give `merchant`: {'cert': …, 'key': …}",
     "connect_timeout": "give `timeout`: (connect, read) in seconds",
     "cookies": "cookies are never sent; leave it out",
@@ -40,6 +42,90 @@ _ELSEWHERE = {
     "http_errors": "an error answer is always raised: catch APIError",
     "proxy": "give `proxies`: {'https': 'http://…'}",
 }
+
+#: Settings that contain a key or a password.
+_SECRETS = frozenset({"private_key", "apiv3_key", "secret", "merchant", "app", "proxies"})
+
+
+class SettingsDict(TypedDict, total=False):
+    """What a Builder takes; any group may stand alone, a group that is begun must be complete.
+
+    * v3: ``mchid`` (or ``brand_id``), ``serial private_key``, and ``certs`` or ``apiv3_key``
+    * v2: ``mchid secret merchant``
+    * open platform: ``app tokens cloud``
+    * transport: the rest
+
+    Attributes:
+        mchid: Merchant id, as text.
+        brand_id: Brand id, as text, to sign APIv3 requests as a brand; in place of ``mchid``, which only
+            APIv2 needs beside it.
+        serial: Serial number of the merchant's, or the brand's, API certificate.
+        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key. RSA,
+            or SM2 with the extra ``[sm]``; what signs WeChat Pay's answers is then of the same kind. Or a
+            function that signs a text and returns base64, for a key that stays elsewhere; async calls run it
+            on a thread.
+        certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
+        apiv3_key: The APIv3 key, 32 bytes. With it platform certificates are downloaded when they are needed:
+            all of them without ``certs``, else those that are signed with and that ``certs`` lacks.
+        certs_cache: A directory in which workers share downloaded certificates.
+        secret: The APIv2 key, 32 characters.
+        merchant: The merchant's certificate, for APIv2 calls with ``security``: ``{"cert": …, "key": …}``,
+            each as ``private_key`` or paired with its passphrase; or ``apiclient_cert.p12`` for both.
+        app: ``{"appid": …, "secret": …}`` of an official account or mini program, whose access tokens the
+            library then keeps.
+        tokens: Where it keeps them: in memory by default, else a `wechatpay.open_platform.FileTokens`, a
+            `wechatpay.open_platform.RedisTokens`, or any `wechatpay.open_platform.TokenStore`.
+        cloud: ``True`` in WeChat's cloud hosting, which adds access tokens itself.
+        base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
+            One that is not WeChat Pay's, a sandbox or a gateway, gets the open platform's requests as well.
+        timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default, ``None`` waits for ever.
+        headers: Headers of every request.
+        proxies: HTTP proxies, ``{"https": "http://proxy:3128", "no_proxy": "internal.example"}``, with the
+            keys of requests; the environment's by default, ``{}`` for none. SOCKS is not supported.
+        verify: ``True``, or the path of a CA bundle, for TLS; the environment's bundle by default.
+        session: A ``requests.Session`` of your own for the blocking side, except calls with ``security``. Its
+            adapters, hooks, headers, proxies and TLS settings apply; its ``auth``, ``params`` and cookies do
+            not. No adapter may retry. ``timeout`` then bounds each read, not the whole of a response.
+        client_session: The same for the async side: a function that takes an event loop and returns an
+            ``aiohttp.ClientSession`` for it, which is closed with the loop.
+        pool_size: Connections at most, per host, sync and async each; 100 by default.
+        max_response_size: Bytes that a response may have in memory, decoded; 64 MiB by default.
+        max_download_size: Bytes that a download to a ``sink`` may have, decoded; 16 GiB by default.
+        user_agent: What ``User-Agent`` says.
+        check: Whether every call is compared with the documents before it is sent; ``False`` by default, and
+            each call may say otherwise.
+        middlewares: Pushed on every stack, in this order: a sequence, or a mapping by name.
+        clock: Returns Unix seconds; ``time.time`` by default.
+        nonce: Returns a fresh nonce; :func:`wechatpay.formatter.nonce` by default.
+    """
+
+    mchid: str
+    brand_id: str
+    serial: str
+    private_key: Any
+    certs: Mapping[str, Any]
+    apiv3_key: str | bytes
+    certs_cache: str | os.PathLike[str]
+    secret: str
+    merchant: Any
+    app: Mapping[str, str]
+    tokens: TokenStore
+    cloud: bool
+    base_uri: str
+    timeout: float | tuple[float | None, float | None] | None
+    headers: Mapping[str, str]
+    proxies: Mapping[str, str]
+    verify: bool | str
+    session: requests.Session
+    client_session: Callable[[asyncio.AbstractEventLoop], aiohttp.ClientSession]
+    pool_size: int
+    max_response_size: int
+    max_download_size: int
+    check: bool
+    user_agent: str
+    middlewares: Sequence[Middleware] | Mapping[str, Middleware]
+    clock: Callable[[], float]
+    nonce: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +141,7 @@ class Account:
 class Transport:
     """What the two transports need."""
 
-    proxies: Mapping[str, str] | None = field(repr=False)
+    proxies: Secret[Mapping[str, str] | None]
     verify: bool | str | None
     session: requests.Session | None
     client_session: Callable[[asyncio.AbstractEventLoop], aiohttp.ClientSession] | None
@@ -97,22 +183,25 @@ class Settings:
     check: bool = False
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> Settings:
+    def parse(cls, given: dict[str, Any]) -> Settings:
         """Check and parse the constructor's arguments, in PHP's spelling or ours.
+
+        Args:
+            given: The arguments. It is emptied, so that the frames of an error hold no keys.
 
         Raises:
             ConfigurationError: A setting is unknown, missing or wrong; the message names it.
         """
-        values = _named(given)
+        values = _take(given)
         base_uri = values.get("base_uri", hosts.DEFAULT_BASE_URI)
         if not isinstance(base_uri, str):
             raise ConfigurationError("base_uri: give an https URL as text")
         trust = hosts.Trust.configured(base_uri)
-        mchid = None if values.get("mchid") is None else word(values, "mchid")
+        mchid = None if values.get("mchid") is None else validate_identifier(values["mchid"], "mchid")
         clock = _callable(values, "clock", time.time)
         return cls(
             merchant=Merchant.load(values, base_uri, clock),
-            account=_account(values),
+            account=_account(values, mchid),
             open_platform=OpenPlatformSettings.load(values, base_uri, mchid),
             base_uri=base_uri,
             trust=trust,
@@ -126,20 +215,42 @@ class Settings:
         )
 
 
-def _named(given: Mapping[str, Any]) -> dict[str, Any]:
-    known = SettingsDict.__annotations__
-    values: dict[str, Any] = {}
-    for spelling, value in given.items():
-        name = _ALIASES.get(spelling, spelling)
-        if name not in known:
-            raise ConfigurationError(_unknown(name))
-        if name in values:
-            raise ConfigurationError(f"{name}: given twice, as {name} and in PHP's spelling; give it once")
-        values[name] = value
+def _take(given: dict[str, Any]) -> dict[str, Any]:
+    """Move the settings to a mapping of our names, in which texts are exact and keys are hidden."""
+    problem = _find_problem(given)
+    values = {} if problem else {_name(spelling): _hide(spelling, value) for spelling, value in given.items()}
+    given.clear()
+    if problem:
+        raise ConfigurationError(problem)
+    values.pop("allow_redirects", None)
     return values
 
 
-def _unknown(name: object) -> str:
+def _find_problem(given: Mapping[str, Any]) -> str:
+    """Describe what is wrong with the names of the settings; return ``""`` if nothing is."""
+    known = SettingsDict.__annotations__
+    names = [_name(spelling) for spelling in given if not _is_redundant(spelling, given)]
+    if unknown := [name for name in names if name not in known]:
+        return _explain_unknown(unknown[0])
+    if twice := [name for name in names if names.count(name) > 1]:
+        return f"{twice[0]}: given twice, as {twice[0]} and in PHP's spelling; give it once"
+    return ""
+
+
+def _name(spelling: str) -> str:
+    return _ALIASES.get(spelling, spelling)
+
+
+def _is_redundant(name: str, given: Mapping[str, Any]) -> bool:
+    """Return whether a setting of Guzzle asks for what happens anyway."""
+    return name == "allow_redirects" and given[name] is False
+
+
+def _hide(spelling: str, value: Any) -> Any:
+    return Secret(exact(value)) if value is not None and _name(spelling) in _SECRETS else exact(value)
+
+
+def _explain_unknown(name: object) -> str:
     if hint := _ELSEWHERE.get(str(name)):
         return f"{name} is not a setting: {hint}"
     import difflib  # noqa: PLC0415  only mistakes need it
@@ -148,13 +259,15 @@ def _unknown(name: object) -> str:
     return f"unknown setting {name!r}" + (f"; did you mean {close[0]}?" if close else "")
 
 
-def _account(values: Mapping[str, Any]) -> Account | None:
+def _account(values: Mapping[str, Any], mchid: str | None) -> Account | None:
     if values.get("secret") is None:
         return None
-    if values.get("mchid") is None:
+    if mchid is None:
         raise ConfigurationError("mchid: missing; APIv2 needs mchid and secret together")
-    mchid = word(values, "mchid")
-    return Account(mchid, word(values, "secret"), Identity.load(values.get("merchant"), mchid))
+    key = values["secret"].pass_to(load_apiv2_key)
+    merchant = values.get("merchant")
+    identity = None if merchant is None else merchant.pass_to(Identity.load, mchid)
+    return Account(mchid, key.reveal(), identity)
 
 
 def _checked(check: Callable[[Any], Any], value: Any) -> Any:
@@ -173,8 +286,8 @@ def _headers(values: Mapping[str, Any]) -> Mapping[str, str | None]:
 
 
 def _transport(values: Mapping[str, Any]) -> Transport:
-    proxies = values.get("proxies")
-    if proxies is not None and not isinstance(proxies, Mapping):
+    proxies = values.get("proxies") or Secret(None)
+    if proxies.reveal() is not None and not isinstance(proxies.reveal(), Mapping):
         raise ConfigurationError(
             "proxies: a mapping of scheme to proxy URL, such as {'https': 'http://proxy:3128'}"
         )

@@ -66,7 +66,7 @@ def test_brand_may_call_apiv2_as_a_merchant(gateway, build, client):
     [
         ({"mchid": merchants.MCHID}, "mchid: leave it out beside brand_id"),
         ({"brand_id": 40005}, "brand_id: give it as text, not int"),
-        ({"brand_id": 'a"b'}, "brand_id: one word of ASCII"),
+        ({"brand_id": 'a"b'}, "brand_id: give one word of ASCII"),
         ({"serial": None}, "serial: missing"),
         (
             {"private_key": None, "certs": None},

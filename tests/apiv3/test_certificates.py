@@ -127,7 +127,7 @@ def test_download_under_another_apiv3_key_names_the_setting():
 @pytest.mark.parametrize(
     ("item", "why"),
     [
-        pytest.param(item("new", serial_no=SERIALS["old"]), "own serial number", id="serial"),
+        pytest.param(item("new", serial_no=SERIALS["old"]), "has the serial number", id="serial"),
         pytest.param(item("new", effective_time="yesterday"), "not what the documents say", id="date"),
         pytest.param(item("new", expire_time="2099-01-01T00:00:00"), "names no time zone", id="zone"),
         pytest.param(item("new", expire_time=None), "not what the documents say", id="no date"),

@@ -83,7 +83,7 @@ def test_key_of_a_certificate_verifies(wechat, build, client):
     instance = build(**settings(certs={wechat.serial: smkeys.certificate_pem()}))
 
     assert {} == client.call(instance[PATH], "get").json()
-    with pytest.raises(ConfigurationError, match=f"own serial number is {smkeys.SERIAL:X}"):
+    with pytest.raises(ConfigurationError, match=f"has the serial number {smkeys.SERIAL:X}"):
         build(**settings(certs={"5E12": smkeys.certificate_pem()}))
 
 

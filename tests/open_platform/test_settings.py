@@ -20,7 +20,7 @@ QUERY = {"openid": OPENID, "transaction_id": "4200001"}
         ({"app": APP | {"token": "x"}}, "both of them and nothing else"),
         ({"app": {"appid": "wx 1", "secret": "s"}}, "app: appid: give one word"),
         ({"app": {"appid": "wx1", "secret": ""}}, "app: secret: give one word"),
-        ({"app": {"appid": "wx1", "secret": None}}, "app: secret: give one word"),
+        ({"app": {"appid": "wx1", "secret": None}}, "app: secret: give it as text, not NoneType"),
         ({"app": {"appid": "wx1", "secret": "密"}}, "app: secret: give one word"),
         ({"app": APP, "tokens": {}}, "tokens: give a store such as FileTokens or RedisTokens, .* not dict"),
         ({"tokens": MemoryTokens()}, "tokens: keeps the access tokens of app, which was left out"),

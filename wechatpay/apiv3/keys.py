@@ -71,29 +71,6 @@ class PlatformKey:
         renew_in_child(self, "public_key", rsa.prepare_copy(self.public_key))
 
     @classmethod
-    def load(cls, serial: str, source: Any, name: str) -> Self:
-        """Load a certificate or public key in any form that :mod:`wechatpay.crypto` takes.
-
-        Args:
-            serial: Its serial number or id.
-            source: The certificate or public key.
-            name: The setting that errors name.
-
-        Raises:
-            ConfigurationError: It does not load, or is a certificate with another serial number.
-        """
-        try:
-            certificate = pem.load_certificate(source)
-        except CryptoError:
-            certificate = None
-        try:
-            if certificate is not None:
-                return cls.from_certificate(serial, certificate)
-            return cls(serial, suites.load_public_key(source))
-        except CryptoError as error:
-            raise ConfigurationError(f"{name}: {error}") from None
-
-    @classmethod
     def from_certificate(cls, serial: str, certificate: Certificate) -> Self:
         """Make the key of a certificate.
 
@@ -102,7 +79,7 @@ class PlatformKey:
         """
         key, own = suites.load_public_key(certificate), pem.parse_certificate_serial_no(certificate)
         if not same_serial(own, serial):
-            raise CryptoError(f"the certificate's own serial number is {own}: use it as the key")
+            raise CryptoError(f"the certificate has the serial number {own}: give it under that")
         return cls(
             serial, key, certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate
         )
@@ -234,6 +211,7 @@ class PlatformKeys:
         keys: Mapping[str, PlatformKey] | None = None,
         *,
         merchant_serial: str = "",
+        merchant_key: PublicKey | None = None,
         suite: Suite | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -242,11 +220,13 @@ class PlatformKeys:
         Args:
             keys: The caller's keys by serial number.
             merchant_serial: The merchant's own serial number, which is refused here.
+            merchant_key: The merchant's own public key, which is refused here.
             suite: The algorithms that the merchant signs by; ``None`` if the first key decides.
             clock: Returns Unix seconds.
         """
         self.keyring = Keyring(dict(keys or {}))
         self._merchant_serial = merchant_serial
+        self._merchant_key = merchant_key
         self._suite = suite
         self._clock = clock
         self._refresher: CertificateRefresher | None = None
@@ -255,13 +235,12 @@ class PlatformKeys:
         self._locks: dict[int, threading.Lock] = {}
 
     @classmethod
-    def load(cls, certs: Any, merchant_serial: str = "", **options: Any) -> Self:
+    def load(cls, certs: Any, **options: Any) -> Self:
         """Load the setting ``certs``.
 
         Args:
             certs: Serial number, or public key id, to certificate or public key; ``None`` if all of them
                 are to be downloaded.
-            merchant_serial: The merchant's own serial number.
             options: What the constructor takes.
 
         Raises:
@@ -272,7 +251,7 @@ class PlatformKeys:
                 "certs: give a mapping of serial number (or PUB_KEY_ID_…) "
                 "to WeChat Pay's certificate or public key"
             )
-        keys = cls(merchant_serial=merchant_serial, **options)
+        keys = cls(**options)
         for serial, source in (certs or {}).items():
             keys.add(serial, source, name="certs")
         return keys
@@ -337,13 +316,9 @@ class PlatformKeys:
         """
         if not isinstance(serial, str) or not serial:
             raise ConfigurationError(f"{name}: each key has a serial number, or a public key id, as text")
+        serial = str.__str__(serial)
         place = f"{name}[{serial!r}]"
-        if self._merchant_serial and same_serial(serial.upper(), self._merchant_serial.upper()):
-            raise ConfigurationError(
-                f"{place}: this is the merchant's own certificate; "
-                "give WeChat Pay's public key or platform certificate"
-            )
-        loaded = PlatformKey.load(serial, key, place)
+        loaded = self._load(serial, key, place)
         if self._suite not in (None, loaded.suite):
             raise ConfigurationError(
                 f"{place}: an {loaded.suite.name} key, but the other keys are {self.suite.name} keys: the "
@@ -352,6 +327,30 @@ class PlatformKeys:
         self._suite = loaded.suite
         self._change(lambda keyring: keyring.with_(loaded))
         return loaded
+
+    def _load(self, serial: str, source: Any, place: str) -> PlatformKey:
+        """Load a certificate or public key in any form that :mod:`wechatpay.crypto` takes."""
+        try:
+            try:
+                certificate = pem.load_certificate(source)
+            except CryptoError:
+                certificate = None
+            own = serial if certificate is None else pem.parse_certificate_serial_no(certificate)
+            public_key = suites.load_public_key(certificate or source)
+            if self._is_merchants(serial) or self._is_merchants(own) or public_key == self._merchant_key:
+                raise ConfigurationError(
+                    f"{place}: this is the merchant's own certificate or key; give WeChat Pay's public key "
+                    "(its id begins PUB_KEY_ID_) or platform certificate, which the merchant console has "
+                    "under 账户中心 → API安全"
+                )
+            if certificate is None:
+                return PlatformKey(serial, public_key)
+            return PlatformKey.from_certificate(serial, certificate)
+        except CryptoError as error:
+            raise ConfigurationError(f"{place}: {error}") from None
+
+    def _is_merchants(self, serial: str) -> bool:
+        return bool(self._merchant_serial) and same_serial(serial.upper(), self._merchant_serial.upper())
 
     def retire(self, serial: str) -> None:
         """Stop naming and trusting a key, even if it is downloaded again; `add` undoes it.

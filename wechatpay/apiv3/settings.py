@@ -13,8 +13,8 @@ from wechatpay.apiv3.certificate_cache import CertificateCache
 from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.crypto import rsa, suites
 from wechatpay.errors import ConfigurationError, CryptoError
+from wechatpay.identifiers import load_apiv3_key, normalize_serial, validate_identifier
 from wechatpay.process import renew_in_child
-from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     from wechatpay.crypto.suites import PrivateKey, Suite
+    from wechatpay.secret import Secret
 
-__all__ = ["Merchant", "load_apiv3_key", "word"]
+__all__ = ["Merchant"]
 
 _GROUP = ("mchid", "brand_id", "serial", "private_key", "certs", "apiv3_key", "certs_cache")
 
 _BRAND_SCHEME = "WECHATPAY-BRAND-SHA256-RSA2048"
 
-#: Bytes of the APIv3 key, which is one of AES-256.
-_KEY_SIZE = 32
+#: Characters of a text that is longer than any dummy, and shorter than any key.
+_DUMMY_SIZE = 40
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -64,7 +65,7 @@ class Merchant:
         """Check the settings of the group; ``None`` when it was left out.
 
         Args:
-            values: All settings.
+            values: All settings; keys are `Secret`.
             base_uri: Where requests go.
             clock: Returns Unix seconds.
 
@@ -75,14 +76,22 @@ class Merchant:
         if not present - {"mchid"}:
             return None
         is_brand = _is_brand(values, present)
-        id_, serial = word(values, "brand_id" if is_brand else "mchid"), word(values, "serial")
-        # First, for ported APIv2 code has a dummy here, and its error says to leave it out.
-        private_key = _private_key(values["private_key"])
+        # First: APIv2 code ported from PHP has dummies in this group, and this error says to leave them out.
+        private_key = values["private_key"].pass_to(_load_private_key)
+        party = "brand_id" if is_brand else "mchid"
+        id_, serial = validate_identifier(values[party], party), normalize_serial(values["serial"])
         apiv3_key = values.get("apiv3_key")
-        apiv3_key = None if apiv3_key is None else load_apiv3_key(apiv3_key)
+        apiv3_key = None if apiv3_key is None else apiv3_key.pass_to(load_apiv3_key)
         cache = _open_cache(values.get("certs_cache"), f"{id_} {base_uri}", downloads=apiv3_key is not None)
         certs = values.get("certs")
-        platform = PlatformKeys.load(certs, serial, suite=_suite(private_key, certs), clock=clock)
+        public_key = None if callable(private_key) else private_key.public_key()
+        platform = PlatformKeys.load(
+            certs,
+            merchant_serial=serial,
+            merchant_key=public_key,
+            suite=_suite(private_key, certs),
+            clock=clock,
+        )
         if is_brand and platform.suite.name != "RSA":
             raise ConfigurationError("brand_id: a brand signs with an RSA key, not with an SM2 key")
         return cls(id_, serial, private_key, platform, apiv3_key, cache, is_brand)
@@ -139,23 +148,7 @@ def _is_brand(values: Mapping[str, Any], present: set[str]) -> bool:
     return is_brand
 
 
-def word(values: Mapping[str, Any], name: str) -> str:
-    """Check a setting that is an identifier or a secret.
-
-    Raises:
-        ConfigurationError: It is not one word of ASCII text.
-    """
-    value = values[name]
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name}: give it as text, not {type(value).__name__}")
-    if not value or not value.isascii() or not value.isprintable() or not set(value).isdisjoint('" ,\\'):
-        raise ConfigurationError(
-            f"{name}: one word of ASCII letters and digits, such as WeChat Pay's console shows it"
-        )
-    return value
-
-
-def _private_key(source: Any) -> Any:
+def _load_private_key(source: Any) -> Any:
     if callable(source):
         if inspect.iscoroutinefunction(source):
             raise ConfigurationError(
@@ -166,9 +159,9 @@ def _private_key(source: Any) -> Any:
         return suites.load_private_key(source)
     except CryptoError as error:
         reason = str(error).removeprefix("private key: ")
-        raise ConfigurationError(
-            f"private_key: {reason} (for APIv2 alone leave serial, private_key and certs out)"
-        ) from None
+        is_dummy = isinstance(source, str) and len(source) < _DUMMY_SIZE and (source.isalnum() or not source)
+        advice = "; for APIv2 alone leave serial, private_key and certs out" if is_dummy else ""
+        raise ConfigurationError(f"private_key: {reason}{advice}") from None
 
 
 def _suite(private_key: Any, certs: Any) -> Suite | None:
@@ -176,19 +169,6 @@ def _suite(private_key: Any, certs: Any) -> Suite | None:
     if callable(private_key):
         return suites.RSA if certs is None else None
     return suites.suite_of(private_key)
-
-
-def load_apiv3_key(value: Any) -> Secret[bytes]:
-    """Check the setting ``apiv3_key``.
-
-    Raises:
-        ConfigurationError: It is not 32 bytes, or text of 32 bytes.
-    """
-    key = value.encode("utf-8", "replace") if isinstance(value, str) else value
-    if not isinstance(key, bytes) or len(key) != _KEY_SIZE:
-        given = f"{len(key)} bytes" if isinstance(key, bytes) else type(key).__name__
-        raise ConfigurationError(f"apiv3_key: is {_KEY_SIZE} bytes, got {given}")
-    return Secret(bytes(memoryview(key)))
 
 
 def _open_cache(directory: Any, name: str, *, downloads: bool) -> CertificateCache | None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wechatpay.apiv3.keys import PlatformKey, PlatformKeys
-from wechatpay.apiv3.settings import load_apiv3_key
 from wechatpay.apiv3.verification import Proof
 from wechatpay.errors import ConfigurationError, InvalidRequestError, NotificationError, WeChatPayError
+from wechatpay.identifiers import load_apiv3_key
 from wechatpay.notification.errors import (
     OversizedNotificationError,
     ProbeNotificationError,

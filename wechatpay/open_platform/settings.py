@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
 from wechatpay.errors import ConfigurationError
+from wechatpay.identifiers import validate_identifier
 from wechatpay.open_platform.stores import MemoryTokens
+from wechatpay.secret import Secret
 from wechatpay.uri.hosts import OPEN_PLATFORM, PAYMENT_HOSTS, Trust
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ class App:
                 f"tokens: give a store such as FileTokens or RedisTokens, with {', '.join(_STORE_METHODS)}, "
                 f"not {type(tokens).__name__}"
             )
-        return cls(_identifier(given, "appid"), _identifier(given, "secret"), tokens or MemoryTokens())
+        appid = validate_identifier(given["appid"], "app: appid")
+        return cls(appid, validate_identifier(given["secret"], "app: secret"), tokens or MemoryTokens())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ class OpenPlatformSettings:
         cloud = values.get("cloud", False)
         if not isinstance(cloud, bool):
             raise ConfigurationError("cloud: give True in WeChat's cloud hosting, else leave it out")
-        app = App.load(values.get("app"), values.get("tokens"))
+        hidden = values.get("app") or Secret(None)
+        app = hidden.pass_to(App.load, values.get("tokens"))
         if cloud and app:
             raise ConfigurationError(
                 "cloud: WeChat's cloud hosting adds the access_token itself, so leave app out there; "
@@ -99,11 +103,3 @@ class OpenPlatformSettings:
             # Inside its containers the hosting serves the plain address, and adds the token.
             base_uri = f"http{'' if cloud else 's'}://{OPEN_PLATFORM}/"
         return cls(base_uri, Trust.of_open_platform(base_uri), app, cloud, mchid)
-
-
-def _identifier(given: Mapping[str, Any], name: str) -> str:
-    value = given[name]
-    if isinstance(value, str) and value and value.isascii() and value.isprintable() and " " not in value:
-        # An exact str: what is checked is what is sent.
-        return str.__str__(value)
-    raise ConfigurationError(f"app: {name}: give one word of ASCII text, as WeChat's console shows it")

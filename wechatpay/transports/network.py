@@ -185,7 +185,7 @@ class Network:
             transport.pool_size,
             verify,
             identity,
-            Proxies.read(transport.proxies),
+            transport.proxies.pass_to(Proxies.read),
             transport.max_response_size,
             transport.max_download_size,
         )
