@@ -154,7 +154,8 @@ class Shop:
         """Sign a contract, schedule a deduction of one fen, possible by now, and return the contract."""
         contract = self.contract(partner, **changes)
         path = f"v3/papay/pay/{partner}schedules/contract-id/{{contract_id}}/schedule"
-        given = documented.merge(documented.arguments(catalogue.find("POST", path)), {"json": changes})
+        sub = {name: value for name, value in changes.items() if name == "sub_mchid"}
+        given = documented.merge(documented.arguments(catalogue.find("POST", path)), {"json": sub})
         self.instance.chain(path).post(**{**given, "contract_id": contract.contract_id})
         self.sandbox.advance(86400)
         return contract

@@ -1,0 +1,240 @@
+"""Profit sharing: what is frozen, shared, returned and unfrozen, and what is refused."""
+
+from __future__ import annotations
+
+import documented
+import pytest
+import sandboxes
+from scenes import APP, RECEIVER, Shop
+
+from wechatpay import APIError, Builder, Sensitive
+from wechatpay.sandbox import Sandbox
+
+MERCHANT = {"type": "MERCHANT_ID", "account": RECEIVER}
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Give a shop with a running sandbox."""
+    with Sandbox(identity=sandboxes.identity()) as sandbox, Builder(**sandbox.settings()) as instance:
+        yield Shop(sandbox, instance)
+
+
+def left(shop, transaction_id):
+    """Return the fen that can still be shared."""
+    path = "v3/profitsharing/transactions/{transaction_id}/amounts"
+    return shop.instance.chain(path).get(transaction_id=transaction_id).json()["unsplit_amount"]
+
+
+def share(shop, **body):
+    """Request a share, and return the response."""
+    return shop.instance.v3.profitsharing.orders.post(json=body).json()
+
+
+def refused(shop, **body):
+    """Request a share that is refused, and return status, code and text."""
+    with pytest.raises(APIError) as caught:
+        share(shop, **body)
+    return caught.value.status_code, caught.value.code, caught.value.message
+
+
+def test_share_is_taken_from_the_frozen_receipts(shop):
+    """The rest is what was paid, without the fee of 0.6 % and the share."""
+    made = shop.shared()
+
+    assert 1000 - 6 - 100 == left(shop, made["transaction_id"])
+
+
+def test_share_is_queried_with_its_parts(shop):
+    """It is finished, and each receiver has its amount."""
+    made = shop.shared()
+    path = "v3/profitsharing/orders/{out_order_no}"
+    query = {"transaction_id": made["transaction_id"]}
+    found = shop.instance.chain(path).get(out_order_no=made["out_order_no"], query=query).json()
+    (receiver,) = found["receivers"]
+
+    assert ("FINISHED", "SUCCESS", 100, RECEIVER) == (
+        found["state"],
+        receiver["result"],
+        receiver["amount"],
+        receiver["account"],
+    )
+
+
+def test_repeated_share_moves_nothing(shop):
+    """The same number and content gives the same result; other content is refused."""
+    made = shop.shared()
+    again = share(shop, **made)
+
+    assert made["out_order_no"] == again["out_order_no"]
+    assert 894 == left(shop, made["transaction_id"])
+
+    other = [{**made["receivers"][0], "amount": 50}]
+    assert (400, "INVALID_REQUEST", "分账接收方与原请求不一致") == refused(
+        shop, **{**made, "receivers": other}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"amount": 301}, (403, "RULE_LIMIT", "分账金额超出最大分账比例"), id="above 30 %"),
+        pytest.param(
+            {"account": "1900000999"}, (400, "INVALID_REQUEST", "分账接收方关系不存在"), id="stranger"
+        ),
+        pytest.param({"amount": 0}, (400, "PARAM_ERROR", None), id="nothing"),
+    ],
+)
+def test_wrong_share_is_refused(shop, changes, expected):
+    """With WeChat Pay's status, code and text; nothing moves."""
+    made = shop.shared(is_open=True)
+    status, code, message = refused(shop, **{**made, "receivers": [{**made["receivers"][0], **changes}]})
+
+    assert (status, code) == expected[:2]
+    assert expected[2] in {None, message}
+    assert 994 == left(shop, made["transaction_id"])
+
+
+def test_order_that_was_not_marked_is_not_shared(shop):
+    """Receipts are frozen only if the order says so."""
+    order = shop.paid(amount={"total": 1000})
+    made = {**shop.shared(is_open=True), "transaction_id": order.payment.transaction_id}
+
+    assert (400, "INVALID_REQUEST", "非分账订单不支持分账") == refused(shop, **made)
+
+
+def test_order_is_not_shared_within_a_minute(shop):
+    """The settlement takes that long."""
+    shop.shared(is_open=True)
+    order = shop.paid(amount={"total": 1000}, settle_info={"profit_sharing": True})
+    made = {
+        "transaction_id": order.payment.transaction_id,
+        "out_order_no": documented.number(),
+        "receivers": [{**MERCHANT, "amount": 1, "description": "share"}],
+        "unfreeze_unsplit": False,
+    }
+
+    assert (400, "INVALID_REQUEST", "订单处理中，请稍后重试") == refused(shop, **made)
+
+
+def test_unfrozen_order_is_not_shared_any_more(shop):
+    """The rest is the merchant's; a number that was used before unfreezes nothing."""
+    made = shop.shared()
+    body = {"transaction_id": made["transaction_id"], "description": "end"}
+    node = shop.instance.v3.profitsharing.orders.unfreeze
+    node.post(json={**body, "out_order_no": made["out_order_no"]})
+    before = left(shop, made["transaction_id"])
+    node.post(json={**body, "out_order_no": documented.number()})
+
+    assert (894, 0) == (before, left(shop, made["transaction_id"]))
+    again = {**made, "out_order_no": documented.number()}
+    assert (400, "INVALID_REQUEST", "订单已完结分账，不支持分账") == refused(shop, **again)
+
+
+def test_receipts_are_unfrozen_after_thirty_days(shop):
+    """By themselves."""
+    made = shop.shared(is_open=True)
+    shop.sandbox.advance(30 * 86400)
+
+    assert 0 == left(shop, made["transaction_id"])
+
+
+def test_refund_of_a_shared_order_is_bounded_by_the_frozen_rest(shop):
+    """More is refunded once the rest is unfrozen."""
+    made = shop.shared()
+    body = {
+        "transaction_id": made["transaction_id"],
+        "out_refund_no": documented.number(),
+        "amount": {"refund": 950, "total": 1000, "currency": "CNY"},
+    }
+    node = shop.instance.v3.refund.domestic.refunds
+    with pytest.raises(APIError, match="申请退款金额大于剩余未分账金额"):
+        node.post(json=body)
+    end = {
+        "transaction_id": made["transaction_id"],
+        "out_order_no": documented.number(),
+        "description": "end",
+    }
+    shop.instance.v3.profitsharing.orders.unfreeze.post(json=end)
+
+    assert "PROCESSING" == node.post(json=body).json()["status"]
+
+
+def test_return_is_bounded_by_the_share(shop):
+    """A receiver returns at most what it got, once for each number."""
+    made = shop.returned()
+    node = shop.instance.chain("v3/profitsharing/return-orders")
+    assert "SUCCESS" == node.post(json=made).json()["result"]
+
+    for changes in ({"amount": 41}, {"out_return_no": documented.number(), "amount": 61}):
+        with pytest.raises(APIError, match="INVALID_REQUEST"):
+            node.post(json={**made, **changes})
+    rest = {**made, "out_return_no": documented.number(), "amount": 60}
+    assert "SUCCESS" == node.post(json=rest).json()["result"]
+    with pytest.raises(APIError, match="分账指令不存在"):
+        node.post(json={**rest, "out_return_no": documented.number(), "return_mchid": "1900000999"})
+
+
+def test_unknown_numbers_are_not_found(shop):
+    """404, with the texts of WeChat Pay."""
+    made = shop.returned()
+    for path, variables in (
+        ("v3/profitsharing/orders/{out_order_no}", {"out_order_no": "X1", "query": {"transaction_id": "1"}}),
+        (
+            "v3/profitsharing/return-orders/{out_return_no}",
+            {"out_return_no": made["out_return_no"], "query": {"out_order_no": "X1"}},
+        ),
+        ("v3/profitsharing/transactions/{transaction_id}/amounts", {"transaction_id": "1"}),
+    ):
+        with pytest.raises(APIError) as caught:
+            shop.instance.chain(path).get(**variables)
+
+        assert 404 == caught.value.status_code
+    for node in (shop.instance.v3.profitsharing.orders, shop.instance.v3.profitsharing.orders.unfreeze):
+        body = {"transaction_id": "1", "out_order_no": documented.number()}
+        more = {"description": "end"} if "unfreeze" in repr(node) else {"unfreeze_unsplit": True}
+        with pytest.raises(APIError, match="订单不存在"):
+            node.post(json={**body, **more})
+
+
+def test_receivers_are_checked(shop):
+    """A merchant has a name, a person a known openid; a deleted receiver gets nothing."""
+    receivers = shop.instance.v3.profitsharing.receivers
+    base = {"appid": APP, "relation_type": "PARTNER"}
+    with pytest.raises(APIError, match="name"):
+        receivers.add.post(json={**base, **MERCHANT})
+    with pytest.raises(APIError, match="无效的openid"):
+        receivers.add.post(json={**base, "type": "PERSONAL_OPENID", "account": "nobody"})
+    receivers.add.post(json={**base, "type": "PERSONAL_OPENID", "account": documented.PAYER})
+    made = shop.shared(is_open=True)
+    receivers.delete.post(json={"appid": APP, **MERCHANT})
+
+    assert "分账接收方关系不存在" == refused(shop, **made)[2]
+    receivers.add.post(json={**base, **MERCHANT, "name": Sensitive("张三")})
+    assert 3000 == shop.instance.chain("v3/profitsharing/merchant-configs/1").get().json()["max_ratio"]
+
+
+def test_plain_name_is_refused(shop):
+    """Encrypted members are decrypted with WeChat Pay's key."""
+    body = {"appid": APP, **MERCHANT, "relation_type": "PARTNER", "name": "张三"}
+    with pytest.raises(APIError, match="解密失败"):
+        shop.instance.v3.profitsharing.receivers.add.post(json=body)
+
+
+def test_two_parts_for_one_receiver_are_refused(shop):
+    """A receiver is named once in a request."""
+    made = shop.shared(is_open=True)
+
+    assert 400 == refused(shop, **{**made, "receivers": made["receivers"] * 2})[0]
+
+
+def test_unmarked_order_is_not_unfrozen(shop):
+    """There is nothing to unfreeze."""
+    order = shop.paid()
+    body = {
+        "transaction_id": order.payment.transaction_id,
+        "out_order_no": documented.number(),
+        "description": "end",
+    }
+    with pytest.raises(APIError, match="非分账订单不支持分账"):
+        shop.instance.v3.profitsharing.orders.unfreeze.post(json=body)
