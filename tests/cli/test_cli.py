@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
+import json
 import os
 import re
 import signal
@@ -12,11 +15,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 import wechatpay
-from wechatpay import __main__
+from wechatpay import ConfigurationError, NoResponseError, __main__
+from wechatpay.cli import demo
 from wechatpay.sandbox import verification
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +90,7 @@ def test_module_can_be_run():
 def test_help_lists_the_commands(run, capsys):
     """A newcomer who types the bare name is told what there is."""
     assert 2 == run()
-    assert {"demo", "sandbox"} <= set(re.findall(r"\w+", capsys.readouterr().out))
+    assert {"demo", "sandbox"} <= set(re.findall(r"\w+", capsys.readouterr().err))
 
 
 def test_demo_ends_with_its_outcome(run, monkeypatch):
@@ -93,6 +98,106 @@ def test_demo_ends_with_its_outcome(run, monkeypatch):
     assert 0 == run("demo")
     monkeypatch.setattr(verification, "TOLERANCE", -1)
     assert 1 == run("demo")
+
+
+@pytest.mark.parametrize("command", ["", "demo", "sandbox", "certificates", "explain"])
+def test_help_fits_80_columns(run, capsys, command):
+    """``-h`` and ``--help`` describe each command in plain lines."""
+    assert 0 == run(*command.split(), "-h")
+    text = capsys.readouterr().out
+    assert 0 == run(*command.split(), "--help")
+
+    assert text == capsys.readouterr().out
+    assert text.startswith(f"Usage: wechatpay {command}".rstrip())
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "..." not in text.partition("Commands:")[2]
+
+
+def test_unexpected_error_shows_neither_traceback_nor_values(run, capsys, monkeypatch):
+    """A fault of ours is one line that names its kind; its text and its frames may hold keys."""
+    monkeypatch.setattr(demo, "run", lambda: json.loads("secret"))
+
+    assert 1 == run("demo")
+    assert (
+        "wechatpay: internal error: JSONDecodeError; python -X dev -m wechatpay shows\nwhere\n"
+        == capsys.readouterr().err
+    )
+
+
+def test_unexpected_error_shows_its_traceback_in_development_mode():
+    """Whoever looks for the fault gets everything."""
+    code = (
+        "import sys; from wechatpay.cli import demo; demo.run = lambda: 1 / 0;"
+        "from wechatpay.__main__ import main; sys.argv = ['wechatpay', 'demo']; main()"
+    )
+    command = [sys.executable, "-X", "dev", "-c", code]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+
+    assert 1 == ran.returncode
+    assert "ZeroDivisionError: division by zero" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (OSError(28, "No space left on device", "keys"), 1, "keys: No space left on device"),
+        (OSError("no disk"), 1, "no disk"),
+        (ConfigurationError("mchid: missing"), 2, "mchid: missing"),
+        (NoResponseError("no response"), 1, "no response"),
+    ],
+    ids=["file", "system", "settings", "response"],
+)
+def test_error_is_one_message_and_an_exit_code(run, capsys, monkeypatch, error, code, text):
+    """Settings that are wrong end with 2, failures with 1."""
+    monkeypatch.setattr(demo, "run", Mock(side_effect=error))
+
+    assert code == run("demo")
+    assert f"wechatpay: {text}\n" == capsys.readouterr().err
+
+
+def test_long_error_is_wrapped_between_words(run, capsys):
+    """An error fits 80 columns, and no value is broken."""
+    assert 2 == run("certificates", "-k", "0" * 32, "-m", "1", "-s", "AA", "-f", "/no/such/directory/key.pem")
+    lines = capsys.readouterr().err.splitlines()
+
+    assert len(lines) > 1
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_question_without_a_terminal_says_so(run, capsys, monkeypatch):
+    """What is missing cannot be asked for in a script."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    assert 2 == run("certificates", "-k", "0" * 32)
+    assert "give the options" in capsys.readouterr().err
+
+
+def test_interrupted_question_is_silent(run, capsys, monkeypatch):
+    """Ctrl-C at a question ends the command without a word."""
+    monkeypatch.setattr(sys, "stdin", Mock(readline=Mock(side_effect=KeyboardInterrupt)))
+
+    assert 130 == run("certificates", "-k", "0" * 32)
+    assert "" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("event", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1)]
+)
+def test_interrupted_command_is_silent(run, capsys, monkeypatch, event, code):
+    """Neither Ctrl-C nor a reader that leaves is worth a word."""
+    monkeypatch.setattr(demo, "run", Mock(side_effect=event))
+
+    assert code == run("demo")
+    assert "" == capsys.readouterr().err.strip()
+
+
+def test_reader_that_leaves_is_no_error():
+    """``wechatpay explain SIGN_ERROR | head -1`` shows one line, and no traceback."""
+    command = f"'{sys.executable}' -m wechatpay explain --search 支付 | head -1"
+    ran = subprocess.run(["bash", "-c", command], check=True, capture_output=True, text=True, cwd=ROOT)
+
+    assert "" == ran.stderr
+    assert 1 == len(ran.stdout.splitlines())
 
 
 def test_unknown_command_is_an_error(run, capsys):

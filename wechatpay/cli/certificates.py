@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from wechatpay.builder import Builder
 from wechatpay.crypto import pem
-from wechatpay.errors import ConfigurationError, CryptoError, WeChatPayError
+from wechatpay.errors import CryptoError
 from wechatpay.uri.hosts import DEFAULT_BASE_URI
 
 if TYPE_CHECKING:
@@ -70,18 +70,12 @@ def certificates(  # noqa: PLR0913, PLR0917  the options of PHP's downloader
     What is not given is read from the environment, or asked for. Nothing is saved that is not proved to be
     WeChat Pay's, and no file is replaced by another one.
     """
-    try:
-        builder = Builder(
-            mchid=mchid, serial=serialno, private_key=privatekey, apiv3_key=key, base_uri=baseuri
-        )
-        with builder.getDriver() as driver:
-            driver.platform.refresh()
-            keys = driver.platform.keys
-        for found in keys:
-            _show(found, _save(found, output))
-    except (WeChatPayError, OSError) as error:
-        typer.echo(f"wechatpay: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from None
+    builder = Builder(mchid=mchid, serial=serialno, private_key=privatekey, apiv3_key=key, base_uri=baseuri)
+    with builder.getDriver() as driver:
+        driver.platform.refresh()
+        keys = driver.platform.keys
+    for found in keys:
+        _show(found, _save(found, output))
 
 
 def _save(key: PlatformKey, folder: Path) -> Path:
