@@ -140,7 +140,7 @@ def test_unexpected_error_shows_its_traceback_in_development_mode():
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
-        (OSError(28, "No space left on device", "keys"), 1, "keys: No space left on device"),
+        (FileNotFoundError(2, "No such file or directory", "keys"), 2, "keys: No such file or directory"),
         (OSError("no disk"), 1, "no disk"),
         (ConfigurationError("mchid: missing"), 2, "mchid: missing"),
         (NoResponseError("no response"), 1, "no response"),
@@ -174,7 +174,9 @@ def test_question_without_a_terminal_says_so(run, capsys, monkeypatch):
 
 def test_interrupted_question_is_silent(run, capsys, monkeypatch):
     """Ctrl-C at a question ends the command without a word."""
-    monkeypatch.setattr(sys, "stdin", Mock(readline=Mock(side_effect=KeyboardInterrupt)))
+    terminal = io.StringIO()
+    terminal.readline = Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr(sys, "stdin", terminal)
 
     assert 130 == run("certificates", "-k", "0" * 32)
     assert "" == capsys.readouterr().err

@@ -36,7 +36,9 @@ class _Commands(TyperGroup):
         except (WeChatPayError, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise  # nobody reads the output any more, and typer ends the command
-            _fail(_describe(error), 2 if isinstance(error, ConfigurationError) else 1)
+            if isinstance(error, OSError) and error.filename:  # a file that an option names
+                _fail(f"{error.filename}: {error.strerror}", 2)
+            _fail(str(error), 2 if isinstance(error, ConfigurationError) else 1)
         except Exception as error:
             # typer's own errors have exit codes.
             if sys.flags.dev_mode or hasattr(error, "exit_code"):
@@ -83,12 +85,6 @@ def demo() -> None:
 
     if not run():
         raise typer.Exit(1)
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wechatpay.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -102,12 +100,6 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
                 time.sleep(3600)
     except KeyboardInterrupt:
         pass
-    except ConfigurationError as error:
-        typer.echo(f"wechatpay: {error}", err=True)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        typer.echo(f"wechatpay: {error.filename}: {error.strerror}", err=True)
-        raise typer.Exit(2) from None
     typer.echo("# The sandbox has stopped.", err=True)
 
 
