@@ -114,6 +114,17 @@ class Driver:
 
         return rsa.decrypt(text, self._merchant().decryption_key)
 
+    def decrypt_bytes(self, text: str) -> bytes:
+        """Decrypt what is not text, such as the key of an encrypted bill; otherwise as `decrypt`.
+
+        Raises:
+            ConfigurationError: The settings of APIv3 were left out, or ``private_key`` is a function.
+            CryptoError: The text was not encrypted for this merchant, or is no cipher text.
+        """
+        from wechatpay.crypto import rsa  # noqa: PLC0415  few answers hold anything sensitive
+
+        return rsa.decrypt_bytes(text, self._merchant().decryption_key)
+
     def decrypt_marked(self, response: Response) -> Any:
         """Parse an answer, with those fields decrypted that WeChat Pay documents as encrypted.
 

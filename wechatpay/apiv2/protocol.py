@@ -83,7 +83,7 @@ class APIv2:
         if is_get:
             fields = Fields(parse_query(uri.query(fields, request.target.partition("?")[2])))
         # A failed download returns XML in place of the file: the sink is fed once the body is known.
-        sink = None if (destination := options.get("sink")) is None else Sink(destination)
+        sink = None if (destination := options.get("sink")) is None else Sink.of(destination)
         fields = _with_nonce(fields, wanted=not options.get("nonceless"))
         return request.with_(parameters=fields, mutual=mutual, sink=sink)
 

@@ -15,6 +15,7 @@ from wechatpay.apiv3.certificate_refresher import CertificateRefresher
 from wechatpay.apiv3.errors import failure
 from wechatpay.apiv3.fields import SERIAL, KeySelector, freeze
 from wechatpay.apiv3.signing import Signer, Verifier
+from wechatpay.apiv3.verification import HEADERS
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
 from wechatpay.errors import ConfigurationError, InvalidRequestError, NoResponseError, RedirectError
 from wechatpay.messages import Headers, Response
@@ -91,10 +92,13 @@ class V3:
             return request
         from wechatpay.transports.sink import Sink  # noqa: PLC0415  few calls download
 
-        sink = Sink(destination, tally=self._tally)
+        sink = Sink.of(destination, self._tally)
         return replace(request, sink=sink)
 
-    def _tally(self, headers: Headers) -> StreamTally:
+    def _tally(self, headers: Headers) -> StreamTally | None:
+        # Bills come unsigned: nothing would be verified by what is hashed here.
+        if HEADERS[3] not in headers:
+            return None
         return StreamTally(headers, self._platform.get(headers.get(SERIAL, "")))
 
     def flow(self, call: Call, path: str, request: Request, handler: Handler) -> Flow:

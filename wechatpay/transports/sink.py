@@ -47,13 +47,26 @@ class Sink:
         self,
         destination: str | os.PathLike[str] | BinaryIO | Callable[[bytes], Any],
         *,
-        tally: Callable[[Headers], Tally] | None = None,
+        tally: Callable[[Headers], Tally | None] | None = None,
     ) -> None:
         self._path, self._feed = _destination(destination)
         self._make_tally = tally
         self._file: BinaryIO | None = None
         self._part: Path | None = None
         self.tally: Tally | None = None
+
+    @classmethod
+    def of(cls, destination: Any, tally: Callable[[Headers], Tally | None] | None = None) -> Sink:
+        """Make the sink for the option ``sink``; one that is a sink already is used.
+
+        Args:
+            destination: A path, a binary file, a callable that takes bytes, or a sink.
+            tally: Makes what hashes a body while it is received, or ``None``.
+        """
+        if not isinstance(destination, Sink):
+            return cls(destination, tally=tally)
+        destination._make_tally = tally  # noqa: SLF001  its own class
+        return destination
 
     def begin(self, headers: Headers) -> None:
         """Start receiving a response with these ``headers``, and discard an earlier attempt.
@@ -78,9 +91,17 @@ class Sink:
         """
         if self.tally is not None:
             self.tally.update(chunk)
+        self.store(chunk)
+
+    def store(self, piece: bytes) -> None:
+        """Write to the temporary file.
+
+        Raises:
+            NoResponseError: It cannot be written.
+        """
         if self._file is not None:
             with _errors():
-                self._file.write(chunk)
+                self._file.write(piece)
 
     def head(self, size: int) -> bytes:
         """Return the first ``size`` bytes received, before they are delivered."""
