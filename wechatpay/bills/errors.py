@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from wechatpay.errors import APIError, DecodeError, VerificationError
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from wechatpay.messages import Request, Response
 
@@ -52,7 +52,25 @@ class BillNotReadyError(APIError):
     """The bill does not exist yet; `ready_at` says when to fetch it.
 
     Attributes:
-        ready_at: When to fetch it, in the time of Beijing; ``None`` if WeChat Pay is late already.
+        ready_at: When to fetch it, in the time of Beijing; ``None`` if that is not known.
     """
 
     ready_at: datetime | None = None
+
+    @classmethod
+    def until(cls, ready_at: datetime, day: date, error: APIError) -> Self:
+        """Make the error from WeChat Pay's own, which says less."""
+        made = cls(
+            f"the bill of {day} does not exist yet: fetch it after {ready_at:%Y-%m-%d %H:%M}, Beijing time "
+            f"({error})",
+            status_code=error.status_code,
+            code=error.code,
+            message=error.message,
+            detail=error.detail,
+            retryable=error.retryable,
+            verified=error.verified,
+            request=error.request,
+            response=error.response,
+        )
+        made.ready_at = ready_at
+        return made

@@ -1,0 +1,392 @@
+"""Fetching bills: ask for the URL, download it signed, check the digest; sync and async through one flow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812  `date` is a parameter everywhere
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from wechatpay.bills.checked import CheckedFile, Cipher, Digest
+from wechatpay.bills.columns import china
+from wechatpay.bills.errors import BillNotReadyError, DigestError
+from wechatpay.bills.files import Bill, Target
+from wechatpay.bills.operations import OPERATIONS, Operation
+from wechatpay.errors import (
+    APIError,
+    InvalidRequestError,
+    ResponseTooLargeError,
+    ServerError,
+    TransportError,
+)
+from wechatpay.messages import Response
+from wechatpay.middleware import Pause
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from typing import Unpack
+
+    from wechatpay.builder import Node
+
+__all__ = ["FetchOptions", "adownload", "afetch", "download", "fetch"]
+
+T = TypeVar("T")
+
+#: The hour, in Beijing, of the day after, from which bills are to be fetched.
+_READY_HOUR = 10
+
+#: How long to wait for a bill that WeChat Pay is still making.
+_MAKING = timedelta(minutes=30)
+
+#: What says that a day has no bill, or that it is not made yet: codes of APIv3, and codes and texts of APIv2.
+_EMPTY = {"NO_STATEMENT_EXIST", "NO_BILL_EXIST"}
+_MAKING_CODES = {"STATEMENT_CREATING", "BILL_CREATING"}
+_V2_CODE = "20002"
+_V2_EMPTY, _V2_MAKING = "no bill exist", "bill creating"
+
+#: What an expired ``download_url`` is refused with.
+_EXPIRED = "INVALID_REQUEST"
+
+
+class FetchOptions(TypedDict, total=False):
+    """What a bill may be fetched with, beside its kind, its day and its path.
+
+    Attributes:
+        account: Whose fund bill: ``basic``, ``operation``, ``fees``, ``deposit`` or ``all``.
+        bill_type: Which trade bill: ``ALL``, ``SUCCESS``, ``REFUND``, ``RECHARGE_REFUND`` …
+        mchid: The merchant, for kinds whose request names it: ``statement``, ``v2-trade``, ``v2-fund``.
+        appid: The app, for ``v2-trade`` and ``v2-fund``.
+        sub_mchid: A partner's sub-merchant.
+        base_uri: The host, for overseas merchants.
+        packed: Whether to ask for gzip; the file is unpacked either way. ``True`` by default.
+        attempts: How often to start over after a broken connection or an expired URL, 3 in all by default.
+        pause: Seconds to wait before the second attempt, and twice as many before each further one.
+        progress: Called with the bytes received, and those in all or ``None``, from the thread that receives.
+        clock: Returns Unix seconds.
+    """
+
+    account: str
+    bill_type: str
+    mchid: str
+    appid: str
+    sub_mchid: str
+    base_uri: str
+    packed: bool
+    attempts: int
+    pause: float
+    progress: Callable[[int, int | None], object] | None
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """An effect: send a request; what comes back is its response."""
+
+    node: Node
+    verb: str
+    options: Mapping[str, Any]
+
+
+_Flow = Generator["_Ask | Pause", Any, T]
+
+
+def fetch(
+    instance: Node,
+    kind: str,
+    date: Date | str,
+    to: str | os.PathLike[str] | None = None,
+    **options: Unpack[FetchOptions],
+) -> Bill:
+    """Fetch a bill: ask for it, download it, unpack it, and keep it only if it matches its digest.
+
+    ::
+
+        bill = bills.fetch(instance, "trade", "2026-11-19", "trade.csv")
+        for row in bill:
+            print(row.out_trade_no, row.total)
+
+    A broken connection, an error of the server's or an expired URL starts over. On failure nothing is left
+    behind, and a file that was at ``to`` before is as it was.
+
+    Args:
+        instance: The Builder.
+        kind: ``trade``, ``fund``, ``sub-merchant-fund``, ``ecommerce-fund``, ``sharing``, ``statement``,
+            ``overseas-sharing``, ``v2-trade`` or ``v2-fund``.
+        date: The day, in Beijing, as a date or ``YYYY-MM-DD``.
+        to: A file; a directory, where the file is named after kind and day; or ``None`` for a temporary file.
+        options: See `FetchOptions`.
+
+    Returns:
+        The bill; an empty one for a day on which nothing happened.
+
+    Raises:
+        BillNotReadyError: It does not exist yet; the error says when to ask.
+        DigestError: What came does not match the digest.
+        InvalidRequestError: An argument is wrong, or the URL leads to a host that is not WeChat Pay's.
+        CryptoError: An encrypted bill was not encrypted for this merchant.
+        TransportError: All attempts failed.
+        APIError: WeChat Pay answered with another error.
+        VerificationError: A response is not provably WeChat Pay's.
+    """
+    return _run(_fetch(instance, kind, date, to, options))
+
+
+async def afetch(
+    instance: Node,
+    kind: str,
+    date: Date | str,
+    to: str | os.PathLike[str] | None = None,
+    **options: Unpack[FetchOptions],
+) -> Bill:
+    """Fetch a bill as `fetch` does, without blocking the event loop.
+
+    Raises:
+        WeChatPayError: As `fetch` does.
+    """
+    return await _arun(_fetch(instance, kind, date, to, options))
+
+
+def download(
+    instance: Node,
+    signed: Response | Mapping[str, Any],
+    to: str | os.PathLike[str],
+    *,
+    require_hash: bool = True,
+    progress: Callable[[int, int | None], object] | None = None,
+) -> Path:
+    """Download the file that a signed response names, and keep it only if it matches.
+
+    For receipts, vouchers, fapiao files and whatever else comes with ``download_url`` (or ``url``),
+    ``hash_type`` and ``hash_value``; a file packed with gzip is unpacked, and one that comes with
+    ``encrypt_key`` and ``nonce`` is decrypted.
+
+    Args:
+        instance: The Builder.
+        signed: The response, or the part of its JSON that names the file.
+        to: The file to write.
+        require_hash: ``False`` permits a response without ``hash_value``: those of fapiao files have none.
+        progress: Called with the bytes received, and those in all or ``None``.
+
+    Returns:
+        The path.
+
+    Raises:
+        DigestError: The file does not match, or there is no ``hash_value``.
+        InvalidRequestError: ``signed`` names no file, or the URL leads to a host that is not WeChat Pay's.
+        APIError: The URL has expired, among others: ask for a new one.
+        TransportError: The connection broke; the URL may be good still.
+    """
+    return _run(_download(instance, signed, Path(to), require_hash, progress))
+
+
+async def adownload(
+    instance: Node,
+    signed: Response | Mapping[str, Any],
+    to: str | os.PathLike[str],
+    *,
+    require_hash: bool = True,
+    progress: Callable[[int, int | None], object] | None = None,
+) -> Path:
+    """Download a file as `download` does, without blocking the event loop.
+
+    Raises:
+        WeChatPayError: As `download` does.
+    """
+    return await _arun(_download(instance, signed, Path(to), require_hash, progress))
+
+
+def _run(flow: _Flow[T]) -> T:
+    resume, value = flow.send, None
+    try:
+        while True:
+            effect = resume(value)
+            try:
+                if isinstance(effect, Pause):
+                    time.sleep(effect.seconds)
+                    resume, value = flow.send, None
+                else:
+                    resume, value = flow.send, getattr(effect.node, effect.verb)(**effect.options)
+            except BaseException as error:  # noqa: BLE001  the flow decides, Ctrl-C included
+                resume, value = flow.throw, error
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def _arun(flow: _Flow[T]) -> T:
+    import asyncio  # noqa: PLC0415  a blocking caller never loads it
+
+    resume, value = flow.send, None
+    try:
+        while True:
+            effect = resume(value)
+            try:
+                if isinstance(effect, Pause):
+                    await asyncio.sleep(effect.seconds)
+                    resume, value = flow.send, None
+                else:
+                    resume, value = (
+                        flow.send,
+                        await getattr(effect.node, f"{effect.verb}Async")(**effect.options),
+                    )
+            except BaseException as error:  # noqa: BLE001  the flow decides, cancellation included
+                resume, value = flow.throw, error
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _fetch(
+    instance: Node, kind: str, date: Date | str, to: str | os.PathLike[str] | None, options: FetchOptions
+) -> _Flow[Bill]:
+    operation = OPERATIONS.get(kind)
+    if operation is None:
+        raise InvalidRequestError(f"kind: {kind!r:.40} is unknown; known are {', '.join(OPERATIONS)}")
+    day = _parse_day(date)
+    asked = operation.ask(day, options)
+    clock = options.get("clock", time.time)
+    attempts, pause = options.get("attempts", 3), options.get("pause", 1.0)
+    target = Target.choose(to, operation.file_name(day, options))
+    try:
+        for attempt in range(1, attempts + 1):
+            problem: Exception
+            try:
+                files = yield from _attempt(instance, operation, asked, target, options)
+                return target.finish(kind, day, files)
+            except APIError as error:
+                if _explain_absence(error, day, clock()):
+                    return target.finish(kind, day, [])
+                problem = error
+            except (TransportError, _ExpiredUrlError) as error:
+                problem = error
+            if attempt == attempts or not _may_start_over(problem):
+                raise problem.error if isinstance(problem, _ExpiredUrlError) else problem
+            yield Pause(pause * 2 ** (attempt - 1))
+        raise InvalidRequestError("attempts: give 1 or more")
+    finally:
+        target.clean()
+
+
+def _may_start_over(problem: Exception) -> bool:
+    if isinstance(problem, APIError):
+        return problem.retryable or isinstance(problem, ServerError)
+    return not isinstance(problem, ResponseTooLargeError)
+
+
+def _attempt(
+    instance: Node,
+    operation: Operation,
+    asked: Mapping[str, Any],
+    target: Target,
+    options: FetchOptions,
+) -> _Flow[list[CheckedFile]]:
+    """Ask for the bill, and download what is named into the target's staging directory."""
+    node, progress = instance.chain(operation.template), options.get("progress")
+    if operation.is_direct:
+        path = target.stage(0)
+        file = CheckedFile(path, operation.digest, progress=progress)
+        yield _Ask(node, operation.verb, {**asked, "sink": file})
+        return [file]
+    response: Response = yield _Ask(node, operation.verb, asked)
+    data = response.json()
+    parts = [data]
+    if operation.is_encrypted:
+        parts = sorted(
+            data.get("download_bill_list") or [], key=lambda part: int(part.get("bill_sequence", 0))
+        )
+    files: list[CheckedFile] = []
+    try:
+        for number, part in enumerate(parts):
+            path = target.stage(number)
+            file = yield from _download_part(instance, part, path, operation.has_digest, progress)
+            files.append(file)
+    except APIError as error:
+        if error.code == _EXPIRED:
+            raise _ExpiredUrlError(error) from None
+        raise
+    return files
+
+
+def _download(
+    instance: Node,
+    signed: Response | Mapping[str, Any],
+    to: Path,
+    require_hash: bool,  # noqa: FBT001  passed on
+    progress: Callable[[int, int | None], object] | None,
+) -> _Flow[Path]:
+    part = signed.json() if isinstance(signed, Response) else signed
+    if not isinstance(part, Mapping):
+        raise InvalidRequestError(
+            "signed: give the signed response, or that part of its JSON which names the file"
+        )
+    yield from _download_part(instance, part, to, require_hash, progress)
+    return to
+
+
+def _download_part(
+    instance: Node,
+    part: Mapping[str, Any],
+    path: Path,
+    require_hash: bool,  # noqa: FBT001  passed on
+    progress: Callable[[int, int | None], object] | None,
+) -> _Flow[CheckedFile]:
+    url = part.get("download_url") or part.get("url")
+    if not isinstance(url, str):
+        raise InvalidRequestError(
+            "signed: names no file: there is no download_url; is the receipt still being made?"
+        )
+    digest = None
+    if part.get("hash_value") or part.get("hash_type"):
+        digest = Digest.parse(part.get("hash_type"), part.get("hash_value"))
+    elif require_hash:
+        raise DigestError(
+            "the response has no hash_value to check the file by; require_hash=False accepts it all the same"
+        )
+    cipher = None
+    if part.get("encrypt_key"):
+        key = instance.getDriver().decrypt_bytes(part["encrypt_key"])
+        cipher = Cipher(key, str(part.get("nonce", "")).encode())
+    file = CheckedFile(path, lambda _: digest, cipher=cipher, progress=progress)
+    yield _Ask(instance.chain(url), "get", {"sink": file})
+    return file
+
+
+class _ExpiredUrlError(Exception):
+    """A ``download_url`` was refused: a new one may do."""
+
+    def __init__(self, error: APIError) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _explain_absence(error: APIError, day: Date, now: float) -> bool:
+    """Return whether an error says that nothing happened on a day.
+
+    Raises:
+        BillNotReadyError: The bill of that day does not exist yet.
+    """
+    text = error.message.lower() if error.code == _V2_CODE else ""
+    is_empty = error.code in _EMPTY or text == _V2_EMPTY
+    is_making = error.code in _MAKING_CODES or text == _V2_MAKING
+    ready = datetime(day.year, day.month, day.day, _READY_HOUR, tzinfo=china()) + timedelta(days=1)
+    at = datetime.fromtimestamp(now, china())
+    is_early = at < ready and error.status_code in {200, 400}
+    if not is_making and not is_early:
+        return is_empty
+    ready = ready if at < ready else at + _MAKING
+    raise BillNotReadyError.until(ready, day, error)
+
+
+def _parse_day(date: Date | str) -> Date:
+    if isinstance(date, datetime) or not isinstance(date, Date | str):
+        raise InvalidRequestError(f"date: give a date or YYYY-MM-DD, not {type(date).__name__}")
+    if isinstance(date, Date):
+        return date
+    try:
+        return datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=china()).date()
+    except ValueError:
+        raise InvalidRequestError(f"date: {date!r:.40} is not a day: give YYYY-MM-DD") from None

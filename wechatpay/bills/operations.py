@@ -1,0 +1,168 @@
+"""The operations that offer bills, as data: what each takes, and how its file is checked.
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012791866
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.bills.checked import Digest
+from wechatpay.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date as Date  # noqa: N812  `date` is a parameter
+
+    from wechatpay.messages import Headers
+
+__all__ = ["OPERATIONS", "Operation"]
+
+_COMMON = frozenset({"attempts", "base_uri", "clock", "packed", "pause", "progress"})
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that offers a bill.
+
+    Attributes:
+        kind: What callers ask for.
+        template: Its path.
+        takes: Options and the parameter that each becomes; those that are required end with ``*``.
+        fixed: Parameters that are always sent.
+        date: The parameter and the format of the day.
+        is_direct: Whether the response is the file itself.
+        is_encrypted: Whether the response is a list of encrypted files.
+        has_digest: Whether WeChat Pay documents a digest.
+        digest_header: The header of a direct download that holds the SHA-1; ``""`` for none.
+        tar_type: Whether gzip can be asked for.
+    """
+
+    kind: str
+    template: str
+    takes: Mapping[str, str]
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    date: tuple[str, str] = ("bill_date", "%Y-%m-%d")
+    is_direct: bool = False
+    is_encrypted: bool = False
+    has_digest: bool = True
+    digest_header: str = ""
+    tar_type: bool = True
+
+    @property
+    def is_v2(self) -> bool:
+        """Whether it is one of APIv2."""
+        return self.template.startswith("v2/")
+
+    @property
+    def verb(self) -> str:
+        """The verb."""
+        return "post" if self.is_v2 else "get"
+
+    def ask(self, day: Date, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of the call.
+
+        Raises:
+            InvalidRequestError: An option is missing, or this kind of bill does not take it.
+        """
+        names = {name.removesuffix("*"): name.endswith("*") for name in self.takes}
+        for name in options:
+            if name not in names and name not in _COMMON:
+                raise InvalidRequestError(
+                    f"{name}: a bill of kind {self.kind!r} does not take it; it takes "
+                    f"{', '.join(sorted({*names, *_COMMON}))}"
+                )
+        if missing := [name for name, is_required in names.items() if is_required and not options.get(name)]:
+            raise InvalidRequestError(f"{', '.join(missing)}: a bill of kind {self.kind!r} requires it")
+        parameters = dict(self.fixed)
+        parameters[self.date[0]] = day.strftime(self.date[1])
+        for name, parameter in self.takes.items():
+            if (value := options.get(name.removesuffix("*"))) is not None:
+                parameters[parameter] = self._account(value) if parameter == "account_type" else value
+        if self.tar_type and options.get("packed", True):
+            parameters["tar_type"] = "GZIP"
+        asked: dict[str, Any] = {"xml" if self.is_v2 else "query": parameters}
+        if "base_uri" in options:
+            asked["base_uri"] = options["base_uri"]
+        return {**asked, "security": True} if self.kind == "v2-fund" else asked
+
+    def _account(self, name: Any) -> str:
+        return str(name).capitalize() if self.is_v2 else str(name).upper()
+
+    def digest(self, headers: Headers) -> Digest | None:
+        """Find the digest in the headers of a direct download."""
+        claimed = headers.get(self.digest_header, "") if self.digest_header else ""
+        if not claimed and not self.has_digest:
+            return None
+        return Digest.parse("SHA1", claimed.removeprefix("SHA="))
+
+    def file_name(self, day: Date, options: Mapping[str, Any]) -> str:
+        """Name a file after the kind, what it was asked with, and the day."""
+        asked = [
+            str(options[name]).lower() for name in ("account", "bill_type", "sub_mchid") if options.get(name)
+        ]
+        return f"{'-'.join([self.kind, *asked, day.isoformat()])}.csv"
+
+
+_SUB = {"sub_mchid": "sub_mchid"}
+_CIPHER = {"algorithm": "AEAD_AES_256_GCM"}
+_V2 = {"appid*": "appid", "mchid*": "mch_id"}
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.kind: operation
+    for operation in (
+        Operation("trade", "v3/bill/tradebill", {"bill_type": "bill_type", **_SUB}),
+        Operation("fund", "v3/bill/fundflowbill", {"account": "account_type", **_SUB}),
+        Operation(
+            "sub-merchant-fund",
+            "v3/bill/sub-merchant-fundflowbill",
+            {"account": "account_type", "sub_mchid*": "sub_mchid"},
+            fixed={**_CIPHER, "account_type": "BASIC"},
+            is_encrypted=True,
+        ),
+        Operation(
+            "ecommerce-fund",
+            "v3/ecommerce/bill/fundflowbill",
+            {"account": "account_type"},
+            fixed={**_CIPHER, "account_type": "ALL"},
+            is_encrypted=True,
+        ),
+        Operation("sharing", "v3/profitsharing/bills", _SUB),
+        Operation(
+            "statement",
+            "v3/global/statements",
+            {"mchid*": "mchid"},
+            date=("date", "%Y%m%d"),
+            is_direct=True,
+            digest_header="Wechatpay-Statement-Sha1",
+            has_digest=False,
+            tar_type=False,
+        ),
+        Operation(
+            "overseas-sharing",
+            "v3/global/profit-sharing/bill-download-url",
+            _SUB,
+            has_digest=False,
+            tar_type=False,
+        ),
+        Operation(
+            "v2-trade",
+            "v2/pay/downloadbill",
+            {**_V2, "bill_type": "bill_type", "sub_mchid": "sub_mch_id"},
+            fixed={"bill_type": "ALL"},
+            date=("bill_date", "%Y%m%d"),
+            is_direct=True,
+            has_digest=False,
+        ),
+        Operation(
+            "v2-fund",
+            "v2/pay/downloadfundflow",
+            {**_V2, "account": "account_type"},
+            fixed={"account_type": "Basic", "sign_type": "HMAC-SHA256"},
+            date=("bill_date", "%Y%m%d"),
+            is_direct=True,
+            digest_header="Digest",
+        ),
+    )
+}
