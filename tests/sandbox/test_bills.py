@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from sandboxes import Clock
 
-from wechatpay.sandbox.bills import trade_bill
+from wechatpay.sandbox.bill_texts import trade_bill
 from wechatpay.sandbox.ledger import Ledger, Order
 
 TODAY = date(2023, 11, 15)

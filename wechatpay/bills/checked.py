@@ -99,7 +99,7 @@ class CheckedFile(Sink):
             if there is none.
         cipher: Its cipher, or ``None``.
         progress: Called after each piece with the bytes received, and those in all or ``None``.
-        max_size: Bytes at most, unpacked.
+        max_size: Bytes at most, unpacked; 16 GiB by default.
     """
 
     def __init__(
@@ -109,13 +109,13 @@ class CheckedFile(Sink):
         *,
         cipher: Cipher | None = None,
         progress: Callable[[int, int | None], object] | None = None,
-        max_size: int = MAX_SIZE,
+        max_size: int | None = None,
     ) -> None:
         super().__init__(path)
         self._find_digest = expected
         self._cipher = cipher
         self._progress = progress
-        self._max_size = max_size
+        self._max_size = MAX_SIZE if max_size is None else max_size
         self.digest: Digest | None = None
         self.size = 0
 

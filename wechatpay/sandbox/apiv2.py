@@ -42,7 +42,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from wechatpay.messages import Headers
-from wechatpay.sandbox import bills, operations, uploads, xml_messages
+from wechatpay.sandbox import bill_texts, operations, uploads, xml_messages
 from wechatpay.sandbox.api import Api
 from wechatpay.sandbox.clock import CHINA, format_digits, format_local
 from wechatpay.sandbox.ledger import CODE_PAY, Order, Rejection
@@ -365,7 +365,7 @@ class ApiV2(Api):
         if (day := self._bill_day(sent["bill_date"])) is None:
             return refuse("invalid bill_date", error_code="20001")
         orders, kind = self._ledger.orders.values(), sent.get("bill_type", "ALL")
-        if (bill := bills.trade_bill(orders, sent["mch_id"], day, kind)) is None:
+        if (bill := bill_texts.trade_bill(orders, sent["mch_id"], day, kind)) is None:
             return refuse("No Bill Exist", error_code="20002")
         return _download(bill, sent)
 
@@ -374,7 +374,7 @@ class ApiV2(Api):
         if (day := self._bill_day(sent["bill_date"])) is None:
             return refuse("invalid bill_date", error_code="20001")
         account = sent.get("account_type", "Basic").upper()
-        bill = bills.fund_bill(self._ledger.orders.values(), sent["mch_id"], day, account)
+        bill = bill_texts.fund_bill(self._ledger.orders.values(), sent["mch_id"], day, account)
         if bill is None:
             return failure(sent, "NO_BILL_EXIST", "No Bill Exist")
         response = _download(bill, sent)

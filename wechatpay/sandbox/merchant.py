@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.sandbox.agreements import Agreements
+    from wechatpay.sandbox.bills import Bills
     from wechatpay.sandbox.callbacks import Details
     from wechatpay.sandbox.clock import VirtualClock
     from wechatpay.sandbox.contracts import Contracts
@@ -269,6 +270,11 @@ class Merchant(MerchantCallbacks):
         """
         with self._store.transaction():
             return self._services.transfers.confirm(out_bill_no)
+
+    @property
+    def bills(self) -> Bills:
+        """The bills; ``bills.fill(day, 10_000)`` fills those of a day with generated orders."""
+        return self._services.bills
 
     @property
     def contracts(self) -> Contracts:

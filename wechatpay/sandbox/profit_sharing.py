@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox import error_responses
-from wechatpay.sandbox.bills import FundEntry
+from wechatpay.sandbox.bill_texts import FundEntry, Share
 from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.parameters import Violation
@@ -175,6 +175,42 @@ class ProfitSharing:
                 for r in self._returns.values()
             ]
         return shared + returned
+
+    def shares(self) -> list[Share]:
+        """Return the rows of the profit-sharing bill: shares and returns."""
+        with self._lock:
+            rows = [
+                self._row(share, receiver) for share in self._shares.values() for receiver in share.receivers
+            ]
+            for made in self._returns.values():
+                share = self._shares[made.out_order_no]
+                receiver = next(r for r in share.receivers if r.account == made.return_mchid)
+                row = replace(
+                    self._row(share, receiver),
+                    at=made.at,
+                    order_id=made.return_id,
+                    out_order_no=made.out_return_no,
+                    amount=made.amount,
+                    description=made.description,
+                    is_return=True,
+                )
+                rows.append(row)
+        return sorted(rows, key=lambda row: row.at)
+
+    def _row(self, share: _Share, receiver: _Receiver) -> Share:
+        order = self._ledger.find(out_trade_no=share.out_trade_no)
+        return Share(
+            share.at,
+            share.transaction_id,
+            share.order_id,
+            receiver.detail_id,
+            share.out_order_no,
+            order.total if order else 0,
+            receiver.account,
+            receiver.amount,
+            receiver.description,
+            sub_mchid=share.sub_mchid,
+        )
 
     def _add_receiver(self, call: Call) -> HttpResponse:
         body = call.body

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.sandbox.apiv3 import Handler
-    from wechatpay.sandbox.bills import FundEntry
+    from wechatpay.sandbox.bill_texts import FundEntry
     from wechatpay.sandbox.deliveries import Task
     from wechatpay.sandbox.keys import Identity, Signers
     from wechatpay.sandbox.ledger import Ledger
@@ -38,6 +38,7 @@ class Services:
         score_orders: Service orders of the pay score.
         agreements: Authorizations.
         profit_sharing: Profit sharing.
+        bills: Bills of all these.
         handlers: What handles each operation of APIv3, by method and template.
         owners: The objects that hold the state.
     """
@@ -66,6 +67,8 @@ class Services:
         self.score_orders = ScoreOrders(ledger, clock, send, identity.mchid)
         self.agreements = Agreements(self.contracts, clock, send)
         self.profit_sharing = ProfitSharing(ledger, clock)
+        key = identity.private_key.public_key()
+        self.bills = Bills(ledger, clock, self.bookings, self.profit_sharing.shares, key)
         self.owners = (
             self.transfers,
             self.contracts,
@@ -77,7 +80,7 @@ class Services:
             **uploads.HANDLERS,
             **Payments(ledger, clock).handlers,
             **Refunds(ledger, settle).handlers,
-            **Bills(ledger, clock, self.bookings).handlers,
+            **self.bills.handlers,
             **self.transfers.handlers,
             **self.score_orders.handlers,
             **self.agreements.handlers,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox import error_responses
-from wechatpay.sandbox.bills import FundEntry
+from wechatpay.sandbox.bill_texts import FundEntry
 from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.deliveries import Task
