@@ -38,6 +38,89 @@ ONE_OF = {
     ("POST", "v2/secapi/pay/reverse"): ["transaction_id", "out_trade_no"],
 }
 
+_GOODS = {
+    "goods_id": "string!",
+    "quantity": "integer!",
+    "unit_price": "integer!",
+    "discount_amount": "integer!",
+    "goods_remark": "string",
+}
+
+_ORDER = {
+    "amount": {
+        "type": "object!",
+        "fields": {
+            "total": "integer!",
+            "payer_total": "integer",
+            "currency": "string",
+            "payer_currency": "string",
+        },
+    },
+    "promotion_detail": {
+        "type": "object[]",
+        "fields": {
+            "coupon_id": "string!",
+            "name": "string",
+            "scope": {"type": "string", "enum": ["GLOBAL", "SINGLE"]},
+            "type": {"type": "string", "enum": ["CASH", "NOCASH"]},
+            "amount": "integer!",
+            "stock_id": "string",
+            "activity_id": "string",
+            "wechatpay_contribute": "integer",
+            "merchant_contribute": "integer",
+            "other_contribute": "integer",
+            "currency": "string",
+            "goods_detail": {"type": "object[]", "fields": _GOODS},
+        },
+    },
+}
+
+#: Members that the documents have and the extract does not, by operation or event; they win over the extract's.
+#: https://pay.weixin.qq.com/doc/v3/merchant/4012791861 and https://pay.weixin.qq.com/doc/v3/merchant/4012791859
+ADDED = {
+    "TRANSACTION.SUCCESS": {
+        **_ORDER,
+        "mchid": "string!",
+        "sp_appid": "string",
+        "trade_type": "string!",
+        "trade_state_desc": "string!",
+        "payer": {"type": "object!", "fields": {"openid": "string!", "sp_openid": "string"}},
+        "amount": {"type": "object!", "fields": _ORDER["amount"]["fields"] | {"payer_total": "integer!"}},
+        "combine_payer_info": {"type": "object", "fields": {"openid": "string!"}},
+        "sub_orders": {
+            "type": "object[]",
+            "fields": {
+                "mchid": "string!",
+                "sub_mchid": "string",
+                "sub_appid": "string",
+                "sub_openid": "string",
+                "trade_type": "string!",
+                "trade_state": "string!",
+                "bank_type": "string!",
+                "attach": "string!",
+                "amount": {
+                    "type": "object!",
+                    "fields": {
+                        "total_amount": "integer!",
+                        "currency": "string!",
+                        "payer_amount": "integer!",
+                        "payer_currency": "string!",
+                    },
+                },
+                "success_time": "string!",
+                "transaction_id": "string!",
+                "out_trade_no": "string!",
+                "promotion_detail": _ORDER["promotion_detail"],
+            },
+        },
+    },
+    **{
+        f"GET v3/pay/{partner}transactions/{by}": _ORDER | {"payer": {"type": "object", "fields": payer}}
+        for partner, payer in (("", {"openid": "string!"}), ("partner/", {"sp_openid": "string!"}))
+        for by in ("id/{transaction_id}", "out-trade-no/{out_trade_no}")
+    },
+}
+
 
 def lines(rows):
     """Lay rows out, one a line."""
@@ -71,7 +154,7 @@ def operation(row):
         "encrypts": any(
             header["name"] == "Wechatpay-Serial" and header["required"] for header in row["headers"]
         ),
-        "response": fields(row["response"]),
+        "response": merge(fields(row["response"]), ADDED.get(f"{row['verb'].upper()} {row['uri']}", {})),
         "response_kind": row["response_kind"],
         "response_status": row["response_status"],
     }
@@ -95,7 +178,9 @@ def event(row):
         "doc": [link.removeprefix(DOC) for link in row["doc"]],
         "variants": [name for name in row.get("variants", ()) if isinstance(name, str)],
         "original_types": row.get("original_types", []),
-        "resource": fields(row["resource"] or []),
+        "resource": merge(
+            fields(row["resource"] or []), ADDED.get(row["event"], {}) if row["version"] == "v3" else {}
+        ),
         "encrypted": row["encrypted"],
     }
     return {name: value for name, value in kept.items() if value not in ([], {}, "", False)}
@@ -104,6 +189,18 @@ def event(row):
 def fields(listed):
     """Name each field's type, with ``!`` behind it where it is required, and what else is known."""
     return {field["name"]: _field(field) for field in listed}
+
+
+def merge(members, added):
+    """Add members; where both have one, the added one wins, and keeps what else was below the other."""
+    merged = dict(members)
+    for name, entry in added.items():
+        other = merged.get(name)
+        if isinstance(entry, dict) and isinstance(other, dict) and "fields" in entry:
+            merged[name] = {**other, **entry, "fields": merge(other.get("fields", {}), entry["fields"])}
+        else:
+            merged[name] = entry
+    return merged
 
 
 def _field(field):

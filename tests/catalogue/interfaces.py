@@ -144,6 +144,8 @@ class _Reducer(ast.NodeTransformer):
             if owner and _is_data(owner):
                 statement.value = statement.value and self._field(statement.value)
             elif ast.unparse(statement.annotation) in {"Final", "TypeAlias"}:
+                if isinstance(statement.value, ast.Call):
+                    return ast.parse(f"{name}: Any").body[0]
                 statement.value = self._annotation(statement.value)
             else:
                 statement.value = None

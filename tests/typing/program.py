@@ -32,6 +32,7 @@ def payments(options: dict[str, Any]) -> None:
     found = one.get(transaction_id="1", query={"mchid": "1"})
     state: str = found.json()["trade_state"]
     total: int = found.json()["amount"]["total"]
+    coupons = found.json().get("promotion_detail", [])
     one.get({"transaction_id": "1", "query": {"mchid": "1"}})
     one.get(options)
     transactions.outTradeNo._out_trade_no_.close.post(out_trade_no="N1", json={"mchid": "1"})
@@ -90,6 +91,8 @@ def callback(notification: Notification) -> None:
     """Resources are typed by the event."""
     paid = resource(notification, "TRANSACTION.SUCCESS")
     number: str = paid["out_trade_no"]
+    fen: int = paid["amount"]["total"]
+    payer: str = paid["payer"]["openid"]
     refunded: str = resource(notification, "REFUND.SUCCESS")["refund_status"]
     paid["out_trade_number"]  # wrong
     resource(notification, "TRANSACTION.SUCCES")  # wrong
@@ -113,9 +116,9 @@ def mistakes() -> None:
     one.get(transaction_id="1", query={"mchid": 1})  # wrong
     one.get(transaction_id="1", query={"mch_id": "1"})  # wrong
     one.get(transaction_id="1", query={"mchid": "1", "a": "b"})  # wrong
-    one.get(transaction_id="1", query={"mchid": "1"}, tiemout=1)  # wrong, but not for ty
+    one.get(transaction_id="1", query={"mchid": "1"}, tiemout=1)  # wrong
     one.get(transaction_id="1", query={"mchid": "1"}, timeout="1")  # wrong
-    one.get(transaction_id="1", query={"mchid": "1"}, security=True)  # wrong, but not for ty
+    one.get(transaction_id="1", query={"mchid": "1"}, security=True)  # wrong
     one.get(transaction_id="1", query={"mchid": "1"}).json()["trade_stat"]  # wrong
     instance.v3.profitsharing.receivers.delete.post(json={"appid": "a", "type": "X", "account": "1"})  # wrong
     instance.v3.merchant.media.upload.post(json={})  # wrong

@@ -42,9 +42,7 @@ def report(request, tmp_path):
 def test_right_calls_pass_and_each_mistake_is_reported_on_its_line(checker, report):
     """No error but on the lines that are marked as wrong, and one on each of these."""
     text = PROGRAM.read_text()
-    # ty accepts any keyword where the rare ones are an unpacked TypedDict.
-    marks = ("# wrong",) if checker == "ty" else ("# wrong", "# wrong, but not for ty")
-    wrong = [number for number, line in enumerate(text.splitlines(), 1) if line.endswith(marks)]
+    wrong = [number for number, line in enumerate(text.splitlines(), 1) if line.endswith("# wrong")]
 
     lines, output = report(checker, text)
 
@@ -63,8 +61,10 @@ def test_a_call_of_every_operation_is_well_typed(checker, report):
 @pytest.mark.slow
 def test_the_stubs_are_correct():
     """The project's own run leaves the generated stubs out; here mypy checks each of them."""
-    folder = Path(__file__).parents[2] / "wechatpay" / "catalogue" / "typed"
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", str(folder)]
+    package = Path(__file__).parents[2] / "wechatpay"
+    # The sources have the reason for each overlap, in comments that the stubs do not have.
+    options = ["--strict", "--config-file=", "--disable-error-code=overload-overlap"]
+    command = [sys.executable, "-m", "mypy", *options, *map(str, package.rglob("*.pyi"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert 0 == done.returncode, done.stdout

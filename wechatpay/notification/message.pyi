@@ -2,13 +2,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from wechatpay.messages import Headers
-from wechatpay.notification.errors import ForgedNotificationError, ProbeNotificationError, StaleNotificationError, UnknownSerialNotificationError, UnsignedNotificationError
 from wechatpay.notification.reply import Reply
 __all__ = ['CALLBACK', 'Notification', 'RawHeaders', 'decrypt', 'escape', 'open_envelope', 'parse_time', 'read_headers', 'verify']
 RawHeaders = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
-CALLBACK: Final = Any('the callback', UnsignedNotificationError, StaleNotificationError, UnknownSerialNotificationError, ForgedNotificationError, ProbeNotificationError)
+CALLBACK: Any
 @dataclass(frozen=True, slots=True, repr=False)
 class Notification:
     id: str

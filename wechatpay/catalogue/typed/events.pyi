@@ -1310,9 +1310,16 @@ class TransactionSuccessAmountExchangeRate(TypedDict):
     rate: NotRequired[int]
 class TransactionSuccessAmount(TypedDict):
     currency: NotRequired[str]
-    payer_total: NotRequired[float]
+    payer_total: int
     payer_currency: NotRequired[str]
     exchange_rate: NotRequired[TransactionSuccessAmountExchangeRate]
+    total: int
+class TransactionSuccessPromotionDetailGoodsDetail(TypedDict):
+    goods_id: str
+    quantity: int
+    unit_price: int
+    discount_amount: int
+    goods_remark: NotRequired[str]
 class TransactionSuccessPromotionDetail(TypedDict):
     coupon_id: str
     name: NotRequired[str]
@@ -1320,6 +1327,12 @@ class TransactionSuccessPromotionDetail(TypedDict):
     type: NotRequired[Literal["CASH", "NOCASH"] | str]
     activity_id: NotRequired[str]
     currency: NotRequired[str]
+    amount: int
+    stock_id: NotRequired[str]
+    wechatpay_contribute: NotRequired[int]
+    merchant_contribute: NotRequired[int]
+    other_contribute: NotRequired[int]
+    goods_detail: NotRequired[list[TransactionSuccessPromotionDetailGoodsDetail]]
 class TransactionSuccessSceneInfoSubOrdersAmount(TypedDict):
     total_amount: float
     payer_amount: float
@@ -1348,6 +1361,38 @@ class TransactionSuccessSceneInfo(TypedDict):
     sub_orders: NotRequired[TransactionSuccessSceneInfoSubOrders]
     combine_payer_info: NotRequired[TransactionSuccessSceneInfoCombinePayerInfo]
     installment_info: NotRequired[TransactionSuccessSceneInfoInstallmentInfo]
+class TransactionSuccessSubOrdersAmount(TypedDict):
+    total_amount: int
+    currency: str
+    payer_amount: int
+    payer_currency: str
+class TransactionSuccessSubOrdersPromotionDetail(TypedDict):
+    coupon_id: str
+    name: NotRequired[str]
+    scope: NotRequired[Literal["GLOBAL", "SINGLE"] | str]
+    type: NotRequired[Literal["CASH", "NOCASH"] | str]
+    amount: int
+    stock_id: NotRequired[str]
+    activity_id: NotRequired[str]
+    wechatpay_contribute: NotRequired[int]
+    merchant_contribute: NotRequired[int]
+    other_contribute: NotRequired[int]
+    currency: NotRequired[str]
+    goods_detail: NotRequired[list[TransactionSuccessPromotionDetailGoodsDetail]]
+class TransactionSuccessSubOrders(TypedDict):
+    mchid: str
+    sub_mchid: NotRequired[str]
+    sub_appid: NotRequired[str]
+    sub_openid: NotRequired[str]
+    trade_type: str
+    trade_state: str
+    bank_type: str
+    attach: str
+    amount: TransactionSuccessSubOrdersAmount
+    success_time: str
+    transaction_id: str
+    out_trade_no: str
+    promotion_detail: NotRequired[list[TransactionSuccessSubOrdersPromotionDetail]]
 class TransactionSuccess(TypedDict):
     sp_mchid: str
     sub_mchid: str
@@ -1367,7 +1412,7 @@ class TransactionSuccess(TypedDict):
     user_repaid: NotRequired[Literal["Y", "N"] | str]
     trade_scene: str
     parking_info: NotRequired[TransactionFailParkingInfo]
-    payer: NotRequired[TransactionIndustryFailedPayer]
+    payer: TransactionFailPayer
     amount: TransactionSuccessAmount
     promotion_detail: NotRequired[list[TransactionSuccessPromotionDetail]]
     sub_appid: str
@@ -1376,6 +1421,12 @@ class TransactionSuccess(TypedDict):
     combine_out_trade_no: NotRequired[str]
     combine_transaction_id: NotRequired[str]
     scene_info: NotRequired[TransactionSuccessSceneInfo]
+    mchid: str
+    sp_appid: NotRequired[str]
+    trade_type: str
+    trade_state_desc: str
+    combine_payer_info: NotRequired[TransactionSuccessSceneInfoCombinePayerInfo]
+    sub_orders: NotRequired[list[TransactionSuccessSubOrders]]
 class VehicleEntranceStateChange(TypedDict):
     sp_mchid: str
     sub_mchid: str

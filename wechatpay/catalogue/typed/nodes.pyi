@@ -2,26 +2,15 @@
 # There is no `__getattr__`: an unknown segment or verb is an error. `chain()` returns the untyped node.
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, TypedDict
+from typing import Any, BinaryIO, TypeAlias
 
 from wechatpay.builder import Node
 from wechatpay.catalogue.typed.paths import KnownPath
 from wechatpay.driver import Driver
 
-class Options(TypedDict, total=False):
-    headers: Mapping[str, str | None]
-    timeout: float | tuple[float | None, float | None] | None
-    base_uri: str
-    sink: str | os.PathLike[str] | BinaryIO | Callable[[bytes], Any]
-    debug: bool
-    check: bool
-
-class V3Options(Options, total=False):
-    encrypt_sensitive: bool
-
-class V2Options(Options, total=False):
-    security: bool
-    nonceless: bool
+Headers: TypeAlias = Mapping[str, str | None]
+Sink: TypeAlias = str | os.PathLike[str] | BinaryIO | Callable[[bytes], Any]
+Timeout: TypeAlias = float | tuple[float | None, float | None] | None
 
 class CatalogueNode:
     def __init__(self, driver: Driver | None, template: str) -> None: ...
