@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, cast
 from wechatpay import uri
 from wechatpay.driver import Driver
 from wechatpay.errors import ConfigurationError, InvalidRequestError
-from wechatpay.settings import Settings
+from wechatpay.settings import Settings, SettingsDict
 
 if TYPE_CHECKING:
-    from wechatpay.arguments import SettingsDict
     from wechatpay.catalogue.typed import CatalogueNode, Root
     from wechatpay.messages import Response
     from wechatpay.promise import Promise

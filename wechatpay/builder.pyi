@@ -2,7 +2,7 @@
 from collections.abc import Mapping
 from typing import Any, Self, Unpack
 from wechatpay.driver import Driver
-from wechatpay.arguments import SettingsDict
+from wechatpay.settings import SettingsDict
 from wechatpay.catalogue.typed import CatalogueNode, Root
 from wechatpay.messages import Response
 from wechatpay.promise import Promise

@@ -75,7 +75,7 @@ _ORDER = {
     },
 }
 
-#: Members that the documents have and the extract does not, by operation or event; they win over the extract's.
+#: Members that the documents have and the extract does not, by operation or event; they win over its own.
 #: https://pay.weixin.qq.com/doc/v3/merchant/4012791861 and https://pay.weixin.qq.com/doc/v3/merchant/4012791859
 ADDED = {
     "TRANSACTION.SUCCESS": {

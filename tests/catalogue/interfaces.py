@@ -16,7 +16,6 @@ MODULES = (
     "wechatpay",
     "wechatpay.apiv3.fields",
     "wechatpay.apiv3.keys",
-    "wechatpay.arguments",
     "wechatpay.builder",
     "wechatpay.catalogue",
     "wechatpay.catalogue.explanations",
@@ -37,6 +36,7 @@ MODULES = (
     "wechatpay.open_platform.stores",
     "wechatpay.promise",
     "wechatpay.retries",
+    "wechatpay.settings",
 )
 
 #: Modules that import next to nothing: signatures may name what they have.

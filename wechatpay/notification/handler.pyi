@@ -8,6 +8,7 @@ from wechatpay.notification.message import Notification
 from wechatpay.notification.reply import Reply
 from wechatpay.notification.message import RawHeaders
 from wechatpay.notification.store import ReplayStore
+from wechatpay.settings import Settings
 __all__ = ['MAX_BODY', 'NotificationHandler', 'Process', 'Renewal', 'handler_of', 'oversized', 'refuse']
 MAX_BODY = 1 << 16
 Process = Callable[[Notification], Any]
@@ -24,4 +25,4 @@ class NotificationHandler:
     store: ReplayStore
 def oversized(size: int, limit: int) -> OversizedNotificationError: ...
 def refuse(error: NotificationError) -> Reply: ...
-def handler_of(settings: Any, renewal: Renewal | None, store: ReplayStore | None, ttl: float, max_body: int) -> NotificationHandler: ...
+def handler_of(settings: Settings, renewal: Renewal | None, store: ReplayStore | None, ttl: float, max_body: int) -> NotificationHandler: ...
