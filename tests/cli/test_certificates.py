@@ -165,9 +165,15 @@ def test_merchant_in_public_key_mode_learns_what_to_configure(run, wechat, outpu
     [
         ({"WECHATPAY_APIV3_KEY": "too short"}, "apiv3_key: is 32 bytes, got 9 bytes"),
         ({"WECHATPAY_APIV3_KEY": APIV3_KEY[::-1]}, "apiv3_key: does not decrypt"),
-        ({"WECHATPAY_PRIVATE_KEY": "/nowhere/apiclient_key.pem"}, "private_key"),
+        (
+            {"WECHATPAY_PRIVATE_KEY": "/nowhere/apiclient_key.pem"},
+            "--privatekey: no such file: '/nowhere/apiclient_key.pem'",
+        ),
+        ({"WECHATPAY_PRIVATE_KEY": "nofile"}, "--privatekey: no such file: 'nofile'"),
+        ({"WECHATPAY_PRIVATE_KEY": "file:///nowhere/key.pem"}, "no such file: '/nowhere/key.pem'"),
+        ({"WECHATPAY_PRIVATE_KEY": "MIIE" * 400}, "--privatekey: a text of 1600 characters is no path"),
     ],
-    ids=["short", "another", "no file"],
+    ids=["short", "another", "no path", "no file", "no URL", "bare key"],
 )
 def test_wrong_options_are_told_without_a_traceback(run, changes, why):
     """An error is one line, which shows no secret."""
@@ -177,6 +183,7 @@ def test_wrong_options_are_told_without_a_traceback(run, changes, why):
     assert why in result.output
     assert "Traceback" not in result.output
     assert changes.get("WECHATPAY_APIV3_KEY", APIV3_KEY) not in result.output
+    assert "MIIE" not in result.output
 
 
 def test_output_must_be_a_directory(gateway, wechat, tmp_path):

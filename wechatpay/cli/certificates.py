@@ -1,4 +1,4 @@
-"""The command ``wechatpay certificates``: download WeChat Pay's platform certificates, proved, into files."""
+"""The command ``wechatpay certificates``: download WeChat Pay's platform certificates into files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from wechatpay.builder import Builder
 from wechatpay.crypto import pem
-from wechatpay.errors import CryptoError
+from wechatpay.errors import ConfigurationError, CryptoError
 from wechatpay.uri.hosts import DEFAULT_BASE_URI
 
 if TYPE_CHECKING:
     from wechatpay.apiv3.keys import PlatformKey
 
 __all__ = ["certificates"]
+
+#: Characters of a path that an error shows; a longer text may be a key.
+_PATH_SIZE = 255
 
 
 def certificates(  # noqa: PLR0913, PLR0917  the options of PHP's downloader
@@ -67,9 +70,10 @@ def certificates(  # noqa: PLR0913, PLR0917  the options of PHP's downloader
 ) -> None:
     """Download WeChat Pay's platform certificates, and save each as wechatpay_SERIAL.pem.
 
-    What is not given is read from the environment, or asked for. Nothing is saved that is not proved to be
-    WeChat Pay's, and no file is replaced by another one.
+    What is not given is read from the environment, or asked for. Only verified certificates are saved, and
+    no file is replaced by another one.
     """
+    _require_file(privatekey)
     builder = Builder(mchid=mchid, serial=serialno, private_key=privatekey, apiv3_key=key, base_uri=baseuri)
     with builder.getDriver() as driver:
         driver.platform.refresh()
@@ -78,8 +82,20 @@ def certificates(  # noqa: PLR0913, PLR0917  the options of PHP's downloader
         _show(found, _save(found, output))
 
 
+def _require_file(source: str) -> None:
+    """Check that the private key is a key in PEM, a URL, or an existing file."""
+    if "-----BEGIN" in source or "://" in source:
+        return
+    if len(source) > _PATH_SIZE:
+        raise ConfigurationError(
+            f"--privatekey: a text of {len(source)} characters is not the path of a file"
+        )
+    if not Path(source).is_file():
+        raise ConfigurationError(f"--privatekey: no such file: {source!r}")
+
+
 def _save(key: PlatformKey, folder: Path) -> Path:
-    """Write a certificate, or leave the file that holds it already."""
+    """Write a certificate, unless the file with it exists already."""
     path = folder.absolute() / f"wechatpay_{key.serial}.pem"
     text = key.certificate.public_bytes(Encoding.PEM) if key.certificate else b""
     try:
