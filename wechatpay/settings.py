@@ -39,7 +39,7 @@ _ELSEWHERE = {
     "connect_timeout": "give `timeout`: (connect, read) in seconds",
     "cookies": "cookies are never sent; leave it out",
     "handler": "give `middlewares`, or edit the stack: getDriver().select().stack",
-    "http_errors": "an error answer is always raised: catch APIError",
+    "http_errors": "an error response is always raised: catch APIError",
     "proxy": "give `proxies`: {'https': 'http://…'}",
 }
 
@@ -59,26 +59,28 @@ class SettingsDict(TypedDict, total=False):
         mchid: Merchant id, as text.
         brand_id: Brand id, as text, to sign APIv3 requests as a brand; in place of ``mchid``, which only
             APIv2 needs beside it.
-        serial: Serial number of the merchant's, or the brand's, API certificate.
-        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, ``cryptography`` key. RSA,
-            or SM2 with the extra ``[sm]``; what signs WeChat Pay's answers is then of the same kind. Or a
-            function that signs a text and returns base64, for a key that stays elsewhere; async calls run it
-            on a thread.
+        serial: Serial number of the merchant's, or the brand's, API certificate, hexadecimal in any spelling,
+            or decimal.
+        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, or ``cryptography`` key; an
+            encrypted one in a pair with its passphrase. RSA, or SM2 with the extra ``[sm]``; WeChat Pay's
+            keys are then of the same kind. Or a function that signs a text and returns base64, for a key that
+            is held elsewhere; async calls run it on a thread.
         certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
         apiv3_key: The APIv3 key, 32 bytes. With it platform certificates are downloaded when they are needed:
-            all of them without ``certs``, else those that are signed with and that ``certs`` lacks.
+            all of them without ``certs``, else those that sign a response and are not in ``certs``.
         certs_cache: A directory in which workers share downloaded certificates.
         secret: The APIv2 key, 32 characters.
         merchant: The merchant's certificate, for APIv2 calls with ``security``: ``{"cert": …, "key": …}``,
             each as ``private_key`` or paired with its passphrase; or ``apiclient_cert.p12`` for both.
         app: ``{"appid": …, "secret": …}`` of an official account or mini program, whose access tokens the
-            library then keeps.
-        tokens: Where it keeps them: in memory by default, else a `wechatpay.open_platform.FileTokens`, a
-            `wechatpay.open_platform.RedisTokens`, or any `wechatpay.open_platform.TokenStore`.
+            library then manages.
+        tokens: Where access tokens are stored: in memory by default, else in a
+            `wechatpay.open_platform.FileTokens`, a `wechatpay.open_platform.RedisTokens`, or any
+            `wechatpay.open_platform.TokenStore`.
         cloud: ``True`` in WeChat's cloud hosting, which adds access tokens itself.
         base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
             One that is not WeChat Pay's, a sandbox or a gateway, gets the open platform's requests as well.
-        timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default, ``None`` waits for ever.
+        timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default; ``None``: no timeout.
         headers: Headers of every request.
         proxies: HTTP proxies, ``{"https": "http://proxy:3128", "no_proxy": "internal.example"}``, with the
             keys of requests; the environment's by default, ``{}`` for none. SOCKS is not supported.
@@ -91,7 +93,7 @@ class SettingsDict(TypedDict, total=False):
         pool_size: Connections at most, per host, sync and async each; 100 by default.
         max_response_size: Bytes that a response may have in memory, decoded; 64 MiB by default.
         max_download_size: Bytes that a download to a ``sink`` may have, decoded; 16 GiB by default.
-        user_agent: What ``User-Agent`` says.
+        user_agent: The header ``User-Agent``.
         check: Whether every call is compared with the documents before it is sent; ``False`` by default, and
             each call may say otherwise.
         middlewares: Pushed on every stack, in this order: a sequence, or a mapping by name.
@@ -130,7 +132,13 @@ class SettingsDict(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The v2 group: whose fields are digested, and with what."""
+    """The v2 group.
+
+    Attributes:
+        mchid: Merchant id.
+        secret: The APIv2 key.
+        identity: The merchant certificate for ``security``, or ``None``.
+    """
 
     mchid: str
     secret: str = field(repr=False)
@@ -139,7 +147,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """What the two transports need."""
+    """The transport group; see `SettingsDict`."""
 
     proxies: Secret[Mapping[str, str] | None]
     verify: bool | str | None
@@ -157,7 +165,7 @@ class Settings:
     Attributes:
         merchant: The v3 group, or ``None`` when it was left out.
         account: The v2 group, or ``None`` when it was left out.
-        open_platform: The open platform's group, which has nothing that must be given.
+        open_platform: The open platform's group, in which every setting is optional.
         base_uri: Where requests go.
         trust: The hosts that requests may go to.
         timeout: ``(connect, read)`` in seconds.

@@ -176,5 +176,5 @@ def test_same_function_serves_payment(signature):
 
 def test_function_cannot_decrypt(build, signature):
     """Sensitive fields of answers are decrypted where the key is."""
-    with pytest.raises(ConfigurationError, match="private_key: a function signs, and cannot decrypt"):
+    with pytest.raises(ConfigurationError, match="private_key: the function signs, but cannot decrypt"):
         build(private_key=signature).getDriver().decrypt("text")

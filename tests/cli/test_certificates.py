@@ -171,7 +171,10 @@ def test_merchant_in_public_key_mode_learns_what_to_configure(run, wechat, outpu
         ),
         ({"WECHATPAY_PRIVATE_KEY": "nofile"}, "--privatekey: no such file: 'nofile'"),
         ({"WECHATPAY_PRIVATE_KEY": "file:///nowhere/key.pem"}, "no such file: '/nowhere/key.pem'"),
-        ({"WECHATPAY_PRIVATE_KEY": "MIIE" * 400}, "--privatekey: a text of 1600 characters is no path"),
+        (
+            {"WECHATPAY_PRIVATE_KEY": "MIIE" * 400},
+            "--privatekey: 1600 characters that are neither PEM nor the path",
+        ),
     ],
     ids=["short", "another", "no path", "no file", "no URL", "bare key"],
 )

@@ -299,7 +299,7 @@ def test_sensitive_fields_need_rsa(wechat, instance, client):
     """What the documents do not say is not guessed: neither sent, nor decrypted."""
     with pytest.raises(InvalidRequestError, match="encrypted with RSA keys, and PUB_KEY_ID_SM2"):
         client.call(instance[PATH], "post", json={"name": Sensitive("张三")})
-    with pytest.raises(ConfigurationError, match="decrypted with RSA keys alone"):
+    with pytest.raises(ConfigurationError, match="decrypted with RSA keys only"):
         instance.getDriver().decrypt("text")
 
 

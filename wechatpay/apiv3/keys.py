@@ -1,6 +1,6 @@
 """WeChat Pay's keys: which are trusted, by serial number.
 
-https://pay.weixin.qq.com/doc/v3/merchant/4012154180
+https://pay.weixin.qq.com/doc/v3/merchant/4012365342
 """
 
 from __future__ import annotations

@@ -103,21 +103,21 @@ class Merchant:
 
     @property
     def decryption_key(self) -> RSAPrivateKey:
-        """The key that decrypts sensitive fields of answers.
+        """The key that decrypts encrypted fields of responses.
 
         Raises:
-            ConfigurationError: It stays elsewhere, or is no RSA key.
+            ConfigurationError: It is held elsewhere, or is not an RSA key.
         """
         if callable(self.private_key):
             raise ConfigurationError(
-                "private_key: a function signs, and cannot decrypt: do so where the key is"
+                "private_key: the function signs, but cannot decrypt: decrypt where the key is held"
             )
         if not isinstance(self.private_key, suites.RSAPrivateKey):
-            raise ConfigurationError("private_key: sensitive fields are decrypted with RSA keys alone")
+            raise ConfigurationError("private_key: encrypted fields are decrypted with RSA keys only")
         return self.private_key
 
     def authorization(self, signature: str, timestamp: str, nonce: str) -> str:
-        """Lay out the header of a request that was signed."""
+        """Return the value of ``Authorization`` for a signed request."""
         scheme, party = (_BRAND_SCHEME, "brand_id") if self.is_brand else (self.suite.scheme, "mchid")
         return formatter.authorization(
             self.id, nonce, signature, timestamp, self.serial, scheme=scheme, party=party
@@ -128,7 +128,7 @@ class Merchant:
 
 
 def _is_brand(values: Mapping[str, Any], present: set[str]) -> bool:
-    """Tell who is to sign; refuse a group that is not complete."""
+    """Return whether a brand signs; refuse a group that is not complete."""
     is_brand = "brand_id" in present
     missing = [name for name in ("mchid", "serial", "private_key") if name not in present]
     if is_brand and "mchid" in missing:

@@ -88,7 +88,7 @@ def _require_file(source: str) -> None:
         return
     if len(source) > _PATH_SIZE:
         raise ConfigurationError(
-            f"--privatekey: a text of {len(source)} characters is not the path of a file"
+            f"--privatekey: {len(source)} characters that are neither PEM nor the path of a file"
         )
     if not Path(source).is_file():
         raise ConfigurationError(f"--privatekey: no such file: {source!r}")
