@@ -215,9 +215,16 @@ class Shop:
         url = self.instance.v3.bill.tradebill.get(query={"bill_date": day}).json()["download_url"]
         return {name: value for name, (value,) in parse_qs(urlsplit(url).query).items()}
 
-    def day(self):
+    def day(self, **parties):
         """Return a day on which there was a payment, and whose bill exists."""
-        at = self.paid().payment.at
+        return self._bill_day(self.paid(**parties).payment.at)
+
+    def sharing_day(self):
+        """Return a day on which money was shared, and whose bill exists."""
+        self.shared()
+        return self._bill_day(self.sandbox.now)
+
+    def _bill_day(self, at):
         self.sandbox.advance(2 * 86400)
         return f"{datetime.fromtimestamp(at, CHINA):%Y-%m-%d}"
 
@@ -378,6 +385,16 @@ EXISTING = {
     **dict(_score_orders("partner/", SUB)),
     "GET v3/bill/tradebill": lambda s: {"query": {"bill_date": s.day()}},
     "GET v3/bill/fundflowbill": lambda s: {"query": {"bill_date": s.day()}},
+    "GET v3/bill/sub-merchant-fundflowbill": lambda s: {
+        "query": {"bill_date": s.day(**PARTNER), "account_type": "BASIC", **SUB}
+    },
+    "GET v3/ecommerce/bill/fundflowbill": lambda s: {"query": {"bill_date": s.day(**PARTNER)}},
+    "GET v3/profitsharing/bills": lambda s: {"query": {"bill_date": s.sharing_day(), "sub_mchid": None}},
+    "GET v3/global/profit-sharing/bill-download-url": lambda s: {
+        "query": {"bill_date": s.sharing_day(), "sub_mchid": None}
+    },
+    "GET v3/global/statements": lambda s: {"query": {"date": s.day().replace("-", "")}},
+    "GET v3/statements": lambda s: {"query": {"date": s.day().replace("-", "")}},
     "GET v3/billdownload/file": lambda s: {"query": s.bill()},
     "POST v2/pay/closeorder": lambda s: {"xml": {"out_trade_no": s.v2_order()}},
     "POST v2/pay/downloadbill": lambda s: {"xml": {"bill_date": s.day().replace("-", "")}},

@@ -183,7 +183,7 @@ class Bills:
         form: str = "%Y-%m-%d",
     ) -> bytes | HttpResponse:
         """Return the text of a bill, or the error response."""
-        text = call.query[name]
+        text = call.query.get(name, "")
         try:
             day = datetime.strptime(text, form).replace(tzinfo=CHINA).date()
         except ValueError:
