@@ -51,7 +51,7 @@ class Shop:
         """Place and pay an order, and return it."""
         return self.sandbox.pay(self.order(**changes))
 
-    def v2_order(self):
+    def v2_order(self, **changes):
         """Place an order of APIv2, and return its number."""
         number = documented.number()
         order = {
@@ -62,7 +62,7 @@ class Shop:
             "trade_type": "NATIVE",
         }
         more = {"spbill_create_ip": "127.0.0.1", "notify_url": "https://shop.example.com/notify"}
-        self.instance.v2.pay.unifiedorder.post(xml={**order, **more, "out_trade_no": number})
+        self.instance.v2.pay.unifiedorder.post(xml={**order, **more, "out_trade_no": number, **changes})
         return number
 
     def v2_paid(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections import deque
 from dataclasses import dataclass, replace
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError, TransportError
 from wechatpay.sandbox.callbacks import Delivered, check
+from wechatpay.sandbox.events import find
+from wechatpay.sandbox.faults import Probe
 from wechatpay.sandbox.store import Table
+from wechatpay.sandbox.test_users import number as digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,13 +22,31 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.callbacks import Details, Notifier
 
-__all__ = ["Attempt", "Deliveries", "Task"]
+__all__ = ["Attempt", "Deliveries", "Disturbance", "Task", "intervals"]
 
 #: Seconds between the attempts; https://pay.weixin.qq.com/doc/v3/merchant/4012791861
-INTERVALS = (15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600)
+_INTERVALS = (15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600)
+
+_SHORT = (15, 15, 30, 180, 1800, 1800, 1800, 1800, 3600)
+
+#: Those of events that begin otherwise.
+_OTHER_INTERVALS: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...] = (
+    (("MCHTRANSFER.",), (15,) * 10 + (300,) * 10 + (1800,) * 44),
+    (("PAPAY.TERMINATE", "WEBIZPAY.", "v2/combined", "combined-"), _SHORT),
+    (("COUPON.", "PRODUCT_COUPON", "MEMBERCARD.", "BRAND_MEMBER_CARD"), (60,) * 8),
+    (("PAYSCORE.USER_SIGN_PLAN", "PAYSCORE.USER_CANCEL_SIGN_PLAN"), (60,) * 8),
+    (("ENTRUST.SIGNING", "ENTRUST.RELEASE"), (1,) + (60,) * 10 + (300,) * 10),
+    (("ECOMMERCE_ENTRUST.", "v2/contract", "pap-contract"), (10,) * 3 + (30,) * 3 + (300,) * 23),
+)
 
 #: Deliveries and attempts kept.
 _KEPT = 1000
+
+#: Characters of a reply that are kept.
+_REPLY_KEPT = 1000
+
+#: Seconds to wait for a callback that another thread delivers.
+_OTHERS_TIMEOUT = 1.0
 
 #: Seconds between two looks at the clock while callbacks wait.
 _POLL_INTERVAL = 0.2
@@ -43,6 +65,9 @@ class Attempt:
         number: 1 for the first attempt.
         status: HTTP status of the reply; 0 without one.
         is_acknowledged: Whether it needs no further attempt.
+        id: The event's id, the same in all attempts.
+        reply: The body of the reply.
+        is_probe: Whether it was WeChat Pay's test of the verification, which must be refused.
     """
 
     event: str
@@ -51,6 +76,27 @@ class Attempt:
     number: int
     status: int
     is_acknowledged: bool
+    id: str = ""
+    reply: str = ""
+    is_probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What happens to callbacks on their way.
+
+    Attributes:
+        duplicates: How often a callback is delivered again although it was acknowledged.
+        delay: Seconds until the first attempt, in the sandbox's clock.
+        jitter: Up to so many seconds more, different for each callback: they arrive in another order.
+        has_probes: Whether each callback of APIv3 is preceded by WeChat Pay's probe: it has a wrong signature
+            that begins ``WECHATPAY/SIGNTEST/``, and must be refused.
+    """
+
+    duplicates: int = 0
+    delay: float = 0.0
+    jitter: float = 0.0
+    has_probes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +110,8 @@ class Task:
         details: Its other members; the id stays the same in all attempts.
         attempts: How many were made.
         due: Unix seconds of the next one.
+        repeats: How often it is delivered again after it was acknowledged.
+        has_probe: Whether a probe comes first.
     """
 
     event: str
@@ -72,6 +120,14 @@ class Task:
     details: Details
     attempts: int = 0
     due: float = 0.0
+    repeats: int = 0
+    has_probe: bool = False
+
+
+def intervals(event: str) -> tuple[int, ...]:
+    """Return the seconds between the attempts to deliver an event."""
+    matching = (seconds for prefixes, seconds in _OTHER_INTERVALS if event.startswith(prefixes))
+    return next(matching, _INTERVALS)
 
 
 class Deliveries:
@@ -103,6 +159,9 @@ class Deliveries:
         # A callback stays here until it is acknowledged or given up, also while it is posted.
         self._waiting: Table[int, Task] = Table()
         self._in_progress: set[int] = set()
+        # The last ones, by the event's id.
+        self._sent: Table[str, Task] = Table()
+        self.disturbance = Disturbance()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
         self._is_woken = False
@@ -125,15 +184,49 @@ class Deliveries:
         """Keep a callback for `deliver`, and return its number; ``None`` if its URL is on another machine."""
         if not self._is_deliverable(task):
             return None
+        details: Details = {"id": f"EV-{secrets.token_hex(12)}", **task.details}
+        wanted, jitter = self.disturbance, int(digits(details["id"], 6)) / 10**6
+        event = find(task.event)
+        task = replace(
+            task,
+            details=details,
+            due=self._clock() + wanted.delay + wanted.jitter * jitter,
+            repeats=wanted.duplicates,
+            has_probe=wanted.has_probes and not (event and event.is_v2),
+        )
         with self._transaction(), self._changed:
             number = max(self._waiting, default=0) + 1
-            self._waiting[number] = replace(task, due=self._clock())
+            self._waiting[number] = task
             self._in_progress.add(number)
+            self._sent[details["id"]] = task
+            if len(self._sent) > _KEPT:
+                del self._sent[next(iter(self._sent))]
         return number
 
     def deliver(self, number: int) -> Delivered | None:
-        """Deliver a reserved callback now, and repeat it later unless it is acknowledged."""
+        """Deliver a reserved callback now, unless it is delayed, and repeat it unless it is acknowledged."""
+        with self._changed:
+            if self._waiting[number].due > self._clock():
+                self._in_progress.discard(number)
+                return None
         return self._attempt(number)
+
+    def resend(self, event_id: str) -> Delivered | None:
+        """Deliver one of the last callbacks again, now and once.
+
+        Raises:
+            ConfigurationError: There was no such event.
+        """
+        with self._changed:
+            task = self._sent.get(event_id)
+        if task is None:
+            raise ConfigurationError(f"event_id: {event_id!r:.80} is unknown; take it from `attempts`")
+        delivered, attempt = self._post(replace(task, due=self._clock()), 1, task.details)
+        with self._changed:
+            self.attempts.append(attempt)
+        if delivered is not None:
+            self.record(delivered)
+        return delivered
 
     def record(self, delivered: Delivered) -> None:
         """Keep a delivery."""
@@ -164,12 +257,24 @@ class Deliveries:
             is_waiting = self._settle()
         return is_waiting or bool(self._waiting)
 
+    def finish_due(self) -> None:
+        """Deliver every due callback, and wait for those that another thread is delivering.
+
+        Whoever is called may call this; it waits a second at most then.
+        """
+        while True:
+            self.deliver_due()
+            with self._changed:
+                if not self._in_progress or not self._changed.wait(_OTHERS_TIMEOUT):
+                    return
+
     def reset(self) -> None:
         """Forget what was delivered."""
         with self._changed:
             self.delivered.clear()
             self.attempts.clear()
             self._unseen.clear()
+        self.disturbance = Disturbance()
 
     def start(self) -> None:
         """Deliver callbacks in a thread, as they become due."""
@@ -221,28 +326,57 @@ class Deliveries:
             return number
 
     def _attempt(self, number: int) -> Delivered | None:
-        task, delivered = self._waiting[number], None
-        attempt = task.attempts + 1
-        try:
-            with self._posting:
-                delivered = self._notifier.deliver(task.url, task.event, task.resource, 1, task.details)
-        except TransportError as error:
-            # Whatever happened was committed; only the callback is missing.
-            _log.warning("%s: attempt %d was not delivered: %s", task.event, attempt, error)
-            status, is_acknowledged = 0, False
-        else:
-            status, is_acknowledged = delivered.status, delivered.is_acknowledged
-            _log.info("%s: attempt %d → %s", task.event, attempt, status)
+        task = self._waiting[number]
+        count, made = task.attempts + 1, []
+        if task.has_probe:
+            _, probe = self._post(task, count, {**task.details, "fault": Probe()})
+            made.append(replace(probe, is_probe=True, is_acknowledged=False))
+        delivered, attempt = self._post(task, count, task.details)
         with self._transaction(), self._changed:
-            self.attempts.append(Attempt(task.event, task.url, task.due, attempt, status, is_acknowledged))
-            if is_acknowledged or attempt > len(INTERVALS):
+            self.attempts += [*made, attempt]
+            again = self._next(task, attempt)
+            if again is None:
                 self._waiting.pop(number, None)
             elif number in self._waiting:
-                again = task.due + INTERVALS[attempt - 1]
-                self._waiting[number] = replace(task, attempts=attempt, due=again)
+                self._waiting[number] = again
             self._in_progress.discard(number)
             self._is_woken = True
             self._changed.notify_all()
         if delivered is not None:
             self.record(delivered)
         return delivered
+
+    def _post(self, task: Task, count: int, details: Details) -> tuple[Delivered | None, Attempt]:
+        delivered: Delivered | None = None
+        try:
+            with self._posting:
+                delivered = self._notifier.deliver(task.url, task.event, task.resource, 1, details)
+        except TransportError as error:
+            # Whatever happened was committed; only the callback is missing.
+            _log.warning("%s: attempt %d was not delivered: %s", task.event, count, error)
+        else:
+            _log.info("%s: attempt %d → %s", task.event, count, delivered.status)
+        attempt = Attempt(
+            task.event,
+            task.url,
+            task.due,
+            count,
+            delivered.status if delivered else 0,
+            delivered is not None and delivered.is_acknowledged,
+            details["id"],
+            delivered.body.decode("utf-8", "replace")[:_REPLY_KEPT] if delivered else "",
+        )
+        return delivered, attempt
+
+    def _next(self, task: Task, attempt: Attempt) -> Task | None:
+        """Return the callback as it waits for its next attempt; ``None`` if there is none."""
+        if attempt.is_acknowledged:
+            if not task.repeats:
+                return None
+            due = task.due + _INTERVALS[0]
+            return replace(task, attempts=attempt.number, due=due, repeats=task.repeats - 1, has_probe=False)
+        waits = intervals(task.event)
+        if attempt.number > len(waits):
+            return None
+        due = task.due + waits[attempt.number - 1]
+        return replace(task, attempts=attempt.number, due=due, has_probe=False)

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Unpack
 
 from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.deliveries import Disturbance
 
 if TYPE_CHECKING:
     from wechatpay.sandbox.callbacks import Delivered, Details, Notifier, Resource
@@ -40,6 +41,39 @@ class MerchantCallbacks:
     def attempts(self) -> list[Attempt]:
         """The last 1000 attempts to deliver the callbacks of orders, oldest first."""
         return list(self.deliveries.attempts)
+
+    def disturb_callbacks(
+        self, *, duplicates: int = 0, delay: float = 0.0, jitter: float = 0.0, probes: bool = False
+    ) -> None:
+        """Let callbacks of orders arrive twice, late, in another order or after a probe, from now on.
+
+        Args:
+            duplicates: How often a callback is delivered again, 15 s later, although it was acknowledged.
+            delay: Seconds until the first attempt, in the sandbox's clock.
+            jitter: Up to so many seconds more, different for each callback: they arrive in another order.
+            probes: Whether each callback of APIv3 is preceded by WeChat Pay's probe, a wrong signature that
+                begins ``WECHATPAY/SIGNTEST/``, which must be refused.
+
+        Raises:
+            ConfigurationError: A number is negative.
+        """
+        if min(duplicates, delay, jitter) < 0:
+            raise ConfigurationError("duplicates, delay, jitter: give 0 or more")
+        self.deliveries.disturbance = Disturbance(duplicates, delay, jitter, probes)
+
+    def resend_callback(self, event_id: str) -> Delivered | None:
+        """Deliver one of the last 1000 callbacks again, as the merchant console does.
+
+        Args:
+            event_id: The ``id`` of one of the `attempts`.
+
+        Returns:
+            The delivery; ``None`` if no reply came.
+
+        Raises:
+            ConfigurationError: There was no such event.
+        """
+        return self.deliveries.resend(event_id)
 
     def expect_callback(self, event: str, timeout: float = 5.0) -> Delivered:
         """Wait for a callback.

@@ -146,7 +146,7 @@ class Sandbox(Merchant, Lifecycle):
         """
         self._advance(seconds)
         for merchant in self.merchants.values():
-            merchant.deliveries.deliver_due()
+            merchant.deliveries.finish_due()
 
     def advance_later(self, seconds: float) -> None:
         """Advance the clock as `advance` does, and deliver due callbacks in the background.
