@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from wechatpay import catalogue
+from wechatpay.apiv2 import rules as apiv2
+from wechatpay.apiv3 import rules as apiv3
 
 
 def test_every_operation_is_found_by_its_own_verb_and_template():
@@ -95,6 +97,31 @@ def test_encrypted_members_are_those_of_apiv3():
 
     assert {"receivers": {"[]": {"name": {}}}} == fields.body
     assert catalogue.encrypted_fields("POST", "v2/pay/unifiedorder") is None
+
+
+def test_what_calls_look_up_agrees_with_the_catalogue():
+    """Signatures are verified without reading the catalogue: the few exceptions stand in the protocols' rules."""
+    listed = catalogue.operations()
+    v2 = {each.template.removeprefix("v2/"): each for each in listed if each.template.startswith("v2/")}
+    # The documents list `sign`, which these were seen without.
+    unsigned = {"mmpaysptrans/pay_bank", "papay/entrustweb", "papay/partner/entrustweb"}
+
+    assert {route for route in v2 if apiv2.returns_json(route)} == {
+        route for route, each in v2.items() if each.response_kind == "json"
+    }
+    assert {route for route in v2 if apiv2.returns_file(route)} == {
+        route for route, each in v2.items() if each.response_kind == "csv"
+    }
+    assert {route for route in v2 if apiv2.is_unsigned(route)} - unsigned == {
+        route for route, each in v2.items() if "sign" not in each.response and each.response_kind != "json"
+    }
+    assert {each.template for each in listed if apiv3.is_unsigned(each.template)} == {
+        each.template
+        for each in listed
+        if each.template.startswith("v3/")
+        and each.response_kind in {"csv", "image", "pdf"}
+        and not apiv3.is_digest_signed(each.template)
+    }
 
 
 def test_error_codes_are_explained():

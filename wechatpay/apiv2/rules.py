@@ -55,32 +55,6 @@ _WITHOUT_MERCHANT_ID = _routes("applyment/micro/ signcontract")
 #: Payments by code or face: after ``SYSTEMERROR`` query the order, do not pay again.
 _QUERY_AFTER_ERROR = _routes("pay/ micropay facepay\n deposit/ micropay facepay")
 
-#: Endpoints that require the merchant certificate on the connection (mutual TLS).
-_CERTIFICATE_REQUIRED = _routes(
-    """
-    applyment/micro/ getstate getupgradestate modifyarchives modifycontactinfo signcontract submit
-    applyment/micro/ submitupgrade
-    billcommentsp/ batchquerycomment
-    deposit/ consume refund reverse
-    fund/ queryautowithdrawbydate reautowithdrawbydate
-    mchrisk/ querymchrisk syncmchriskresult
-    mmpaymkttransfers/ gethbinfo gettransferinfo queryworkwxredpack send_coupon sendgroupredpack
-    mmpaymkttransfers/ sendminiprogramhb sendredpack sendworkwxredpack
-    mmpaymkttransfers/promotion/ paywwsptrans2pocket querywwsptrans2pocket transfers
-    mmpaysptrans/ pay_bank query_bank
-    pay/ downloadfundflow
-    risk/ getpublickey getviolation
-    secapi/mch/ addinstitutionsub addsubdevconfig channelsetting modifyinstitutionsub modifymchinfo
-    secapi/mch/ queryinstitutionsub querysubdevconfig submchmanage uploadmedia
-    secapi/mkt/ addrecommendconf
-    secapi/pay/ facepayreverse multiprofitsharing profitsharing profitsharingfinish profitsharingreturn
-    secapi/pay/ refund refundv2 reverse
-    wxv/ cancelbill changerentmoney createhotelbill createrentbill finishhotelbill finishrentbill
-    wxv/ queryhotelbill queryrentbill
-    """
-)
-
-
 #: How to learn the outcome of an operation: the endpoint and the number to query by.
 _QUERIES = {
     route: f"query it with {endpoint} by {number}"
@@ -136,8 +110,11 @@ def needs_query_after_error(route: str) -> bool:
 
 
 def needs_certificate(route: str) -> bool:
-    """Return whether ``route`` requires the merchant certificate on the connection."""
-    return route.lower() in _CERTIFICATE_REQUIRED
+    """Return whether ``route`` requires the merchant certificate on the connection; for errors only."""
+    from wechatpay.catalogue.lookup import find  # noqa: PLC0415  a call that succeeds reads no catalogue
+
+    operation = find("POST", f"v2/{route}")
+    return operation is not None and operation.security
 
 
 def next_step(route: str) -> str:
