@@ -100,7 +100,7 @@ def test_encrypted_members_are_those_of_apiv3():
 
 
 def test_what_calls_look_up_agrees_with_the_catalogue():
-    """Signatures are verified without reading the catalogue: the few exceptions stand in the protocols' rules."""
+    """Verifying reads no catalogue: the exceptions stand in the rules of the protocols."""
     listed = catalogue.operations()
     v2 = {each.template.removeprefix("v2/"): each for each in listed if each.template.startswith("v2/")}
     # The documents list `sign`, which these were seen without.
