@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pages
 import pytest
 import sandboxes
 
@@ -217,3 +218,11 @@ def test_nothing_heavy_is_loaded_before_a_fixture_is_used():
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
     assert "['wechatpay', 'wechatpay.pytest_plugin']\n" == found
+
+
+def test_documented_tests_pass(run):
+    """The tests of the documentation run as they stand."""
+    page = next(page for page in pages.PAGES if page.name == "testing.md")
+    source = "\n".join(block.text for block in pages.blocks(page) if block.language == "python")
+
+    run(source).assert_outcomes(passed=4)

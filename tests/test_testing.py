@@ -1,4 +1,4 @@
-"""Answers that users' own tests make up, and the verifier believes."""
+"""Responses that tests make up, and the verifier accepts."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ def platform():
 
 @pytest.fixture
 def instance(platform):
-    """Give a Builder that believes it."""
+    """Give a Builder that accepts them."""
     with Builder(**platform.settings()) as instance:
         yield instance
 
 
 def test_fresh_platform_needs_nothing():
-    """Two lines give a Builder and an answer that it believes."""
+    """Two lines give a Builder and an response that it accepts."""
     platform = testing.Platform()
     with responses.RequestsMock() as mock, Builder(**platform.settings()) as instance:
         mock.add(**platform.response("GET", URL, json={"名": 1}))
-        answer = instance.v3.certificates.get()
+        response = instance.v3.certificates.get()
 
-    assert {"名": 1} == answer.json()
+    assert {"名": 1} == response.json()
 
 
 @responses.activate
-def test_response_is_believed(platform, instance):
+def test_response_is_accepted(platform, instance):
     """``responses.add`` gets status, headers, body and signature."""
     responses.add(**platform.response("POST", URL, body="text", status=202, headers={"X-Mine": "yes"}))
-    answer = instance.v3.certificates.post(json={})
+    response = instance.v3.certificates.post(json={})
 
-    assert (202, b"text", "yes") == (answer.status_code, answer.content, answer.headers["X-Mine"])
+    assert (202, b"text", "yes") == (response.status_code, response.content, response.headers["X-Mine"])
 
 
 @responses.activate
-def test_empty_answer_is_believed(platform, instance):
+def test_empty_response_is_accepted(platform, instance):
     """A 204 has no body, and a signature."""
     responses.add(**platform.response("DELETE", URL, status=204))
 
@@ -63,7 +63,7 @@ def test_empty_answer_is_believed(platform, instance):
 
 
 @responses.activate
-def test_error_is_believed(platform, instance):
+def test_error_is_accepted(platform, instance):
     """An error can be made up as well, and is verified."""
     body = {"code": "ORDER_NOT_EXIST", "message": "订单不存在"}
     responses.add(**platform.response("GET", URL, json=body, status=404))
@@ -74,7 +74,7 @@ def test_error_is_believed(platform, instance):
 
 
 @responses.activate
-def test_changed_answer_is_not_believed(platform, instance):
+def test_changed_response_is_refused(platform, instance):
     """The verifier is at work: what was not signed is refused."""
     responses.add(**platform.response("GET", URL, json={"state": "ON"}) | {"body": b'{"state":"OFF"}'})
     with pytest.raises(SignatureError):
@@ -83,7 +83,7 @@ def test_changed_answer_is_not_believed(platform, instance):
 
 @responses.activate
 def test_callback_signs_at_each_call():
-    """An answer that is set up once is believed for as long as the tests run."""
+    """A response that is set up once is accepted for as long as the tests run."""
     now = [1_700_000_000.0]
     platform = testing.Platform(identity=sandboxes.identity(), clock=lambda: now[0])
     responses.add_callback("GET", URL, platform.callback(json={"state": "ON"}))
@@ -97,8 +97,8 @@ def test_callback_signs_at_each_call():
 
 
 @responses.activate
-def test_response_is_believed_for_five_minutes():
-    """What is signed once grows old, as WeChat Pay's answers do; the clock is shared."""
+def test_response_is_accepted_for_five_minutes():
+    """What is signed once grows old, as WeChat Pay's responses do; the clock is shared."""
     now = [1_700_000_000.0]
     platform = testing.Platform(identity=sandboxes.identity(), clock=lambda: now[0])
     responses.add(**platform.response("GET", URL, json={}))
@@ -121,7 +121,7 @@ def test_key_that_signs_can_be_chosen(platform, instance, index):
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_aiohttp_handler_is_believed(platform, verb):
+def test_aiohttp_handler_is_accepted(platform, verb):
     """A handler for aiohttp's test server signs at each call."""
 
     async def main():
@@ -155,21 +155,21 @@ def test_aiohttp_response_fits_own_handlers(platform):
             async with Builder(**settings) as instance:
                 return await instance.v3.certificates.postAsync(json=[1])
 
-    answer = asyncio.run(main())
+    response = asyncio.run(main())
 
-    assert ({"got": [1]}, "text/plain") == (answer.json(), answer.headers["Content-Type"])
+    assert ({"got": [1]}, "text/plain") == (response.json(), response.headers["Content-Type"])
 
 
-def test_answer_fits_any_library(platform):
+def test_response_fits_any_library(platform):
     """Status, headers and body are there for whatever a test sends with."""
-    answer = platform.answer(json=None, status=203)
+    response = platform.sign(json=None, status=203)
 
-    assert (203, b"null") == (answer.status, answer.body)
-    assert "Wechatpay-Signature" in answer.headers
-    assert "<HttpResponse 203, 4 bytes>" == repr(answer)
+    assert (203, b"null") == (response.status, response.body)
+    assert "Wechatpay-Signature" in response.headers
+    assert "<HttpResponse 203, 4 bytes>" == repr(response)
 
 
-@pytest.mark.parametrize("make", ["answer", "callback", "handler", "web_response"])
+@pytest.mark.parametrize("make", ["sign", "callback", "handler", "web_response"])
 def test_two_bodies_are_refused(platform, make):
     """``json`` and ``body`` exclude each other, and the test that sets them up hears of it."""
     with pytest.raises(ConfigurationError, match="one body"):
@@ -179,7 +179,7 @@ def test_two_bodies_are_refused(platform, make):
 def test_unknown_key_is_refused(platform):
     """Only WeChat Pay's keys sign; the error names them."""
     with pytest.raises(ConfigurationError, match="PUB_KEY_ID"):
-        platform.answer(serial="none")
+        platform.sign(serial="none")
 
 
 def test_documented_examples_run():

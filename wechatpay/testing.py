@@ -1,4 +1,4 @@
-"""Signed answers for your own tests, so that the verifier never has to be taken out.
+"""Signed responses and callbacks for tests, so that the verifier stays in the stack.
 
 On the blocking side, with ``responses``::
 
@@ -12,8 +12,8 @@ On the blocking side, with ``responses``::
         url = "https://api.mch.weixin.qq.com/v3/palmservice/authorization/openid/o-1"
         responses.add(**platform.response("GET", url, json={"state": "AUTHORIZATION_STATE_ON"}))
         instance = Builder(**platform.settings())
-        answer = instance.v3.palmservice.authorization.openid._openid_.get(openid="o-1")
-        assert answer.json()["state"] == "AUTHORIZATION_STATE_ON"
+        response = instance.v3.palmservice.authorization.openid._openid_.get(openid="o-1")
+        assert response.json()["state"] == "AUTHORIZATION_STATE_ON"
 
 On the asynchronous side, with the test server of ``aiohttp``::
 
@@ -28,8 +28,8 @@ On the asynchronous side, with the test server of ``aiohttp``::
             settings = platform.settings(base_uri=str(server.make_url("/")))
             async with Builder(**settings) as instance:
                 node = instance.v3.palmservice.authorization.openid._openid_
-                answer = await node.getAsync(openid="o-1")
-        assert answer.json()["state"] == "AUTHORIZATION_STATE_ON"
+                response = await node.getAsync(openid="o-1")
+        assert response.json()["state"] == "AUTHORIZATION_STATE_ON"
 
 Callbacks, for the test client of your framework::
 
@@ -49,9 +49,9 @@ Callbacks, for the test client of your framework::
         reply = app.test_client().post("/wechatpay/notify", headers=callback.headers, data=callback.body)
         assert (reply.status_code, settled) == (200, ["N1"])
 
-An answer is believed for 300 s after it was signed: ``callback`` and ``handler`` sign anew at each call.
-Where the requests themselves shall be checked, or things shall go wrong, use
-:class:`wechatpay.sandbox.Sandbox`.
+A response is accepted for 300 s after it was signed: ``callback`` and ``handler`` sign again at each call.
+:class:`wechatpay.sandbox.Sandbox` verifies the requests, too, keeps orders, and has faults; the fixtures of
+:mod:`wechatpay.pytest_plugin` run it.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ __all__ = ["Content", "Platform"]
 
 
 class Content(TypedDict, total=False):
-    """What an answer says.
+    """The content of a response.
 
     Attributes:
         json: A value, written as JSON.
-        body: Bytes or text, in its place.
+        body: Bytes or text, instead of ``json``.
         status: HTTP status; 200 by default.
         headers: Further headers.
         serial: Which of WeChat Pay's keys signs; one of ``settings()["certs"]``, by default the first.
@@ -95,7 +95,7 @@ class Content(TypedDict, total=False):
 
 
 class Platform:
-    """A merchant with keys made on the spot, and a WeChat Pay that signs what you let it answer.
+    """A merchant with fresh keys, and a WeChat Pay that signs the responses that you choose.
 
     Making keys takes 0.2 s: share one platform between your tests.
     """
@@ -113,19 +113,20 @@ class Platform:
         self._notifier = Notifier(self.identity, Signers(self.identity, "both", now), now)
 
     def settings(self, **changes: Unpack[SettingsDict]) -> SettingsDict:
-        """Return the settings of a Builder that believes these answers.
+        """Return the settings of a Builder that accepts these responses.
 
         Args:
-            changes: Settings of your own, which come over these.
+            changes: Settings that replace these.
         """
         clock: SettingsDict = {"clock": self._clock} if self._clock else {}
         return {**self.identity.settings(), **clock, **changes}
 
-    def answer(self, **content: Unpack[Content]) -> HttpResponse:
-        """Sign an answer, as of now, for any HTTP library: its ``status``, ``headers`` and ``body``.
+    def sign(self, **content: Unpack[Content]) -> HttpResponse:
+        """Sign a response, as of now, for any HTTP library: its ``status``, ``headers`` and ``body``.
 
         Raises:
-            ConfigurationError: Both ``json`` and ``body`` are given, or ``serial`` is no key of ours.
+            ConfigurationError: Both ``json`` and ``body`` are given, or ``serial`` is not among
+                ``settings()["certs"]``.
         """
         serial = content.get("serial")
         if serial is not None and serial not in self.identity.certs:
@@ -136,17 +137,17 @@ class Platform:
         """Make the arguments of ``responses.add``, signed as of now.
 
         Raises:
-            ConfigurationError: See `answer`.
+            ConfigurationError: See `sign`.
         """
-        answer = self.answer(**content)
-        headers = dict(answer.headers.with_({"Content-Type": None}))
+        response = self.sign(**content)
+        headers = dict(response.headers.with_({"Content-Type": None}))
         return {
             "method": method,
             "url": url,
-            "body": answer.body,
-            "status": answer.status,
+            "body": response.body,
+            "status": response.status,
             "headers": headers,
-            "content_type": answer.headers.get("Content-Type"),
+            "content_type": response.headers.get("Content-Type"),
         }
 
     def callback(
@@ -155,13 +156,13 @@ class Platform:
         """Make the callback of ``responses.add_callback``, which signs at each call.
 
         Raises:
-            ConfigurationError: See `answer`.
+            ConfigurationError: See `sign`.
         """
-        self.answer(**content)
+        self.sign(**content)
 
         def call(_: PreparedRequest) -> tuple[int, dict[str, str], bytes]:
-            answer = self.answer(**content)
-            return answer.status, dict(answer.headers), answer.body
+            response = self.sign(**content)
+            return response.status, dict(response.headers), response.body
 
         return call
 
@@ -178,35 +179,35 @@ class Platform:
         Args:
             event: An ``event_type``, or ``v2/payment``, ``v2/refund``, ``v2/contract-signed`` or
                 ``v2/contract-ended``.
-            resource: What differs from a realistic example, as :meth:`wechatpay.sandbox.Sandbox.notify` has
-                it.
-            details: What else it says, and what is wrong with it, the same.
+            resource: Fields that differ from a realistic example, as for
+                :meth:`wechatpay.sandbox.Sandbox.notify`.
+            details: Its other members, or a fault; see :class:`~wechatpay.sandbox.callbacks.Details`.
 
         Raises:
-            ConfigurationError: There is no example of that event, and no ``resource``; or the fault is none
-                of callbacks; or ``serial`` is no key of ours.
-            InvalidRequestError: ``resource`` cannot be written.
+            ConfigurationError: The event is unknown and has no ``resource``; or the fault does not apply to
+                callbacks; or ``serial`` is not one of ``settings()["certs"]``.
+            InvalidRequestError: ``resource`` cannot be serialised.
         """
         return self._notifier.callback(event, resource, details)
 
     def web_response(self, **content: Unpack[Content]) -> web.Response:
-        """Make an answer for a handler of ``aiohttp.web``, signed as of now.
+        """Make a response for a handler of ``aiohttp.web``, signed as of now.
 
         Raises:
-            ConfigurationError: See `answer`.
+            ConfigurationError: See `sign`.
         """
-        from aiohttp import web  # noqa: PLC0415  heavy, and not everybody's
+        from aiohttp import web  # noqa: PLC0415  heavy, and only for aiohttp's users
 
-        answer = self.answer(**content)
-        return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)
+        response = self.sign(**content)
+        return web.Response(status=response.status, headers=dict(response.headers), body=response.body)
 
     def handler(self, **content: Unpack[Content]) -> Callable[[web.Request], Awaitable[web.Response]]:
         """Make a handler for ``aiohttp.web``, which signs at each call.
 
         Raises:
-            ConfigurationError: See `answer`.
+            ConfigurationError: See `sign`.
         """
-        self.answer(**content)
+        self.sign(**content)
 
         async def handle(_: web.Request) -> web.Response:
             return self.web_response(**content)
@@ -216,11 +217,11 @@ class Platform:
 
 def _unsigned(content: Content) -> HttpResponse:
     if "json" in content and "body" in content:
-        raise ConfigurationError("json and body: an answer has one body; give one of them")
+        raise ConfigurationError("json and body: a response has one body; give one of them")
     body = content.get("body", b"")
-    answer = HttpResponse.json(content["json"]) if "json" in content else HttpResponse(body=_encoded(body))
-    headers = answer.headers.with_(content.get("headers", {}))
-    return HttpResponse(content.get("status", 200), answer.body, headers)
+    response = HttpResponse.json(content["json"]) if "json" in content else HttpResponse(body=_encoded(body))
+    headers = response.headers.with_(content.get("headers", {}))
+    return HttpResponse(content.get("status", 200), response.body, headers)
 
 
 def _encoded(body: bytes | str) -> bytes:

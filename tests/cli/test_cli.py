@@ -73,7 +73,7 @@ def test_early_interrupt_shows_no_traceback(monkeypatch):
     assert 130 == __main__.main()
 
 
-def test_version_is_told(run, capsys):
+def test_version_names_the_distribution(run, capsys):
     """``--version`` names the distribution."""
     assert 0 == run("--version")
     assert f"wechatpay-chainable {wechatpay.__version__}\n" == capsys.readouterr().out
@@ -88,7 +88,7 @@ def test_module_can_be_run():
 
 
 def test_help_lists_the_commands(run, capsys):
-    """A newcomer who types the bare name is told what there is."""
+    """The bare name lists the commands."""
     assert 2 == run()
     assert {"demo", "sandbox"} <= set(re.findall(r"\w+", capsys.readouterr().err))
 
@@ -249,11 +249,11 @@ def test_sandbox_command_serves_what_it_prints(served, sent):
     names = {}
     exec(text, names)
     with names["instance"] as instance:
-        answer = instance.v3.palmservice.authorization.openid._openid_.get(
+        response = instance.v3.palmservice.authorization.openid._openid_.get(
             openid="oUpF8uMuAJOM2pxb1Q", query={"organization_id": "1"}
         )
     folder = Path(names["keys"].removeprefix("file://"))
-    assert 200 == answer.status_code
+    assert 200 == response.status_code
     assert 0o700 == folder.stat().st_mode & 0o777
     process.send_signal(sent)
     _, err = process.communicate(timeout=20)
