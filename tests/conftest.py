@@ -13,7 +13,7 @@ from wechatpay import Builder
 
 
 def pytest_configure():
-    """Take Ctrl-C where the shell ignores it, as for jobs in the background: programs of tests inherit that."""
+    """Take Ctrl-C where the shell ignores it, as in background jobs: programs of tests inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
