@@ -96,7 +96,7 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert "README.md" in (pages.ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("name", ["README.md"])
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_every_counterpart_of_a_php_name_exists(name):
     """The table for people porting code names nothing that is not there."""
     table = (pages.ROOT / name).read_text("utf-8").partition("PHP SDK | ")[2].partition("\n## ")[0]
