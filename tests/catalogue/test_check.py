@@ -174,7 +174,12 @@ def test_a_wrong_member_is_named_by_its_place(body, message):
         ),
         ("POST", "v2/secapi/pay/refund", {"xml": REFUND}, "security: this operation needs the merchant"),
         ("GET", "v3/pay/transactions/jsapi", {}, "takes POST, not GET"),
-        ("POST", "v3/pay/transactions/jsapy", {"json": {}}, "did you mean `jsapi` in place of `jsapy`?"),
+        (
+            "POST",
+            "v3/pay/transactions/jsapy",
+            {"json": {}},
+            "did you mean `jsapi`? There is no `jsapy` below v3/pay/transactions",
+        ),
         ("POST", "v3/nothing/at/all", {"json": {}}, "the catalogue has no POST"),
     ],
 )
@@ -281,8 +286,16 @@ def test_no_error_shows_a_value():
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("v3/pay/transactions/outTradeNo/123", "did you mean `out-trade-no` in place of `outTradeNo`?"),
-        ("v3/pay/transaction/jsapi", "did you mean `transactions` in place of `transaction`?"),
+        (
+            "v3/pay/transactions/out-tradeno/123",
+            "did you mean `outTradeNo`? There is no `out-tradeno` below v3/pay/transactions",
+        ),
+        (
+            "v3/pay/transactions/outTradeNo/123",
+            "did you mean `out-trade-no`? There is no `outTradeNo` below v3/pay/transactions",
+        ),
+        ("v3/pay/transaction/jsapi", "did you mean `transactions`? There is no `transaction` below v3/pay"),
+        ("v33/pay", "did you mean `v3`? There is no `v33`"),
         ("v3/pay/transactions/jsapi", ""),
         ("v3/zzzzzzz", ""),
     ],
@@ -318,12 +331,12 @@ def test_a_request_knows_its_template_and_title(request_, template, title):
     ("path", "code", "expected"),
     [
         (
-            "v3/pay/transactions/outTradeNo/1",
+            "v3/pay/transactions/out-tradeno/1",
             "NOT_FOUND",
-            "did you mean `out-trade-no` in place of `outTradeNo`?",
+            "did you mean `outTradeNo`?",
         ),
         ("v3/pay/transactions/id/1", "NOT_FOUND", ""),
-        ("v3/pay/transactions/outTradeNo/1", "ORDER_NOT_EXIST", ""),
+        ("v3/pay/transactions/out-tradeno/1", "ORDER_NOT_EXIST", ""),
     ],
 )
 def test_a_404_for_an_undocumented_path_suggests_the_segment(path, code, expected):

@@ -103,7 +103,7 @@ def check_resource(event: Event, members: Mapping[str, Any]) -> None:
 
 
 def suggest(path: str) -> str:
-    """Return ``did you mean …?`` for the first segment that the catalogue does not know, or ``""``.
+    """Suggest a segment, as the chain spells it, for the first one that the catalogue does not know.
 
     Args:
         path: Template or expanded path; APIv2's begin with ``v2/``.
@@ -119,7 +119,11 @@ def suggest(path: str) -> str:
         close = difflib.get_close_matches(segment, literal, 1) or [
             name for name in literal if name.replace("-", "") == segment.replace("-", "").lower()
         ]
-        return f"did you mean `{close[0]}` in place of `{segment}`?" if close else ""
+        if not close:
+            return ""
+        name = lookup.spell(close[0])
+        place = f" below {known}" if known else ""
+        return f"did you mean `{close[0] if name == segment else name}`? There is no `{segment}`{place}"
     return ""
 
 
