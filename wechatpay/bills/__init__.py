@@ -4,14 +4,18 @@ from wechatpay.bills.errors import BillFormatError, BillNotReadyError, DigestErr
 from wechatpay.bills.fetch import FetchOptions, adownload, afetch, download, fetch
 from wechatpay.bills.files import Bill
 from wechatpay.bills.read import Row, Rows, read
+from wechatpay.bills.reconcile import OUTCOMES, Finding, Reconciliation, reconcile
 from wechatpay.bills.write import to_csv
 
 __all__ = [
+    "OUTCOMES",
     "Bill",
     "BillFormatError",
     "BillNotReadyError",
     "DigestError",
     "FetchOptions",
+    "Finding",
+    "Reconciliation",
     "Row",
     "Rows",
     "adownload",
@@ -19,5 +23,6 @@ __all__ = [
     "download",
     "fetch",
     "read",
+    "reconcile",
     "to_csv",
 ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wechatpay.bills.columns import Kind, Layout
 
-__all__ = ["Totals", "read_summary"]
+__all__ = ["Totals", "read_summary", "rounds_to"]
 
 #: Sums are kept in units of 10⁻⁸ yuan, as integers: many times faster than decimals, and exact.
 _SCALE = 8
@@ -123,7 +123,7 @@ class Totals:
                 actual = Decimal(self._sums.get((sign, name), 0)).scaleb(-_SCALE)
             else:
                 continue
-            if value is None or not _rounds_to(actual, Decimal(value)):
+            if value is None or not rounds_to(actual, Decimal(value)):
                 raise BillFormatError(
                     f"the summary has {key} {value}, and the rows have {actual.normalize():f}: "
                     "rows are missing or altered",
@@ -131,7 +131,7 @@ class Totals:
                 )
 
 
-def _rounds_to(actual: Decimal, stated: Decimal) -> bool:
+def rounds_to(actual: Decimal, stated: Decimal) -> bool:
     """Return whether a sum is what the summary states; rows may have more decimals than that."""
     if actual == stated:
         return True

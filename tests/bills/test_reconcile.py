@@ -1,0 +1,363 @@
+"""A bill and the merchant's books are compared row by row, whatever their size."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import tempfile
+import tracemalloc
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from bill_samples import ALL, FUND, STATEMENT, encode, trade
+
+from wechatpay import InvalidRequestError, bills
+
+CHINA = dt.timezone(dt.timedelta(hours=8))
+PAYMENT = {"transaction_id": "4200009990202603020000000001", "out_trade_no": "A20260302-1", "amount": 10000}
+REFUND = {"refund_id": "50300009992026030200000000001", "out_refund_no": "R20260302-1", "amount": 5000}
+DAY = dt.date(2026, 3, 2)
+
+
+def compare(ours, text=ALL, **options):
+    """Compare, and give outcomes and the comparison."""
+    found = bills.reconcile(bills.read(encode(text)), ours, **options)
+    return [finding.outcome for finding in found], found
+
+
+def at(clock, day=2):
+    """Give a time of the day of the bill, or of its neighbours."""
+    return dt.datetime.fromisoformat(f"2026-03-{day:02}T{clock}+08:00")
+
+
+class TestOutcomes:
+    """What may come of a row."""
+
+    def test_everything_may_match(self):
+        """Matches are counted and summed, and yielded only if they are asked for."""
+        outcomes, found = compare([PAYMENT, REFUND])
+
+        assert [] == outcomes
+        assert found.is_clean
+        assert {"count": 2, "fen": 15_000} == found.summary()["matched"]
+        assert ["matched", "matched"] == compare([PAYMENT, REFUND], matched=True)[0]
+
+    @pytest.mark.parametrize("names", [("transaction_id", "refund_id"), ("out_trade_no", "out_refund_no")])
+    def test_either_number_is_enough(self, names):
+        """WeChat Pay's, or the merchant's."""
+        payment, refund = names
+        ours = [
+            {payment: PAYMENT[payment], "amount": 10000},
+            {refund: REFUND[refund], "amount": Decimal("50.00")},
+        ]
+
+        assert [] == compare(ours)[0]
+
+    def test_payment_that_our_books_lack_is_found(self):
+        """The notification was lost: the row's numbers and line are there, and what to do."""
+        outcomes, found = compare([REFUND], matched=False)
+        assert ["missing_here"] == outcomes
+        finding = next(bills.reconcile(bills.read(encode(ALL)), [REFUND]))
+
+        assert ("A20260302-1", 10_000, 2, 0) == (
+            finding.out_trade_no,
+            finding.amount,
+            finding.line,
+            finding.entry,
+        )
+        assert "query" in finding.advice
+        assert not found.is_clean
+
+    def test_payment_that_the_bill_lacks_is_found(self):
+        """A false booking, or another day's: the entry's position is there."""
+        other = {"out_trade_no": "B1", "amount": 7}
+        (finding,) = bills.reconcile(bills.read(encode(ALL)), [PAYMENT, other, REFUND])
+
+        assert ("missing_there", "B1", 7, 0, 2) == (
+            finding.outcome,
+            finding.out_trade_no,
+            finding.amount,
+            finding.line,
+            finding.entry,
+        )
+
+    @pytest.mark.parametrize(
+        ("change", "outcome", "theirs", "ours"),
+        [
+            ({"amount": 9999}, "amount_differs", "10000", "9999"),
+            ({"amount": Decimal("100.01")}, "amount_differs", "10000", "10001"),
+            ({"fee": 58}, "fee_differs", "0.59", "0.58"),
+            ({"state": "NOTPAY"}, "state_differs", "SUCCESS", "NOTPAY"),
+            ({"trade_state": "closed"}, "state_differs", "SUCCESS", "CLOSED"),
+            ({"state": "REVOKED"}, "state_differs", "SUCCESS", "REVOKED"),
+            ({"transaction_id": "4200"}, "number_differs", PAYMENT["transaction_id"], "4200"),
+            ({"out_trade_no": "B1"}, "number_differs", PAYMENT["out_trade_no"], "B1"),
+        ],
+    )
+    def test_difference_of_a_payment_is_found(self, change, outcome, theirs, ours):
+        """What the bill says and what the books say are there."""
+        found = list(bills.reconcile(bills.read(encode(ALL)), [{**PAYMENT, **change}, REFUND]))
+
+        assert [(outcome, theirs, ours)] == [(each.outcome, each.theirs, each.ours) for each in found]
+
+    @pytest.mark.parametrize(
+        ("change", "outcome"),
+        [
+            ({"amount": 4999}, "amount_differs"),
+            ({"fee": 29}, "fee_differs"),
+            ({"state": "PROCESSING"}, "state_differs"),
+            ({"state": "ABNORMAL"}, "state_differs"),
+            ({"refund_id": "503"}, "number_differs"),
+        ],
+    )
+    def test_difference_of_a_refund_is_found(self, change, outcome):
+        """Fees of refunds are negative."""
+        assert [outcome] == compare([PAYMENT, {**REFUND, **change}])[0]
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"fee": 59}, {"fee": Decimal("0.59")}, {"state": "REFUND"}, {"state": "paid"}, {"amount": None}],
+    )
+    def test_what_agrees_is_no_difference(self, change):
+        """Fees in fen or yuan; a refunded order was paid; what is left out is not compared."""
+        assert [] == compare([{**PAYMENT, **change}, {**REFUND, "fee": -29, "state": "SUCCESS"}])[0]
+
+    @pytest.mark.parametrize(
+        ("theirs", "ours", "outcomes"),
+        [
+            ("FAIL", "CLOSED", []),
+            ("CHANGE", "ABNORMAL", []),
+            ("PROCESSING", "SUCCESS", []),
+            ("PROCESSING", "ABNORMAL", []),
+            ("CHANGE", "SUCCESS", ["state_differs"]),
+        ],
+    )
+    def test_states_of_refunds_are_translated(self, theirs, ours, outcomes):
+        """A bill has words of its own, and PROCESSING in it was decided since."""
+        text = ALL.replace("`ORIGINAL,`SUCCESS", f"`ORIGINAL,`{theirs}")
+        assert outcomes == compare([PAYMENT, {**REFUND, "state": ours}], text)[0]
+
+    def test_fee_with_more_decimals_is_rounded(self):
+        """A bill may have 0.58800 where the books have 59 fen."""
+        text = trade({"手续费": "0.58800"})
+        payment = {"out_trade_no": PAYMENT["out_trade_no"]}
+
+        assert [] == compare([{**payment, "fee": 59}], text)[0]
+        assert ["fee_differs"] == compare([{**payment, "fee": 58}], text)[0]
+
+    def test_refund_of_an_unknown_order_stands_out(self):
+        """A refund that the books lack is worse if they lack its order, too."""
+        refund = "\n".join(ALL.splitlines()[:1] + ALL.splitlines()[2:]) + "\n"
+        refund = refund.replace("`2,`98.00", "`1,`0.00").replace("`0.30,`100.00", "`-0.29,`0.00")
+
+        assert ["refund_without_order"] == compare([], refund)[0]
+        assert ["missing_here"] == compare(
+            [PAYMENT], refund, day=dt.date(2026, 3, 3), margin=dt.timedelta(0)
+        )[0][:1]
+
+    def test_entry_that_is_there_twice_is_found(self):
+        """Twice in the books, or twice in the bill."""
+        assert ["duplicate"] == compare([PAYMENT, REFUND, PAYMENT])[0]
+        row = {"微信订单号": PAYMENT["transaction_id"]}
+        assert ["duplicate"] == compare([PAYMENT], trade(row, row))[0]
+
+    @pytest.mark.parametrize(
+        "entry", [{"state": "NOTPAY"}, {"state": "CLOSED"}, {"out_refund_no": "R", "state": "CLOSED"}]
+    )
+    def test_entry_that_no_bill_has_is_skipped(self, entry):
+        """Unpaid orders and closed refunds are in no bill."""
+        outcomes, found = compare([PAYMENT, REFUND, {"out_trade_no": "B1", **entry}])
+
+        assert [] == outcomes
+        assert 1 == found.summary()["skipped"]
+
+
+class TestDays:
+    """Books that hold more than the days of the bill."""
+
+    @pytest.mark.parametrize(
+        ("time", "outcome"),
+        [
+            (at("12:00:00"), ["missing_there"]),
+            (at("00:09:59"), ["across_midnight"]),
+            (at("23:50:00"), ["across_midnight"]),
+            (at("00:10:00"), ["missing_there"]),
+            (at("23:59:59", 1), []),
+            (at("00:00:00", 3), []),
+            (at("00:00:00", 3).astimezone(dt.UTC).isoformat(), []),
+            (None, ["missing_there"]),
+        ],
+    )
+    def test_entry_is_expected_on_its_own_day(self, time, outcome):
+        """Near midnight it may be in the neighbouring bill; on other days it is not expected."""
+        outcomes, _ = compare([PAYMENT, REFUND, {"out_trade_no": "B1", "time": time}], day=DAY)
+
+        assert outcome == outcomes
+
+    def test_payment_across_midnight_matches_all_the_same(self):
+        """WeChat Pay's clock said today, ours yesterday."""
+        assert [] == compare([{**PAYMENT, "time": at("23:59:59", 1)}, REFUND], day=DAY)[0]
+
+    def test_several_days_are_one_comparison(self):
+        """Bills of several days, one after the other, against books of all of them."""
+        other = {"交易时间": "2026-03-03 00:00:01", "微信订单号": "42", "商户订单号": "B1"}
+        rows = [*bills.read(encode(ALL)), *bills.read(encode(trade(other)))]
+        ours = [PAYMENT, REFUND, {"out_trade_no": "B1", "time": at("23:59:59")}]
+        found = bills.reconcile(rows, ours, day=(DAY, dt.date(2026, 3, 3)))
+
+        assert {"count": 3, "fen": 25_000} == found.summary()["matched"]
+        assert found.is_clean
+
+
+class TestBooks:
+    """What the books may be."""
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            (
+                "ours.csv",
+                (
+                    "out_trade_no,out_refund_no,amount_fen,fee_yuan,state,time\n"
+                    "A20260302-1,,10000,0.59,SUCCESS,2026-03-02T10:15:09+08:00\n"
+                    ",R20260302-1,5000,-0.29,,\n"
+                ),
+            ),
+            (
+                "ours.csv",
+                (
+                    "\ufefftransaction_id,refund_id,amount_yuan\n4200009990202603020000000001,,100.00\n"
+                    ",50300009992026030200000000001,50\n"
+                ),
+            ),
+            (
+                "ours.jsonl",
+                (
+                    '{"out_trade_no": "A20260302-1", "amount": 10000}\n\n'
+                    '{"out_refund_no": "R20260302-1", "amount": 50.00}\n'
+                ),
+            ),
+        ],
+        ids=["CSV", "CSV in yuan", "JSON"],
+    )
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_files_are_read(self, tmp_path, name, text, kind):
+        """CSV says fen or yuan in the name of the column; JSON has int fen, or decimals of yuan."""
+        path = tmp_path / name
+        path.write_text(text, "utf-8")
+
+        assert [] == compare(kind(path))[0]
+
+    def test_bills_are_books(self, tmp_path):
+        """Rows of another bill, and what `to_csv` wrote, can be compared."""
+        assert [] == compare(bills.read(encode(ALL)))[0]
+        bills.to_csv(bills.read(encode(ALL)), tmp_path / "ours.csv")
+        assert [] == compare(tmp_path / "ours.csv")[0]
+
+    def test_statement_is_compared(self):
+        """An overseas statement has orders, too."""
+        assert [] == compare([{"out_trade_no": "HK-1", "amount": 100_00, "fee": 80}], STATEMENT)[0]
+
+    @pytest.mark.parametrize(
+        ("entry", "words"),
+        [
+            ({"amount": 1}, "entry 2: has no number"),
+            ({"out_trade_no": "A", "amount": 1.5}, "entry 2: amount: give an int of fen or a Decimal"),
+            ({"out_trade_no": "A", "amount": "100"}, "amount_fen or amount_yuan"),
+            ({"out_trade_no": "A", "amount": True}, "amount: give an int"),
+            ({"out_trade_no": "A", "amount": Decimal("0.001")}, "not a whole number of fen"),
+            ({"out_trade_no": "A", "amount_fen": "1.5"}, "not a whole number of fen"),
+            ({"out_trade_no": "A", "amount_fen": "x"}, "not an amount"),
+            ({"out_trade_no": "A", "amount_fen": 1.0}, "amount: give an int"),
+            ({"out_trade_no": "A", "time": "2026-03-02 10:00:00"}, "time: give"),
+            ({"out_trade_no": "A", "time": "yesterday"}, "isoformat"),
+            ({"out_trade_no": "A", "time": 5}, "time: give"),
+            (["A"], "entry 2 is list"),
+        ],
+    )
+    def test_unclear_entry_is_refused(self, entry, words):
+        """The error says which entry and why, before anything is compared."""
+        with pytest.raises(InvalidRequestError, match=words):
+            compare([PAYMENT, entry])
+
+    @pytest.mark.parametrize(("name", "text"), [("a.jsonl", "{"), ("a.csv", 'a,b\n"x')])
+    def test_unreadable_file_is_refused(self, tmp_path, name, text):
+        """A file that is no CSV or JSON is named."""
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InvalidRequestError, match=rf"{name} cannot be read"):
+            compare(tmp_path / name)
+
+    def test_other_bills_have_no_orders(self):
+        """A fund bill cannot be compared with orders."""
+        with pytest.raises(InvalidRequestError, match="kind 'fund' has no orders"):
+            compare([], FUND)
+
+
+class TestOutput:
+    """Findings as files."""
+
+    def test_findings_are_lines_of_json(self):
+        """The last one is the summary."""
+        file = io.StringIO()
+        bills.reconcile(bills.read(encode(ALL)), [PAYMENT, {"out_trade_no": "B1"}]).to_json(file)
+        first, second, last = map(json.loads, file.getvalue().splitlines())
+
+        assert ("missing_here", True, 5000) == (first["outcome"], first["is_refund"], first["amount"])
+        assert ("missing_there", "B1") == (second["outcome"], second["out_trade_no"])
+        assert {"count": 1, "fen": 10_000} == last["summary"]["matched"]
+        assert last["summary"]["is_clean"] is False
+
+    def test_findings_are_csv(self, tmp_path):
+        """A header, and a line for each."""
+        path = tmp_path / "findings.csv"
+        bills.reconcile(bills.read(encode(ALL)), [REFUND], matched=True).to_csv(path)
+        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
+
+        assert ["missing_here", "matched"] == [row["outcome"] for row in rows]
+        assert ["2", "3"] == [row["line"] for row in rows]
+
+    def test_index_is_removed(self, tmp_path, monkeypatch):
+        """At the end, at the end of ``with``, after a damaged bill, and after unclear books."""
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        compare([PAYMENT])
+        with bills.reconcile(bills.read(encode(ALL)), []) as found:
+            next(found)
+            assert list(tmp_path.iterdir())
+        assert not list(tmp_path.iterdir())
+        with pytest.raises(bills.BillFormatError):
+            compare([], ALL.replace("`2,`98.00", "`3,`98.00"))
+        with pytest.raises(InvalidRequestError):
+            compare([{}])
+        assert not list(tmp_path.iterdir())
+
+
+def test_memory_does_not_grow_with_the_books():
+    """Many rows against as many entries take less memory than either."""
+    text = encode(trade(*[{"商户订单号": f"A{n}", "微信订单号": f"42{n}"} for n in range(3_000)]))
+    ours = ({"out_trade_no": f"A{n}", "amount": 10_000} for n in range(3_000, 0, -1))
+    tracemalloc.start()
+    try:
+        with bills.reconcile(bills.read(text), ours) as found:
+            outcomes = [finding.out_trade_no for finding in found]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert ["A0", "A3000"] == outcomes
+    assert peak < len(text)
+
+
+def test_fetched_bill_knows_its_day(fetch):
+    """The books may hold other days' orders."""
+    ours = [
+        {"out_trade_no": "A1", "amount": 101},
+        {"out_trade_no": "A2", "amount": 2000},
+        {"out_refund_no": "R1", "amount": 50},
+        {"out_trade_no": "A3", "amount": 1, "time": "2023-11-14T12:00:00+08:00"},
+        {"out_trade_no": "A4", "amount": 1, "time": "2023-11-15T12:00:00+08:00"},
+    ]
+    with fetch() as bill:
+        assert ["A4"] == [finding.out_trade_no for finding in bills.reconcile(bill, ours)]

@@ -1,0 +1,329 @@
+"""Comparing bills with your own books, of any size: matched, missing on either side, or different.
+
+Your books go into an index on the disk, by WeChat Pay's numbers and by yours; the bill streams past it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date as Date  # noqa: N812  `date` is a type of dates
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from wechatpay.bills.books import Entry, entry_of_row, parse_entries
+from wechatpay.bills.columns import china
+from wechatpay.bills.files import Bill
+from wechatpay.bills.index import Index
+from wechatpay.bills.summary import rounds_to
+from wechatpay.bills.write import open_output
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from wechatpay.bills.read import Row
+
+__all__ = ["OUTCOMES", "Finding", "Reconciliation", "reconcile"]
+
+#: What may come of a row or an entry, and what to do about it.
+OUTCOMES: Mapping[str, str] = {
+    "matched": "",
+    "missing_here": "WeChat Pay has it and your books do not: query it, then deliver or refund it",
+    "missing_there": "your books have it and the bill does not: query it; stop the delivery if it is false",
+    "amount_differs": "query it, and correct your books",
+    "fee_differs": "compare the rate with the one that was agreed",
+    "state_differs": "a notification was lost: query it, then deliver, refund or close it",
+    "number_differs": "the same order has two numbers of WeChat Pay's: query both",
+    "refund_without_order": "your books have neither the refund nor its order: query who refunded it",
+    "duplicate": "it is there twice: correct your books",
+    "across_midnight": "it is near midnight and not in this bill: look for it in the neighbouring day's",
+}
+
+#: States in which an entry leaves no row in a bill.
+_UNPAID = frozenset({"ACCEPT", "CLOSED", "NOTPAY", "PAYERROR", "PENDING", "USERPAYING"})
+_NOT_REFUNDED = frozenset({"CLOSED", "FAIL"})
+
+#: A bill's words for the states of refunds, in those of the API.
+_REFUND_STATES = {"FAIL": "CLOSED", "CHANGE": "ABNORMAL"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one row of a bill, one entry of your books, or both.
+
+    Attributes:
+        outcome: One of `OUTCOMES`.
+        is_refund: Whether it is a refund.
+        transaction_id: WeChat Pay's number of the order.
+        out_trade_no: The merchant's number of the order.
+        refund_id: WeChat Pay's number of the refund.
+        out_refund_no: The merchant's number of the refund.
+        amount: Fen, as the bill says, else as your books say.
+        theirs: What the bill says where both differ: fen, yuan of a fee, a state or a number.
+        ours: What your books say.
+        line: The line in the bill; 0 if it is not there.
+        entry: The position in your books, from 1; 0 if it is not there.
+    """
+
+    outcome: str
+    is_refund: bool
+    transaction_id: str
+    out_trade_no: str
+    refund_id: str
+    out_refund_no: str
+    amount: int | None
+    theirs: str = ""
+    ours: str = ""
+    line: int = 0
+    entry: int = 0
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return OUTCOMES[self.outcome]
+
+
+def reconcile(
+    rows: Bill | Iterable[Row],
+    ours: str | os.PathLike[str] | Iterable[Mapping[str, Any]],
+    *,
+    day: Date | tuple[Date, Date] | None = None,
+    margin: timedelta = timedelta(minutes=10),
+    matched: bool = False,
+) -> Reconciliation:
+    """Compare a bill with your own books.
+
+    ::
+
+        orders = [{"out_trade_no": "A1", "amount": 101, "state": "SUCCESS"}]
+        with bills.reconcile(bills.read("trade-2026-11-19.csv"), orders) as found:
+            for finding in found:
+                print(finding.outcome, finding.out_trade_no, finding.advice)
+        print(found.summary())
+
+    Payments are matched by ``transaction_id``, then by ``out_trade_no``, refunds by ``refund_id``, then by
+    ``out_refund_no``. What your entry does not say is not compared.
+
+    Args:
+        rows: A fetched bill, or rows of trade bills or overseas statements, of any number of days.
+        ours: Mappings, or a path of CSV (``.jsonl`` for lines of JSON), with these members, all optional but
+            one number: ``transaction_id out_trade_no refund_id out_refund_no``; ``amount`` and ``fee``, as
+            `int` fen or `Decimal` yuan (in a file ``amount_fen`` or ``amount_yuan``, ``fee_fen`` or
+            ``fee_yuan``; fees of refunds are negative); ``state``, in WeChat Pay's words; ``time``, aware.
+            Rows of another bill do, too.
+        day: The days of the bill, in Beijing, first and last, so that your books may hold more; by default
+            the day of a fetched bill, else every entry is expected.
+        margin: How near to midnight an entry may belong to the neighbouring day.
+        matched: Whether to yield what matches, too.
+
+    Returns:
+        The findings, an iterator, with counts and a summary.
+
+    Raises:
+        InvalidRequestError: An entry has no number, or its amount or time is not clear; the error says which.
+        BillFormatError: The bill is damaged; the iterator raises it.
+        OSError: The index cannot be written, or ``ours`` cannot be read.
+    """
+    if day is None and isinstance(rows, Bill):
+        day = rows.date
+    return Reconciliation(rows, parse_entries(ours), _Window.make(day, margin), matched=matched)
+
+
+class Reconciliation(Iterator[Finding]):
+    """The findings of a comparison, one after the other; usable with ``with``.
+
+    Attributes:
+        counts: How many there were of each outcome so far, ``matched`` included.
+        sums: Fen of each outcome so far.
+        skipped: How many entries of your books no bill of these days has: unpaid ones, and other days'.
+    """
+
+    def __init__(
+        self, rows: Iterable[Row], books: Iterable[Entry], window: _Window, *, matched: bool
+    ) -> None:
+        self.counts = dict.fromkeys(OUTCOMES, 0)
+        self.sums = dict.fromkeys(OUTCOMES, 0)
+        self.skipped = 0
+        self._window = window
+        self._matched = matched
+        self._index = Index(books)
+        self._findings = self._compare(rows)
+
+    def __next__(self) -> Finding:
+        return next(self._findings)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing but matches was found so far."""
+        return sum(self.counts.values()) == self.counts["matched"]
+
+    def summary(self) -> dict[str, Any]:
+        """Compare what is left, and return counts and sums in fen by outcome."""
+        for _ in self:
+            pass
+        outcomes = {name: {"count": self.counts[name], "fen": self.sums[name]} for name in OUTCOMES}
+        return {"is_clean": self.is_clean, "skipped": self.skipped, **outcomes}
+
+    def to_json(self, to: str | os.PathLike[str] | TextIO) -> None:
+        """Write what is left as lines of JSON, the last of which is the summary.
+
+        Args:
+            to: A path, which is replaced at the end, or a text file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with open_output(to) as file:
+            for finding in self:
+                file.write(f"{json.dumps(asdict(finding), ensure_ascii=False)}\n")
+            file.write(f"{json.dumps({'summary': self.summary()})}\n")
+
+    def to_csv(self, to: str | os.PathLike[str] | TextIO) -> None:
+        """Write what is left as CSV.
+
+        Args:
+            to: A path, which is replaced at the end, or a text file opened with ``newline=""``.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with open_output(to) as file:
+            writer = csv.writer(file)
+            writer.writerow(Finding.__dataclass_fields__)
+            writer.writerows(asdict(finding).values() for finding in self)
+
+    def close(self) -> None:
+        """Remove the index; comparing to the end does so, too."""
+        self._index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _compare(self, rows: Iterable[Row]) -> Iterator[Finding]:
+        try:
+            for row in rows:
+                theirs = entry_of_row(row)
+                ours, is_taken = self._index.take(theirs)
+                if ours is None:
+                    yield self._note(self._explain_absence(theirs, is_taken=is_taken), theirs, None)
+                elif differences := list(_differ(theirs, ours)):
+                    for outcome, they_say, we_say in differences:
+                        yield self._note(outcome, theirs, ours, they_say, we_say)
+                elif self._matched:
+                    yield self._note("matched", theirs, ours)
+                else:
+                    self._count("matched", theirs)
+            for ours, is_taken in self._index.rest():
+                verdict = "duplicate" if is_taken else self._judge(ours)
+                if verdict is None:
+                    self.skipped += 1
+                else:
+                    yield self._note(verdict, None, ours)
+        finally:
+            self.close()
+
+    def _explain_absence(self, theirs: Entry, *, is_taken: bool) -> str:
+        if is_taken:
+            return "duplicate"
+        is_foreign = theirs.is_refund and not self._index.has_order(theirs)
+        return "refund_without_order" if is_foreign else "missing_here"
+
+    def _judge(self, ours: Entry) -> str | None:
+        """Return what comes of an entry that no row matches; ``None`` if no bill of these days has it."""
+        if ours.state in (_NOT_REFUNDED if ours.is_refund else _UNPAID):
+            return None
+        return self._window.judge(ours.at)
+
+    def _count(self, outcome: str, entry: Entry) -> None:
+        self.counts[outcome] += 1
+        self.sums[outcome] += entry.amount or 0
+
+    def _note(
+        self,
+        outcome: str,
+        theirs: Entry | None,
+        ours: Entry | None,
+        they_say: object = "",
+        we_say: object = "",
+    ) -> Finding:
+        shown = theirs or ours or Entry()
+        self._count(outcome, shown)
+        return Finding(
+            outcome,
+            shown.is_refund,
+            shown.transaction_id,
+            shown.out_trade_no,
+            shown.refund_id,
+            shown.out_refund_no,
+            shown.amount,
+            str(they_say),
+            str(we_say),
+            theirs.position if theirs else 0,
+            ours.position if ours else 0,
+        )
+
+
+def _differ(theirs: Entry, ours: Entry) -> Iterator[tuple[str, object, object]]:
+    """Yield each outcome that is not a match, what the bill says and what the books say."""
+    names = ("refund_id", "out_refund_no") if theirs.is_refund else ("transaction_id", "out_trade_no")
+    for name in names:
+        they_say, we_say = getattr(theirs, name), getattr(ours, name)
+        if we_say and we_say != they_say:
+            yield "number_differs", they_say, we_say
+    if ours.amount is not None and ours.amount != theirs.amount:
+        yield "amount_differs", theirs.amount, ours.amount
+    if ours.fee is not None and (theirs.fee is None or not rounds_to(theirs.fee, ours.fee)):
+        yield "fee_differs", theirs.fee, ours.fee
+    if ours.state and not _agree(theirs, ours):
+        yield "state_differs", theirs.state, ours.state
+
+
+def _agree(theirs: Entry, ours: Entry) -> bool:
+    if theirs.is_refund:
+        stated = _REFUND_STATES.get(theirs.state, theirs.state)
+        # A bill is never written again: what was being processed has been decided since.
+        return stated in {"PROCESSING", _REFUND_STATES.get(ours.state, ours.state)}
+    return ours.state not in _UNPAID and (theirs.state == "REVOKED") == (ours.state == "REVOKED")
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The days of a bill.
+
+    Attributes:
+        start: Unix seconds at which they begin; ``None`` for all times.
+        end: Unix seconds at which they end.
+        margin: Seconds around midnight.
+    """
+
+    start: float | None = None
+    end: float = 0.0
+    margin: float = 0.0
+
+    @classmethod
+    def make(cls, day: Date | tuple[Date, Date] | None, margin: timedelta) -> _Window:
+        if day is None:
+            return cls()
+        first, last = day if isinstance(day, tuple) else (day, day)
+        start, end = (
+            datetime(at.year, at.month, at.day, tzinfo=china()) for at in (first, last + timedelta(days=1))
+        )
+        return cls(start.timestamp(), end.timestamp(), margin.total_seconds())
+
+    def judge(self, at: float | None) -> str | None:
+        """Return what comes of an entry of this time that no row matches; ``None`` outside these days."""
+        if self.start is None or at is None:
+            return "missing_there"
+        if not self.start <= at < self.end:
+            return None
+        is_near = at < self.start + self.margin or at >= self.end - self.margin
+        return "across_midnight" if is_near else "missing_there"
