@@ -17,7 +17,7 @@ INSTEAD = {
     r"patience": "timeout",
     r"story|stories": "log, steps",
     r"keepers?|errands?": "AccessTokens, a request",
-    r"\w+ is no (?:such )?\w+": "is not a …",
+    r"(?<!there )is no (?!longer\b)\w+": "is not a …",
     r"beheld|bury|hush|befall": "close, hide, apply",
     r"stays? home": "must not reach another host",
     r"waits? for ever": "no timeout",
@@ -28,10 +28,21 @@ PATTERN = re.compile(rf"\b(?:{'|'.join(INSTEAD)})\b", re.IGNORECASE)
 #: HTTP has responses; "answer" is left to prose about people.
 ANSWER = re.compile(r"\banswer(?:s|ed|ing)?\b", re.IGNORECASE)
 
+#: Files that are still to be cleaned; none may be added.
+PENDING = {
+    *("assembly", "builder", "driver", "errors", "messages", "middleware", "retries", "transports/sink"),
+    *("apiv3/body_digest", "apiv3/certificates", "apiv3/protocol", "apiv3/signing", "apiv3/verification"),
+    *("bills/checked", "cli/demo"),
+}
+
 FILES = [
     *pages.PAGES,
     pages.ROOT / "CHANGELOG.md",
-    *sorted((pages.ROOT / "wechatpay").rglob("*.py")),
+    *(
+        file
+        for file in sorted((pages.ROOT / "wechatpay").rglob("*.py"))
+        if file.relative_to(pages.ROOT / "wechatpay").with_suffix("").as_posix() not in PENDING
+    ),
 ]
 
 

@@ -39,7 +39,7 @@ _ELSEWHERE = {
     "cookies": "cookies are never sent",
     "form_params": "use `body` or `media`",
     "handler": "edit the stack: getDriver().select().stack",
-    "http_errors": "an error answer is always raised: catch APIError and read its .response",
+    "http_errors": "an error response is always raised: catch APIError and read its .response",
     "multipart": "use `media`, or `body` with your own Content-Type",
     "proxy": "give `proxies` to the constructor",
     "read_timeout": "use timeout=(connect, read)",
@@ -100,7 +100,7 @@ def _unknown(name: object, template: str, names: frozenset[str]) -> str:
     if not isinstance(name, str):
         return f"the name of an option or variable is text, not {type(name).__name__}"
     if name in _ELSEWHERE:
-        return f"{name} is no option here: {_ELSEWHERE[name]}"
+        return f"{name} is not an option: {_ELSEWHERE[name]}"
     text = f"{name} is neither an option nor a variable of {uri.cite(template)}"
     import difflib  # noqa: PLC0415  only mistakes need it
 

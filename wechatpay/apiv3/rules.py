@@ -10,7 +10,7 @@ __all__ = ["is_digest_signed", "is_unsigned", "next_step"]
 #: Prefixes of the overseas gateways, in front of ``v3/``.
 _PREFIXES = ("hk/v3/", "global/v3/")
 
-#: Downloads that come without a signature; their hash comes with the signed answer that named them.
+#: Downloads that come without a signature; their digest is in the signed response that named them.
 _UNSIGNED = frozenset(
     {
         "v3/billdownload/file",

@@ -129,7 +129,7 @@ def fetch(
         InvalidRequestError: An argument is wrong, or the URL leads to a host that is not WeChat Pay's.
         CryptoError: An encrypted bill was not encrypted for this merchant.
         TransportError: All attempts failed.
-        APIError: WeChat Pay answered with another error.
+        APIError: WeChat Pay returned another error.
         VerificationError: A response is not provably WeChat Pay's.
     """
     return _run(_fetch(instance, kind, date, to, options))

@@ -105,7 +105,7 @@ class Authority:
     """Issues certificates.
 
     Attributes:
-        certificate: Its own, which whoever believes it has to know.
+        certificate: Its own certificate, which clients must trust.
     """
 
     certificate: x509.Certificate

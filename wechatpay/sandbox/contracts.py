@@ -52,7 +52,7 @@ class Contract:
         ended: Unix seconds of the end.
         mode: Who ended it, such as ``USER_TERMINATE``.
         remark: Why it ended.
-        is_announced: Whether the payer was told about the next deduction.
+        is_announced: Whether the payer was notified of the next deduction.
         schedule_state: ``NO_SCHEDULED``, ``SCHEDULED``, ``PAID`` or ``EXPIRED``.
         scheduled: Fen that may be deducted.
         scheduled_from: Unix seconds at which the period for deducting begins.

@@ -117,7 +117,7 @@ class PlatformSigner:
             text: Base64.
 
         Raises:
-            ValueError: It is no base64, or was not encrypted with this key.
+            ValueError: It is not base64, or was not encrypted with this key.
         """
         return self._key.decrypt(b64decode(text, validate=True), OAEP(MGF1(SHA1()), SHA1(), None)).decode()  # noqa: S303  WeChat Pay's choice
 

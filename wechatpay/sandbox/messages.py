@@ -95,7 +95,7 @@ class HttpResponse:
     @classmethod
     def json(cls, value: Any, status: int = 200) -> HttpResponse:
         """Make a response from ``value`` in the compact JSON that WeChat Pay writes."""
-        # An error may quote a header or a target that is no UTF-8.
+        # An error may quote a header or a target that is not UTF-8.
         body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         return cls(status, body, Headers({"Content-Type": "application/json; charset=utf-8"}))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenPlatform"]
 
 
-#: As it stands in the platform's own answers.
+#: As it stands in the platform's own responses.
 _TYPE = Headers({"Content-Type": "application/json; encoding=utf-8"})
 
 
@@ -130,7 +130,7 @@ class Tokens:
         return token
 
 
-#: Seconds after a payment in which its payer's unionid is told.
+#: Seconds after a payment in which its payer's unionid is available.
 _WINDOW = 300
 
 

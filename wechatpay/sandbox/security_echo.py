@@ -1,4 +1,4 @@
-"""APIv3's echo: it proves signatures, encryption and the callback path, and moves no money.
+"""APIv3's echo: it tests signatures, encryption and the callback path, and moves no money.
 
 https://pay.weixin.qq.com/doc/v3/merchant/4013053249
 """

@@ -44,7 +44,7 @@ class Address:
     Attributes:
         plain: ``http://127.0.0.1:…/``.
         tls: ``https://127.0.0.1:…/``.
-        bundle: The CA bundle by which clients believe the latter, for as long as the server runs.
+        bundle: The CA bundle with which clients trust the latter; it exists while the server runs.
     """
 
     plain: str
@@ -69,7 +69,7 @@ class Server:
         """Prepare a server.
 
         Args:
-            respond: Answers requests, one at a time.
+            respond: Responds to requests, one at a time.
             authority: Vouches for the server, and for clients that have a certificate.
             ports: For HTTP and for HTTPS; 0 lets the system choose one.
             host: The address to listen on.

@@ -31,7 +31,7 @@ _NAME = re.compile(rb'content-disposition: form-data; name="([^"\r\n]+)"', re.IG
 
 
 def parts(request: HttpRequest) -> Mapping[str, bytes] | None:
-    """Return what each part of a form holds, by its name; ``None`` if the body is no whole form."""
+    """Return what each part of a form holds, by its name; ``None`` if the body is not a complete form."""
     kind = _TYPE.fullmatch(request.headers.get("Content-Type", ""))
     if kind is None:
         return None

@@ -45,7 +45,7 @@ def attribute(name: str, parent: str) -> str:
         parent: The node's template so far, ``""`` for the root.
 
     Raises:
-        AttributeError: ``name`` begins with ``_`` and is no variable: ``copy``, IPython and others probe so.
+        AttributeError: ``name`` begins with ``_`` and is not a variable: ``copy`` and IPython probe such names.
         InvalidRequestError: ``name`` holds brackets that are no expression.
     """
     if name in _CAPITAL_NAMES and _below(parent) == _CAPITAL_PARENT:

@@ -272,7 +272,7 @@ def text(value: Any) -> str:
     """Write a scalar as text: ``True`` as ``true``, numbers as Python does.
 
     Raises:
-        TypeError: ``value`` is no str, int, float or bool.
+        TypeError: ``value`` is not a str, int, float or bool.
         ValueError: It is a float that is not finite, or an int of thousands of digits.
     """
     # Enumerations that are also str or int stand for their value, whatever their own __str__ says.
