@@ -45,7 +45,7 @@ def attribute(name: str, parent: str) -> str:
         parent: The node's template so far, ``""`` for the root.
 
     Raises:
-        AttributeError: ``name`` begins with ``_`` and is not a variable: ``copy`` and IPython probe such names.
+        AttributeError: ``name`` begins with ``_`` and is not a variable: ``copy`` and IPython probe them.
         InvalidRequestError: ``name`` holds brackets that are no expression.
     """
     if name in _CAPITAL_NAMES and _below(parent) == _CAPITAL_PARENT:
