@@ -116,13 +116,13 @@ def test_wrong_apiv3_key_is_told(client, build, wechat):
 
 
 def test_certificates_of_no_use_are_not_asked_for_again_at_once(client, downloading, wechat):
-    """When all that is offered was retired, nothing is sent, and the pause between two tries is kept."""
+    """When no offered certificate can be used, nothing is sent, and the pause between two tries is kept."""
     client.call(downloading.v3.x, "get")
     downloading.getDriver().platform.retire(OLD)
     wechat.offered, wechat.signer = ["old", "new"], "new"
-    wechat.download = lambda peer: peer.send(
-        wechat.signed(rotation.body(rotation.item("old"), rotation.item("new", (-1, 0))))
-    )
+    # It ended 86 s ago, after it signed the list.
+    content = rotation.body(rotation.item("old"), rotation.item("new", (-1, -0.001)))
+    wechat.download = lambda peer: peer.send(wechat.signed(content, at=int(time.time()) - 200))
     for _ in range(5):
         with pytest.raises(ConfigurationError, match="is the clock right"):
             client.call(downloading.v3.x, "get")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 
 import keys
 import pytest
@@ -229,13 +230,21 @@ def test_certificates_are_renewed_after_twelve_hours(client, ready, wechat, cloc
 def test_renewal_holds_up_one_call_alone(ready, wechat, clock):
     """While one call renews the certificates, the others use those there are."""
     clock.ahead = 12 * HOUR + 1
-    wechat.pause = 0.5
+    renewed = threading.Event()
+
+    def download(peer):
+        renewed.wait(30)
+        peer.send(wechat.signed(rotation.body(rotation.item("old"))))
+
+    wechat.download = download
 
     async def main():
         renewing = ready.v3.x.getAsync()
-        await asyncio.sleep(0.1)
+        while not wechat.downloads:  # noqa: ASYNC110  the gateway counts on a thread
+            await asyncio.sleep(0.01)
         await asyncio.gather(*(ready.v3.x.getAsync() for _ in range(20)))
         others = len(wechat.pairs)
+        renewed.set()
         await renewing
         return others
 
