@@ -87,6 +87,15 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in slugs, f"{path}#{anchor}"
 
 
+def test_every_path_of_the_architecture_exists():
+    """The map shows the house as it is."""
+    text = (pages.ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"(?:wechatpay|tests)/[\w./]*", text))
+
+    assert 50 < len(named)
+    assert [] == sorted(name for name in named if not (pages.ROOT / name).exists())
+
+
 def test_ci_runs_the_test_command_of_the_readme():
     """The command that the README gives for the tests is the one that decides what lands."""
     command = r"^python3 -m venv .* -m tests$"
