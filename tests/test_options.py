@@ -69,12 +69,19 @@ class TestNames:
             ("handler", "stack"),
             ("form_params", "body"),
             ("multipart", "media"),
-            ("allow_redirects", "RedirectError"),
         ],
     )
     def test_guzzles_option_is_refused_with_what_to_do_here(self, option, advice, refused):
         """Ported code reads what takes the place of each."""
         assert advice in refused("v3/x", **{option: False})
+
+    def test_redirects_that_are_not_to_be_followed_are_not(self, gateway, instance, client):
+        """Ported code may say what is the case anyway; following them is refused."""
+        client.call(instance.v3.x, "get", allow_redirects=False)
+
+        assert 1 == len(gateway.seen)
+        with pytest.raises(InvalidRequestError, match="RedirectError"):
+            client.call(instance.v3.x, "get", allow_redirects=True)
 
 
 class TestBodies:

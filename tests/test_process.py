@@ -153,14 +153,14 @@ def test_value_of_a_process_is_made_once_in_each():
     thread.start()
     begun.wait(5)
 
-    assert forked(lambda: value.peek() is None and value.get() is not first and slow.get() is begun)
+    assert forked(lambda: value.value is None and value.get() is not first and slow.get() is begun)
     thread.join(5)
-    assert (first, begun) == (value.get(), slow.peek())
+    assert (first, begun) == (value.get(), slow.value)
     value.discard(object())
     assert first is value.take()
-    assert value.peek() is None
+    assert value.value is None
     value.discard(value.get())
-    assert value.peek() is None
+    assert value.value is None
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

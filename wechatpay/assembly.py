@@ -1,122 +1,172 @@
-"""From Call to Request: what all protocols share."""
+"""From Call to Request, and from Request to Response: what all protocols share."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
 import wechatpay
 from wechatpay import options, uri
-from wechatpay.errors import ConnectError, InvalidRequestError, RedirectError
+from wechatpay.errors import APIError, ConnectError, InvalidRequestError, NoResponseError, RedirectError
 from wechatpay.logs import log_step
 from wechatpay.messages import Headers, Request, Response, parse_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from wechatpay.apiv3.fields import FieldEncryptor
     from wechatpay.messages import Call
     from wechatpay.middleware import Flow
     from wechatpay.settings import Settings
-    from wechatpay.transports.sink import Sink
 
-__all__ = ["USER_AGENT", "assemble", "refuse", "send"]
+__all__ = ["USER_AGENT", "assemble", "encode_body", "refuse", "send"]
 
 USER_AGENT = f"wechatpay-chainable/{wechatpay.__version__} Python/{sys.version.split()[0]} ({sys.platform})"
+
+_log = logging.getLogger("wechatpay")
 
 
 def assemble(  # noqa: PLR0913  keywords, each a part of the request
     settings: Settings,
     call: Call,
-    path: str,
+    place: uri.Location,
     *,
-    defaults: Headers,
+    headers: Headers,
+    changes: Mapping[str, str | None] | None = None,
     content: bytes = b"",
     query: Any = None,
-    encryptor: FieldEncryptor | None = None,
-    sink: Sink | None = None,
+    **more: Any,
 ) -> Request:
     """Build the request: the final URL, the merged headers, the exact body.
 
+    Args:
+        settings: The Builder's.
+        call: What the caller wrote.
+        place: Where its template expanded to.
+        headers: Those of every request, the setting ``headers`` included.
+        changes: Headers that this request has whatever the caller says; ``None`` removes one.
+        content: The body.
+        query: What follows the query of ``place``: see :func:`wechatpay.uri.query`.
+        more: Other attributes of the request.
+
     Raises:
-        InvalidRequestError: The query, a header, the timeout or the base URI cannot be sent; or the host is
-            not trusted.
+        InvalidRequestError: The query, a header, the timeout or the base URI cannot be sent.
     """
-    given = call.options
-    origin, route, existing = uri.split(path)
-    base = origin or given.get("base_uri")
+    base = place.origin + "/" if place.origin else call.options.get("base_uri")
     if base is None:
         base = settings.base_uri
-    if not isinstance(base, str):
+    elif not isinstance(base, str):
         raise InvalidRequestError("base_uri: give an https URL as text, or leave it out")
-    url = uri.resolve(base + "/" if origin else base, route)
-    if target_query := uri.query(query, existing):
+    url = uri.folder(base) + place.path
+    if base is not settings.base_uri:
+        settings.trust.check(url)
+    if target_query := uri.query(query, place.query):
         url = f"{url}?{target_query}"
-    settings.trust.check(url)
-    headers = defaults.with_(settings.headers) if settings.headers else defaults
-    if "headers" in given:
-        headers = headers.with_(options.headers(given["headers"]))
+    fields: dict[str, str | None] = {}
+    if "headers" in call.options:
+        fields.update(options.read_headers(call.options["headers"]))
     if content or call.verb != "GET":
-        headers = headers.with_({"Content-Length": str(len(content))})
-    timeout = parse_timeout(given["timeout"]) if "timeout" in given else settings.timeout
+        fields["Content-Length"] = str(len(content))
+    if changes:
+        fields.update(changes)
+    debug = bool(call.options.get("debug"))
     return Request(
         method=call.verb,
         url=url,
-        written=call.template,
-        headers=headers,
+        written=call.plan.template,
+        headers=headers.with_(fields) if fields else headers,
         content=content,
-        timeout=timeout,
-        route=_below(settings.base_uri, url, route) if origin else route,
-        encryptor=encryptor,
-        sink=sink,
-        debug=bool(given.get("debug")),
+        timeout=parse_timeout(call.options["timeout"]) if "timeout" in call.options else settings.timeout,
+        route=_strip_base(settings.base_uri, url, place.path) if place.origin else place.path,
+        debug=debug,
+        logged=debug or _log.isEnabledFor(logging.DEBUG),
+        **more,
     )
 
 
-def _below(base_uri: str, url: str, route: str) -> str:
-    """Take the configured base URI's prefix off a route that came as a whole URL, as download URLs do."""
-    folder = uri.resolve(base_uri, "")
-    return url.removeprefix(folder).partition("?")[0] if url.startswith(folder) else route
+def _strip_base(base_uri: str, url: str, path: str) -> str:
+    """Take the configured base URI off a whole URL, as download URLs are."""
+    folder = uri.folder(base_uri)
+    return url.removeprefix(folder).partition("?")[0] if url.startswith(folder) else path
+
+
+def encode_body(body: Any) -> bytes:
+    """Encode the option ``body``; ``None`` is empty.
+
+    Raises:
+        InvalidRequestError: It is neither bytes nor text that UTF-8 can carry.
+    """
+    if body is None or isinstance(body, bytes | bytearray):
+        return bytes(body or b"")
+    if isinstance(body, str):
+        try:
+            return body.encode()
+        except UnicodeEncodeError:
+            flaw = "body: holds a lone surrogate, which UTF-8 cannot carry"
+    else:
+        flaw = f"body: give bytes or text, not {type(body).__name__}"
+    del body
+    raise InvalidRequestError(flaw)
 
 
 def refuse(call: Call, names: Mapping[str, str]) -> None:
-    """Refuse options that this protocol has no use for; ``names`` maps each to what to do instead.
+    """Refuse options that a protocol has no use for.
+
+    Args:
+        call: What the caller wrote.
+        names: What to do instead, by option.
 
     Raises:
         InvalidRequestError: One of them was given.
     """
-    for name, advice in names.items():
-        if call.options.get(name):
-            raise InvalidRequestError(f"{name}: {advice}")
+    for name in names.keys() & call.options.keys():
+        if call.options[name]:
+            raise InvalidRequestError(f"{name}: {names[name]}")
 
 
-def _path(request: Request) -> str:
-    return request.path
+def send(
+    fail: Callable[[Request, Response], APIError | None],
+    next_step: Callable[[Request], str] | None,
+    request: Request,
+    *,
+    errors_from: int = 200,
+) -> Flow:
+    """Send a request, once more if no byte of it left.
 
-
-def _host(request: Request) -> str:
-    return request.url.split("/", 3)[2]
-
-
-def send(request: Request) -> Flow:
-    """Send ``request``; once more if no byte of it left.
+    Args:
+        fail: Makes the error of a response that is one; else returns ``None``.
+        next_step: Says what to do when the outcome of a request is unknown.
+        request: What to send.
+        errors_from: The lowest status of a response that can be an error.
 
     Raises:
-        RedirectError: The gateway answered 3xx.
+        RedirectError: The response is a redirect.
+        APIError: The response is an error.
     """
-    log_step(request, "%s %s goes to %s", request.method, _path, _host)
+    if request.logged:
+        log_step(request, "%s %s goes to %s", request.method, request.path, request.host)
     response: Response
     try:
-        response = yield request
-    except ConnectError as error:
-        log_step(request, "no connection (%s): trying once more", error)
-        response = yield request
-    log_step(request, "answered %s, %s bytes", response.status_code, len(response.content))
-    if 300 <= response.status_code < 400:  # noqa: PLR2004  the redirects
+        try:
+            response = yield request
+        except ConnectError as error:
+            log_step(request, "no connection (%s): trying once more", error)
+            response = yield request
+    except NoResponseError as lost:
+        if next_step is not None:
+            lost.args = (f"{lost}; {next_step(request)}",)
+        raise
+    status = response.status_code
+    if request.logged:
+        log_step(request, "received %s, %s bytes", status, len(response.content))
+    if 300 <= status < 400:  # noqa: PLR2004  the redirects
+        step = f": {next_step(request)}" if next_step else ""
         raise RedirectError(
-            f"{response.status_code}: redirects are not followed, so that Authorization stays home; "
-            "the outcome is unknown",
+            f"{status}: redirects are not followed: Authorization must not reach another host; "
+            f"the outcome is unknown{step}",
             request=request,
             response=response,
         )
-    return response
+    if status >= errors_from and (failure := fail(request, response)):
+        raise failure
+    return Response(status, response.headers, response.content, f"{request.method} {request.route}")

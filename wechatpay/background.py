@@ -105,14 +105,14 @@ class Background:
 
         In a callback on that thread it returns at once, and the thread stops after its last call.
         """
-        if worker := self._worker.peek():
+        if worker := self._worker.value:
             worker.close()
 
     async def aclose(self) -> None:
         """Do what ``close`` does, without blocking the running event loop."""
         if current_worker():
             self.close()
-        elif self._worker.peek():
+        elif self._worker.value:
             await asyncio.to_thread(self.close)
 
 
@@ -216,7 +216,7 @@ class Worker(threading.Thread):
 
 
 def _release(worker: PerProcess[Worker]) -> None:
-    if owned := worker.peek():
+    if owned := worker.value:
         owned.release()
 
 

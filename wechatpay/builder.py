@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, cast
 from wechatpay import uri
 from wechatpay.driver import Driver
 from wechatpay.errors import ConfigurationError, InvalidRequestError
+from wechatpay.options import VERBS, Arguments
 from wechatpay.settings import Settings, SettingsDict
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncVerb", "Builder", "Node", "Verb"]
 
-_VERBS = ("get", "post", "put", "patch", "delete")
-_RESERVED = (*_VERBS, *(f"{verb}Async" for verb in _VERBS), "chain", "getDriver")
+_RESERVED = (*map(str.lower, VERBS), *(f"{verb.lower()}Async" for verb in VERBS), "chain", "getDriver")
 
 
 class _Documentation(str):
@@ -41,21 +41,17 @@ class Node:
     a pickled node keeps its template only, until ``instance.chain(node)`` binds it again.
     """
 
-    __slots__ = ("_driver", "_template")
+    __slots__ = ("_driver", "_path")
 
     _driver: Driver | None
-    _template: str
+    _path: str
 
     __iter__ = None
     __contains__ = None
 
-    def __init__(self, driver: Driver | None, template: str) -> None:
+    def __init__(self, driver: Driver | None, path: str) -> None:
         _set_driver(self, driver)
-        _set_template(self, template)
-
-    @property
-    def _path(self) -> str:
-        return self._template
+        _set_path(self, path)
 
     @property
     def _shown(self) -> str:
@@ -142,7 +138,7 @@ class Node:
 
     def __getattr__(self, name: str) -> Node:
         """Append one segment by PHP's naming rule: ``eduPapay`` is ``edu-papay``, ``_openid_`` a variable."""
-        return Node(self._driver, uri.below(self._path, name))
+        return Node(self._driver, uri.child(self._path, name))
 
     def __getitem__(self, segments: str | Node | CatalogueNode) -> Node:
         """Append segments, as :meth:`chain` does."""
@@ -151,9 +147,9 @@ class Node:
     if not TYPE_CHECKING:  # pragma: no branch  a type checker shall say so itself
 
         def __call__(self, *_: object, **__: object) -> NoReturn:
-            """Say that a path is no verb."""
+            """Refuse to call a path: verbs are called."""
             raise InvalidRequestError(
-                f"{uri.outline(self._path) or 'the root'} is a path, not a verb: end it with "
+                f"{uri.redact(self._path) or 'the root'} is a path, not a verb: end it with "
                 ".get(…), .post(…), .put(…), .patch(…) or .delete(…), or their Async forms"
             )
 
@@ -186,15 +182,15 @@ class Node:
         return Node, (None, self._path)
 
     def __str__(self) -> str:
-        return uri.outline(self._shown)
+        return uri.redact(self._shown)
 
     def __repr__(self) -> str:
-        return f"<wechatpay {uri.outline(self._path) or '/'}>"
+        return f"<wechatpay {uri.redact(self._path) or '/'}>"
 
 
 # Past the refusal of __setattr__.
 _set_driver = Node.__dict__["_driver"].__set__
-_set_template = Node.__dict__["_template"].__set__
+_set_path = Node.__dict__["_path"].__set__
 
 
 class _VerbNode(Node):
@@ -211,9 +207,9 @@ class _VerbNode(Node):
         object.__setattr__(self, "_name", name)
 
     @property
-    def _path(self) -> str:
+    def _path(self) -> str:  # type: ignore[override]
         # Not before it is asked for: behind a query there are verbs, but no nodes.
-        return uri.below(self._parent._path, self._name)
+        return uri.child(self._parent._path, self._name)
 
     @property
     def _shown(self) -> str:
@@ -226,11 +222,11 @@ class _VerbNode(Node):
         return type(self), (self._parent, self._name)
 
     def __repr__(self) -> str:
-        return f"<wechatpay {uri.outline(self._parent._path) or '/'} {self._name}>"
+        return f"<wechatpay {uri.redact(self._parent._path) or '/'} {self._name}>"
 
 
 class Verb(_VerbNode):
-    """Sends a request and waits for the answer."""
+    """Sends a request and waits for the response."""
 
     __slots__ = ()
 
@@ -243,21 +239,24 @@ class Verb(_VerbNode):
             kw: The same, as keywords.
 
         Returns:
-            The answer, verified.
+            The response, verified.
 
         Raises:
             InvalidRequestError: The call cannot be sent as it is; nothing was sent.
             ConfigurationError: A setting that the call needs was left out.
-            TransportError: No answer came.
-            VerificationError: The answer is not provably WeChat Pay's.
-            APIError: WeChat Pay answered with an error.
+            TransportError: No response came.
+            VerificationError: The response cannot be verified as WeChat Pay's.
+            APIError: WeChat Pay responded with an error.
         """
+        arguments = Arguments((options, kw))
+        # Error trackers record local variables.
+        del options, kw
         parent = self._parent
-        return parent.getDriver().request(self._name.upper(), parent._path, options, kw)
+        return parent.getDriver().send(self._name.upper(), parent._path, arguments)
 
 
 class AsyncVerb(_VerbNode):
-    """Sends a request and gives a promise of the answer."""
+    """Sends a request and returns a promise of the response."""
 
     __slots__ = ()
 
@@ -266,9 +265,11 @@ class AsyncVerb(_VerbNode):
 
         Takes and raises what the blocking verb does; errors come out of the promise.
         """
+        arguments = Arguments((options, kw))
+        del options, kw
         parent = self._parent
         verb = self._name.removesuffix("Async").upper()
-        return parent.getDriver().request_async(verb, parent._path, options, kw)
+        return parent.getDriver().send_async(verb, parent._path, arguments)
 
 
 for _class in (Node, Verb, AsyncVerb):

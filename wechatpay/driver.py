@@ -1,4 +1,4 @@
-"""From a verb to an answer: Call → protocol → flow → transport; the stacks; the life cycle."""
+"""From a verb to a response: Call → protocol → flow → transport; the stacks; the life cycle."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from wechatpay import middleware, options, uri
+from wechatpay import middleware, uri
 from wechatpay.apiv3 import fields
 from wechatpay.apiv3.protocol import V3
-from wechatpay.assembly import refuse
 from wechatpay.errors import ConfigurationError, InvalidRequestError, WeChatPayError
-from wechatpay.logs import enabled, log_step
+from wechatpay.logs import log_step
 from wechatpay.middleware import Blocking
+from wechatpay.options import VERBS, Arguments, read_call
 from wechatpay.process import PerProcess
 from wechatpay.transports import AsyncConnections, Connections
 from wechatpay.transports.network import Network
@@ -41,7 +41,7 @@ __all__ = ["Driver"]
 
 
 class Driver:
-    """What stands behind a Builder: its protocols, its connections, its end.
+    """What stands behind a Builder: its protocols, its connections, its life cycle.
 
     Threads, event loops and forked processes may share one; each loop and each process gets
     connections of its own.
@@ -89,7 +89,7 @@ class Driver:
             raise ConfigurationError(
                 f"API{protocol} needs the settings {_NEEDS[protocol]}, which were left out"
             )
-        raise ConfigurationError(f"{protocol!r} is no protocol: there are 'v3', 'v2' and 'mp'")
+        raise ConfigurationError(f"unknown protocol {protocol!r}: expected 'v3', 'v2' or 'mp'")
 
     @property
     def platform(self) -> PlatformKeys:
@@ -193,64 +193,87 @@ class Driver:
         return self._settings.merchant
 
     def request(
-        self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
+        self, method: str, path: str, options: Mapping[str, Any] | None = None, /, **kw: Any
     ) -> Response:
-        """Make a call and wait for its answer.
+        """Make a call whose verb is a value, as ``getDriver()->request('GET', 'v3/…', […])`` does in PHP.
+
+        Args:
+            method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``, in any case.
+            path: What `chain` takes.
+            options: As for a verb.
+            kw: The same, as keywords.
+
+        Raises:
+            WeChatPayError: As a verb does.
+        """
+        arguments = Arguments((options, kw))
+        del options, kw
+        return self.send(_verb(method), uri.literal(path, ""), arguments)
+
+    def requestAsync(  # noqa: N802  PHP's name
+        self, method: str, path: str, options: Mapping[str, Any] | None = None, /, **kw: Any
+    ) -> Promise[Response]:
+        """Begin a call as `request` makes it; errors come out of the promise."""
+        arguments = Arguments((options, kw))
+        del options, kw
+        return self.send_async(_verb(method), uri.literal(path, ""), arguments)
+
+    def send(self, verb: str, template: str, arguments: Arguments) -> Response:
+        """Make a call and wait for its response.
 
         Raises:
             WeChatPayError: See the tree in :mod:`wechatpay.errors`.
         """
-        request, flow = self._begin(verb, template, given, keywords)
-        if enabled(request) and _is_in_loop():
+        request, flow = self._begin(verb, template, arguments)
+        if request.logged and _is_in_loop():
             log_step(request, "%s blocks the running event loop; the same verb with Async would not", verb)
         return middleware.run(flow, self._blocking)
 
-    def request_async(
-        self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
-    ) -> Promise[Response]:
+    def send_async(self, verb: str, template: str, arguments: Arguments) -> Promise[Response]:
         """Begin a call at once; a wrong one is a promise that has failed already."""
-        background = self._background.get()
+        background = self._background.value or self._background.get()
         from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
 
         try:
-            request, flow = self._begin(verb, template, given, keywords)
+            request, flow = self._begin(verb, template, arguments)
         except WeChatPayError as error:
             return Promise.rejected(error, background)
         return Promise.start(
             lambda: middleware.arun(flow, self._asynchronous),
             background,
-            name=f"{request.method} {request.path}",
+            name=f"{verb} {request.path}",
         )
 
-    def _begin(
-        self, verb: str, template: str, given: Mapping[str, Any] | None, keywords: Mapping[str, Any]
-    ) -> tuple[Request, Flow]:
-        call = options.call(verb, template, given, keywords)
-        path = uri.path(template, call.variables)
+    def _begin(self, verb: str, template: str, arguments: Arguments) -> tuple[Request, Flow]:
+        call = read_call(verb, template, arguments)
+        place = call.plan.expand(call.variables)
         if call.options.get("check", self._settings.check):
             from wechatpay.catalogue.check import check_call  # noqa: PLC0415  a call that is not checked pays nothing
 
-            check_call(call, path)
-        protocol = self.select(_protocol(path))
-        if not isinstance(protocol, V3):
-            refuse(call, {"encrypt_sensitive": "APIv3's; nothing would be encrypted here"})
-        request = protocol.request(call, path)
-        handler, media = protocol.stack.handler(), call.options.get("media")
+            check_call(call, place)
+        first = place.path.partition("/")[0]
+        if place.origin.lower() == f"https://{OPEN_PLATFORM}" or first in ("wxa", "cgi-bin", "sns"):
+            name = "mp"
+        else:
+            name = "v2" if first.lower() == "v2" else "v3"
+        protocol = self._protocols.get(name) or self.select(name)
+        request = protocol.request(call, place)
+        handler, media = protocol.stack.handler, call.options.get("media")
         if media is not None:
             handler = functools.partial(_uploaded, protocol, _checked(media), handler)
-        flow = protocol.flow(call, path, request, handler) if isinstance(protocol, V3) else handler(request)
+        flow = protocol.flow(call, place, request, handler) if isinstance(protocol, V3) else handler(request)
         return request, _delivered(request.sink, flow) if request.sink else flow
 
     def close(self) -> None:
         """Close all connections and threads, after the calls in flight. A later call opens new ones."""
-        if background := self._background.peek():
+        if background := self._background.value:
             background.close()
         self._asynchronous.close()
         self._blocking.close()
 
     async def aclose(self) -> None:
         """Close the running loop's connections, then everything else."""
-        if background := self._background.peek():
+        if background := self._background.value:
             await background.aclose()
         await self._asynchronous.aclose()
         self.close()
@@ -296,13 +319,10 @@ def _is_in_loop() -> bool:
     return False
 
 
-def _protocol(path: str) -> str:
-    """Tell whose an expanded path is: the host decides first, then the path."""
-    origin, route, _ = uri.split(path)
-    first = route.partition("/")[0]
-    if origin.lower() == f"https://{OPEN_PLATFORM}" or first in ("wxa", "cgi-bin", "sns"):
-        return "mp"
-    return "v2" if first.lower() == "v2" else "v3"
+def _verb(method: Any) -> str:
+    if isinstance(method, str) and method.upper() in VERBS:
+        return method.upper()
+    raise InvalidRequestError(f"method: give one of {', '.join(VERBS)}")
 
 
 def _checked(media: Any) -> Media:

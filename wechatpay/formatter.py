@@ -84,11 +84,14 @@ def authorization(  # noqa: PLR0913  PHP's arguments, and what it has no suites 
         scheme: How it was signed.
         party: Whose id it is: ``mchid`` or ``brand_id``.
     """
-    mchid, nonce, signature, timestamp, serial = map(text, (mchid, nonce, signature, timestamp, serial))
-    return (
-        f'{scheme} {party}="{mchid}",serial_no="{serial}",'
-        f'timestamp="{timestamp}",nonce_str="{nonce}",signature="{signature}"'
+    pieces = (
+        *(scheme, " ", party, '="', mchid, '",serial_no="', serial, '",timestamp="', timestamp),
+        *('",nonce_str="', nonce, '",signature="', signature, '"'),
     )
+    try:
+        return "".join(pieces)  # type: ignore[arg-type]  # nearly always text
+    except TypeError:
+        return "".join(map(text, pieces))
 
 
 @overload
@@ -110,7 +113,8 @@ def request(method: str, uri: str, timestamp: str | int, nonce: str, body: str |
     Returns:
         Five lines, each ended by ``\n``; of the type of ``body``.
     """
-    return _signed((method, uri, timestamp, nonce), body)
+    head = _lines(method, uri, timestamp, nonce)
+    return f"{head}{str.__str__(body)}\n" if isinstance(body, str) else b"%b%b\n" % (head.encode(), body)
 
 
 @overload
@@ -130,14 +134,15 @@ def response(timestamp: str | int, nonce: str, body: str | bytes = "") -> str | 
     Returns:
         Three lines, each ended by ``\n``; of the type of ``body``.
     """
-    return _signed((timestamp, nonce), body)
+    head = _lines(timestamp, nonce)
+    return f"{head}{str.__str__(body)}\n" if isinstance(body, str) else b"%b%b\n" % (head.encode(), body)
 
 
-def _signed(pieces: tuple[str | int, ...], body: str | bytes) -> str | bytes:
-    head = joined_by_line_feed(*pieces)
-    if isinstance(body, str):
-        return f"{head}{str.__str__(body)}\n"
-    return b"".join((head.encode(), body, b"\n"))
+def _lines(*pieces: str | int) -> str:
+    try:
+        return "\n".join((*pieces, ""))  # type: ignore[arg-type]  # nearly always text
+    except TypeError:
+        return joined_by_line_feed(*pieces)
 
 
 def joined_by_line_feed(*pieces: Any) -> str:

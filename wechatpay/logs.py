@@ -10,39 +10,31 @@ import re
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wechatpay.messages import Request
 
-__all__ = ["enabled", "log_step", "redact_library_logs"]
+__all__ = ["log_step", "redact_library_logs"]
 
 _log = logging.getLogger("wechatpay")
 
 _QUERY = re.compile(r"\?\S+")
 
 
-def enabled(request: Request) -> bool:
-    """Return whether anything is logged for ``request``."""
-    return request.debug or _log.isEnabledFor(logging.DEBUG)
-
-
-def log_step(request: Request, text: str, *values: Any) -> None:
+def log_step(request: Request, text: str, *values: object) -> None:
     """Log one step of a call.
 
     Args:
-        request: The request of the call.
+        request: The request of the call. Ask ``request.logged`` first where the values cost time.
         text: A message with a ``%s`` for each value.
-        values: The values, or functions of the request that return them when they are costly to compute.
+        values: The values.
     """
-    if not enabled(request):
-        return
-    shown = [value(request) if callable(value) else value for value in values]
     if request.debug:
-        print(f"wechatpay: {text % tuple(shown)}", file=sys.stderr)  # noqa: T201  what `debug=True` asks for
-    _log.debug(text, *shown)
+        print(f"wechatpay: {text % values}", file=sys.stderr)  # noqa: T201  what `debug=True` asks for
+    _log.debug(text, *values)
 
 
 class _Redaction(logging.Filter):

@@ -39,6 +39,9 @@ Data = TypeVar("Data", covariant=True, default=Any)
 
 __all__ = ["Call", "Headers", "Request", "Response", "SignedSnapshot", "is_word", "parse_timeout"]
 
+#: Seconds: sockets cannot wait for longer than some 292 years, and nobody does.
+_LONGEST = 1e8
+
 Timeout = tuple[float | None, float | None]
 
 #: Charsets that `Response.text` reads. Others, some of them slow to decode, are read as UTF-8.
@@ -84,6 +87,14 @@ class Headers(Mapping[str, str]):
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._fields.values())
 
+    def pick(self, *names: str) -> list[str | None]:
+        """Return the values of some headers, ``None`` for each that is missing.
+
+        Args:
+            names: Names in lower case.
+        """
+        return [found[1] if (found := self._fields.get(name)) else None for name in names]
+
     def pairs(self) -> Collection[tuple[str, str]]:
         """Return names and values, as they stand; ``items()`` looks each up."""
         return self._fields.values()
@@ -107,7 +118,7 @@ class Headers(Mapping[str, str]):
 
     def with_(self, changes: Mapping[str, str | None]) -> Headers:
         """Merge ``changes`` over these headers; ``None`` removes one."""
-        merged = Headers()
+        merged = object.__new__(Headers)
         fields = merged._fields = self._fields.copy()
         for name, value in changes.items():
             if value is None:
@@ -117,12 +128,16 @@ class Headers(Mapping[str, str]):
         return merged
 
     def is_sendable(self) -> bool:
-        """Tell whether all is printable ASCII text, and names are words: no transport looks at it again."""
+        """Return whether all values are printable ASCII text, and all names are words."""
         try:
-            values = "".join([value for _, value in self._fields.values()]).encode("ascii")
+            names, values = map("".join, zip(*self._fields.values(), strict=True))
+            return not values.encode("ascii").translate(None, _PRINTABLE) and (
+                all(self._fields) and is_word(names)
+            )
         except (TypeError, UnicodeEncodeError):
             return False
-        return not values.translate(None, _PRINTABLE) and all(map(is_word, self))
+        except ValueError:
+            return not self._fields
 
     def _plain(self) -> dict[str, str]:
         return {key: value for key, (_, value) in self._fields.items()}
@@ -140,18 +155,18 @@ class Call:
 
     Attributes:
         verb: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
-        template: RFC 6570 template of the path.
+        plan: The RFC 6570 template.
         variables: Values of the template's variables.
         options: The options that were given, by name.
     """
 
     verb: str
-    template: str
+    plan: uri.Plan
     variables: Mapping[str, Any]
     options: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        return f"<Call {self.verb} {uri.outline(self.template)}>"
+        return f"<Call {self.verb} {uri.redact(self.plan.template)}>"
 
 
 def parse_timeout(value: Any) -> Timeout:
@@ -171,7 +186,7 @@ def _seconds(value: Any) -> float | None:
     if value is None:
         return None
     if not isinstance(value, bool) and isinstance(value, int | float) and 0 < value <= sys.float_info.max:
-        return float(value)
+        return min(float(value), _LONGEST)
     raise InvalidRequestError("timeout: seconds above 0, a pair (connect, read), or None for no timeout")
 
 
@@ -186,7 +201,7 @@ class Request:
         content: Body bytes exactly as sent.
         meta: The JSON that APIv3 signs in place of an upload's body; else ``None``.
         file: The file that follows APIv2's fields; else ``None``.
-        timeout: Seconds to wait for a connection, and then for each read; ``None`` waits for ever.
+        timeout: Seconds to wait for a connection, and then for each read; ``None``: no timeout.
         route: Path without the base URI's prefix: what protocol rules are looked up by.
         parameters: APIv2's fields, which the signer puts into the body, or into the query of a GET; a
             ``nonce_str`` of ``None`` stands for one to be drawn. ``None`` in other protocols.
@@ -194,7 +209,8 @@ class Request:
         encryptor: The key of WeChat Pay's that ``Wechatpay-Serial`` names and sensitive fields are encrypted
             with. ``None`` in other protocols than APIv3.
         sink: Where a successful answer's body goes instead of memory, or ``None``.
-        debug: Whether this call tells its story on stderr.
+        debug: Whether this call's steps are printed on stderr.
+        logged: Whether they are logged, or printed.
         written: The URI template that the caller wrote; see `template`.
         snapshot: Method, target and body as they were signed; ``None`` before the signer.
     """
@@ -212,6 +228,7 @@ class Request:
     encryptor: FieldEncryptor | None = None
     sink: Sink | None = None
     debug: bool = False
+    logged: bool = False
     snapshot: SignedSnapshot | None = None
     written: str = ""
 

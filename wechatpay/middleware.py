@@ -1,4 +1,4 @@
-"""The sans-I/O core: flows, the stack of middlewares, and the two drivers that run a flow.
+"""The sans-I/O core: flows, the stack of middlewares, and the two functions that run a flow.
 
 A *flow* is a generator that yields effects (a :class:`~wechatpay.messages.Request` to send, a
 :class:`Pause`, a :class:`Blocking` call) and returns a :class:`~wechatpay.messages.Response`. A *middleware*
@@ -16,14 +16,14 @@ import functools
 import inspect
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Request, Response
 
-__all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "arun", "entered", "run"]
+__all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "arun", "run", "wrap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,54 +87,52 @@ class AsyncBackend(Protocol):
     async def call(self, function: Callable[..., Any], *args: Any) -> Any: ...
 
 
-def run(flow: Flow, doer: Backend) -> Response:
+def run(flow: Flow, backend: Backend) -> Response:
     """Run a flow to its end on this thread."""
-    resume, value = flow.send, None
+    value: Any = None
+    resume: Callable[[Any], Effect] = flow.send
     try:
         while True:
             effect = resume(value)
+            resume = flow.send
             try:
-                resume, value = flow.send, _perform(effect, doer)
+                if isinstance(effect, Request):
+                    value = backend.send(effect)
+                elif isinstance(effect, Pause):
+                    value = backend.pause(effect.seconds)  # type: ignore[func-returns-value]
+                elif isinstance(effect, Blocking):
+                    value = effect()
+                else:
+                    raise _unknown(effect)  # noqa: TRY301  the middleware sees it, too
             except BaseException as error:  # noqa: BLE001  the flow decides, whatever it is
                 resume, value = flow.throw, error
     except StopIteration as stop:
-        answer: Response = stop.value
-        return answer
+        response: Response = stop.value
+        return response
 
 
-def _perform(effect: Effect, doer: Backend) -> Any:
-    if isinstance(effect, Request):
-        return doer.send(effect)
-    if isinstance(effect, Pause):
-        return doer.pause(effect.seconds)
-    if isinstance(effect, Blocking):
-        return effect()
-    raise _unknown(effect)
-
-
-async def arun(flow: Flow, doer: AsyncBackend) -> Response:
+async def arun(flow: Flow, backend: AsyncBackend) -> Response:
     """Run a flow to its end on the running event loop."""
-    resume, value = flow.send, None
+    value: Any = None
+    resume: Callable[[Any], Effect] = flow.send
     try:
         while True:
             effect = resume(value)
+            resume = flow.send
             try:
-                resume, value = flow.send, await _begun(effect, doer)
+                if isinstance(effect, Request):
+                    value = await backend.send(effect)
+                elif isinstance(effect, Pause):
+                    value = await backend.pause(effect.seconds)  # type: ignore[func-returns-value]
+                elif isinstance(effect, Blocking):
+                    value = await backend.call(effect)
+                else:
+                    raise _unknown(effect)  # noqa: TRY301  the middleware sees it, too
             except BaseException as error:  # noqa: BLE001  the flow decides, cancellation included
                 resume, value = flow.throw, error
     except StopIteration as stop:
-        answer: Response = stop.value
-        return answer
-
-
-def _begun(effect: Effect, doer: AsyncBackend) -> Awaitable[Any]:
-    if isinstance(effect, Request):
-        return doer.send(effect)
-    if isinstance(effect, Pause):
-        return doer.pause(effect.seconds)
-    if isinstance(effect, Blocking):
-        return doer.call(effect)
-    raise _unknown(effect)
+        response: Response = stop.value
+        return response
 
 
 def _unknown(effect: object) -> ConfigurationError:
@@ -148,19 +146,24 @@ class Stack:
     """The named middlewares of one protocol, outermost first; Guzzle's ``HandlerStack``.
 
     Edits apply to calls that begin later; calls in flight keep the stack they began with.
+
+    Attributes:
+        handler: The whole stack as one handler, as it is now.
     """
+
+    handler: Handler
 
     def __init__(self, terminal: Handler, **layers: Middleware) -> None:
         self._terminal = terminal
         self._own = tuple(layers.values())
         self._lock = threading.Lock()
-        self._settle(list(layers.items()))
+        self._rebuild(list(layers.items()))
 
     def push(self, middleware: Middleware, name: str | None = None) -> None:
         """Add ``middleware`` just outside the signer, or the open platform's token: the place for most.
 
         Raises:
-            ConfigurationError: The name is taken, or ``middleware`` is no generator function.
+            ConfigurationError: The name is taken, or ``middleware`` is not a generator function.
         """
         self._insert(_outside, middleware, name)
 
@@ -168,7 +171,7 @@ class Stack:
         """Add ``middleware`` just outside ``neighbour``.
 
         Raises:
-            ConfigurationError: ``neighbour`` is unknown, the name is taken, or ``middleware`` is no
+            ConfigurationError: ``neighbour`` is unknown, the name is taken, or ``middleware`` is not a
                 generator function.
         """
         self._insert(lambda layers: _index(layers, neighbour), middleware, name)
@@ -179,7 +182,7 @@ class Stack:
         Inside the signer the method, the target and the body can no longer be changed.
 
         Raises:
-            ConfigurationError: ``neighbour`` is unknown, the name is taken, or ``middleware`` is no
+            ConfigurationError: ``neighbour`` is unknown, the name is taken, or ``middleware`` is not a
                 generator function.
         """
         self._insert(lambda layers: _index(layers, neighbour) + 1, middleware, name)
@@ -187,7 +190,7 @@ class Stack:
     def remove(self, name: str) -> None:
         """Take the middleware called ``name`` out.
 
-        Removing ``verifier`` logs a warning: answers are then believed whoever sent them.
+        Removing ``verifier`` logs a warning: responses are then accepted whoever sent them.
 
         Raises:
             ConfigurationError: No middleware has this name.
@@ -195,34 +198,30 @@ class Stack:
         with self._lock:
             layers = list(self._layers)
             del layers[_index(layers, name)]
-            self._settle(layers)
+            self._rebuild(layers)
         if name == "verifier":
             logging.getLogger("wechatpay").warning(
-                "the verifier was removed: answers are no longer proved to be WeChat Pay's"
+                "the verifier was removed: responses are no longer verified"
             )
 
     def replace(self, name: str, middleware: Middleware) -> None:
         """Put ``middleware`` in the place of the one called ``name``.
 
         Raises:
-            ConfigurationError: No middleware has this name, or ``middleware`` is no generator function.
+            ConfigurationError: No middleware has this name, or ``middleware`` is not a generator function.
         """
         _check(middleware)
         with self._lock:
             layers = list(self._layers)
             layers[_index(layers, name)] = (name, middleware)
-            self._settle(layers)
-
-    def handler(self) -> Handler:
-        """Return the whole stack as one handler, as it stands now."""
-        return self._handler
+            self._rebuild(layers)
 
     def sign_only(self) -> Handler:
         """Return the signer and what is inside it, without the verifier: the caller verifies responses."""
         handler = self._terminal
         for name, middleware in reversed(self._layers):
             if name != "verifier":
-                handler = entered(middleware, handler)
+                handler = wrap(middleware, handler)
             if name == "signer":
                 break
         return handler
@@ -248,20 +247,20 @@ class Stack:
                     f"the stack has a middleware called {chosen!r} already: give another name="
                 )
             layers.insert(place(layers), (chosen, middleware))
-            self._settle(layers)
+            self._rebuild(layers)
 
-    def _settle(self, layers: list[tuple[str, Middleware]]) -> None:
+    def _rebuild(self, layers: list[tuple[str, Middleware]]) -> None:
         """Make ``layers`` the stack that calls beginning from now on run through."""
         handler = self._terminal
         for name, middleware in reversed(layers):
-            handler = entered(middleware, handler)
+            handler = wrap(middleware, handler)
             if middleware not in self._own:
                 handler = functools.partial(_checked, name, handler)
         self._layers = tuple(layers)
-        self._handler = handler
+        self.handler = handler
 
 
-def entered(middleware: Middleware, proceed: Handler) -> Handler:
+def wrap(middleware: Middleware, proceed: Handler) -> Handler:
     """Put ``middleware`` around a handler."""
     return functools.partial(_enter, middleware, proceed)
 
@@ -271,7 +270,7 @@ def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
 
 
 def _checked(name: str, handler: Handler, request: Request) -> Flow:
-    """Believe no middleware of the caller's that it returns what it should."""
+    """Check what a middleware of the caller's returns."""
     response: object = yield from handler(request)
     if isinstance(response, Response):
         return response

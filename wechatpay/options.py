@@ -9,7 +9,9 @@ from wechatpay import uri
 from wechatpay.errors import InvalidRequestError
 from wechatpay.messages import Call, is_word
 
-__all__ = ["OPTIONS", "call", "headers"]
+__all__ = ["OPTIONS", "VERBS", "Arguments", "read_call", "read_headers"]
+
+VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 OPTIONS = frozenset(
     {
@@ -54,46 +56,62 @@ _OURS = frozenset({"authorization", "host", "content-length", "transfer-encoding
 _BODIES = ("json", "xml", "body", "media")
 
 
-def call(verb: str, template: str, options: Any, keywords: Mapping[str, Any]) -> Call:
+class Arguments(tuple[Any, Mapping[str, Any]]):
+    """The mapping and the keywords that a verb was called with.
+
+    Error trackers record the local variables of every frame that an error passes: the ``repr`` hides them.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<Arguments>"
+
+
+def read_call(verb: str, template: str, arguments: Arguments) -> Call:
     """Sort what was passed with a verb into the template's variables and the options.
 
     Raises:
-        InvalidRequestError: A name is given twice, is unknown, or is both a variable and an option; or more
-            than one body is given.
+        InvalidRequestError: The template is malformed; a name is given twice, is unknown, or is both a
+            variable and an option; or more than one body is given.
     """
-    given = _merge(options, keywords)
-    names = uri.names(template)
-    if names and not OPTIONS.isdisjoint(names):
-        clash = ", ".join(sorted(OPTIONS & names))
-        raise InvalidRequestError(
-            f"{uri.cite(template)}: the variable {clash} has the name of an option: call it otherwise"
-        )
-    chosen: dict[str, Any] = {}
+    plan = uri.plan(template)
     variables: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
+    if flaw := _sort(plan, variables, chosen, *arguments):
+        del variables, chosen
+        raise InvalidRequestError(flaw)
+    return Call(verb, plan, variables, chosen)
+
+
+def _sort(
+    plan: uri.Plan, variables: dict[str, Any], chosen: dict[str, Any], options: Any, given: Mapping[str, Any]
+) -> str:
+    """Fill in ``variables`` and ``chosen``; say what is wrong, or return ``""``."""
+    if options is not None:
+        if not isinstance(options, Mapping):
+            return f"a verb takes a mapping of options and keywords, not {type(options).__name__}"
+        if twice := options.keys() & given.keys():
+            return f"{', '.join(sorted(twice))}: given in the mapping and as a keyword; give it once"
+        given = {**options, **given}
+    names = plan.names
     for name, value in given.items():
         if name in names:
             variables[name] = value
         elif name in OPTIONS:
             chosen[name] = value
-        else:
-            raise InvalidRequestError(_unknown(name, template, names))
-    if len(bodies := [name for name in _BODIES if chosen.get(name) is not None]) > 1:
-        raise InvalidRequestError(f"{' and '.join(bodies)}: a request has one body; give one of them")
-    return Call(verb, template, variables, chosen)
-
-
-def _merge(options: Any, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
-    if options is None:
-        return keywords
-    if not isinstance(options, Mapping):
-        raise InvalidRequestError(
-            f"a verb takes a mapping of options and keywords, not {type(options).__name__}"
+        elif not (name == "allow_redirects" and value is False):
+            return _unknown(name, plan.template, names)
+    if clash := names & OPTIONS:
+        quoted = uri.quote(plan.template)
+        return (
+            f"{quoted}: the variable {', '.join(sorted(clash))} has the name of an option: call it otherwise"
         )
-    if twice := options.keys() & keywords.keys():
-        raise InvalidRequestError(
-            f"{', '.join(sorted(twice))}: given in the mapping and as a keyword; give it once"
-        )
-    return {**options, **keywords}
+    bodies = chosen.keys() & _BODIES
+    if len(bodies) > 1 and len(bodies := {name for name in bodies if chosen[name] is not None}) > 1:
+        names_of_bodies = " and ".join(name for name in _BODIES if name in bodies)
+        return f"{names_of_bodies}: a request has one body; give one of them"
+    return ""
 
 
 def _unknown(name: object, template: str, names: frozenset[str]) -> str:
@@ -101,7 +119,7 @@ def _unknown(name: object, template: str, names: frozenset[str]) -> str:
         return f"the name of an option or variable is text, not {type(name).__name__}"
     if name in _ELSEWHERE:
         return f"{name} is not an option: {_ELSEWHERE[name]}"
-    text = f"{name} is neither an option nor a variable of {uri.cite(template)}"
+    text = f"{name} is neither an option nor a variable of {uri.quote(template)}"
     import difflib  # noqa: PLC0415  only mistakes need it
 
     if close := difflib.get_close_matches(name, OPTIONS | names, 1):
@@ -109,31 +127,42 @@ def _unknown(name: object, template: str, names: frozenset[str]) -> str:
     return f"{text}; options are {', '.join(sorted(OPTIONS))}"
 
 
-def headers(value: Any) -> Mapping[str, str | None]:
+def read_headers(value: Any) -> dict[str, str | None]:
     """Check headers from a caller: ASCII text without line breaks, none of those the core writes.
 
-    Beyond ASCII the HTTP libraries part: requests sends latin-1, aiohttp UTF-8.
+    Beyond ASCII the HTTP libraries differ: requests sends latin-1, aiohttp UTF-8.
+
+    Returns:
+        The same, of plain ``str``.
 
     Raises:
         InvalidRequestError: A header is not one a caller may set, or would not survive the wire.
     """
-    if not isinstance(value, Mapping):
-        raise InvalidRequestError("headers: give a mapping of names to text; None removes one header")
-    for name, text in value.items():
-        if not isinstance(name, str) or not is_word(name):
-            raise InvalidRequestError(f"headers: {name!r} is not a header name")
-        lowered = name.lower()
+    if flaw := _find_header_flaw(value):
+        del value
+        raise InvalidRequestError(flaw)
+    return {str.__str__(name): None if text is None else str.__str__(text) for name, text in value.items()}
+
+
+def _find_header_flaw(headers: Any) -> str:
+    if not isinstance(headers, Mapping):
+        return "headers: give a mapping of names to text; None removes one header"
+    for name, text in headers.items():
+        if not isinstance(name, str) or not is_word(str.__str__(name)):
+            return f"headers: {name!r} is not a header name"
+        lowered = str.__str__(name).lower()
         if lowered in _OURS:
-            raise InvalidRequestError(f"headers: {name} is written by the core; leave it out")
+            return f"headers: {name} is written by the core; leave it out"
         if text is None and lowered != "user-agent":
             continue
-        if not isinstance(text, str) or not _is_field(text) or (lowered == "user-agent" and not text):
-            least = "at least one character of " if lowered == "user-agent" else ""
-            raise InvalidRequestError(
+        is_agent = lowered == "user-agent"
+        if not isinstance(text, str) or not _is_field(str.__str__(text)) or (is_agent and not text):
+            least = "at least one character of " if is_agent else ""
+            return (
                 f"headers: the value of {name} must be {least}printable ASCII text, no blanks around it; "
                 "percent-encode or base64 anything else"
             )
-    return value
+    return ""
 
 
 def _is_field(text: str) -> bool:

@@ -24,40 +24,39 @@ class PerProcess(Generic[T]):
 
     Args:
         make: Makes the value; may import modules. A fork in another thread waits until it returns.
+
+    Attributes:
+        value: This process's value, or ``None`` before `get` made it.
     """
 
-    __slots__ = ("__weakref__", "_make", "_value")
+    __slots__ = ("__weakref__", "_make", "value")
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._value: T | None = None
+        self.value: T | None = None
         _instances.add(self)
 
     def get(self) -> T:
         """Return this process's value; make it if there is none."""
-        value = self._value
+        value = self.value
         if value is not None:
             return value
         with _lock:
-            if self._value is None:
-                self._value = self._make()
-            return self._value
-
-    def peek(self) -> T | None:
-        """Return this process's value, or ``None`` if there is none."""
-        return self._value
+            if self.value is None:
+                self.value = self._make()
+            return self.value
 
     def take(self) -> T | None:
         """Remove this process's value and return it, or ``None`` if there is none."""
         with _lock:
-            value, self._value = self._value, None
+            value, self.value = self.value, None
         return value
 
     def discard(self, value: T) -> None:
         """Remove ``value`` unless another has taken its place already."""
         with _lock:
-            if self._value is value:
-                self._value = None
+            if self.value is value:
+                self.value = None
 
 
 _instances: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
@@ -83,8 +82,8 @@ def _start_child() -> None:  # pragma: no cover  runs in forked children, which 
     _lock.release()
     for instance in list(_instances):
         # Kept: finalizers could close or unregister what the parent process still uses.
-        _inherited.append(instance._value)  # noqa: SLF001  our own class
-        instance._value = None  # noqa: SLF001  the same
+        _inherited.append(instance.value)
+        instance.value = None
     for reference, name, make in list(_renewals.values()):
         if (owner := reference()) is not None:
             object.__setattr__(owner, name, make())

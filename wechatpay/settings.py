@@ -286,10 +286,10 @@ def _checked(check: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _headers(values: Mapping[str, Any]) -> Mapping[str, str | None]:
-    given = dict(_checked(options.headers, values.get("headers", {})))
+    given = dict(_checked(options.read_headers, values.get("headers", {})))
     if (agent := values.get("user_agent")) is not None:
         # Last, it goes over a User-Agent in any spelling.
-        given |= _checked(options.headers, {"User-Agent": agent})
+        given |= _checked(options.read_headers, {"User-Agent": agent})
     return given
 
 

@@ -7,6 +7,8 @@ from digests import NONCE, SECRET, answer
 from merchants import MCHID
 from wire.gateway import reply
 
+from wechatpay.options import Arguments
+
 FIELDS = {"mch_id": MCHID, "nonce_str": NONCE}
 
 
@@ -22,7 +24,7 @@ def sent(instance):
     """Give a function that begins a call and gives the request that would leave, without sending it."""
 
     def begin(verb, uri, options, root=instance):
-        _, flow = root.getDriver()._begin(verb.upper(), uri, options, {})
+        _, flow = root.getDriver()._begin(verb.upper(), uri, Arguments((options, {})))
         return next(flow)
 
     return begin

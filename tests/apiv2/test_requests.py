@@ -15,6 +15,7 @@ from wire.gateway import Seen, reply
 from wechatpay import Builder, InvalidRequestError
 from wechatpay.crypto import hashing
 from wechatpay.formatter import ksort, query_string_like
+from wechatpay.options import Arguments
 
 FIELDS = {"mch_id": MCHID, "out_trade_no": "1217752501201407033233368018"}
 
@@ -231,7 +232,7 @@ def test_any_text_is_signed_as_it_is_sent(fields, verb):
     """Whatever the fields hold, what a server reads is what was digested."""
     root = Builder(mchid=MCHID, secret=SECRET)
     fields = fields | {"mch_id": MCHID, "mchid": MCHID, "combine_mch_id": MCHID}
-    request = next(root.getDriver()._begin(verb, "v2/pay/x", {"xml": fields}, {})[1])
+    request = next(root.getDriver()._begin(verb, "v2/pay/x", Arguments(({"xml": fields}, {})))[1])
     head = f"{verb} {request.target} HTTP/1.1".encode()
     arrived = received(Seen(head, request.content, 1))
 

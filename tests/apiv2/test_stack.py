@@ -8,6 +8,7 @@ from interrupts import interrupted, local_variables
 from merchants import MCHID
 
 from wechatpay import Builder, ConfigurationError, InvalidRequestError
+from wechatpay.options import Arguments
 
 FIELDS = {"mch_id": MCHID, "out_trade_no": "1217752501201407033233368018"}
 
@@ -121,7 +122,7 @@ def test_interruption_at_any_line_leaves_no_secret_in_the_frames():
     options = {"xml": FIELDS}
 
     def sign():
-        _, flow = driver._begin("POST", "v2/pay/x", options, {})
+        _, flow = driver._begin("POST", "v2/pay/x", Arguments((options, {})))
         next(flow)
         flow.close()
 

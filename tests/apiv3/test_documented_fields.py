@@ -17,6 +17,7 @@ from wechatpay.crypto import rsa
 from wechatpay.errors import ConfigurationError, CryptoError, DecodeError, InvalidRequestError
 from wechatpay.media import Media
 from wechatpay.messages import Response
+from wechatpay.options import Arguments
 
 PLAIN = "张三"
 
@@ -69,7 +70,7 @@ def leaves(value, place=""):
 
 def begun(instance, verb, template, **options):
     """Give the request of a call that is not sent."""
-    return instance.getDriver()._begin(verb.upper(), template, options, {})[0]
+    return instance.getDriver()._begin(verb.upper(), template, Arguments((options, {})))[0]
 
 
 def template(row):

@@ -25,6 +25,7 @@ from wechatpay.apiv3.keys import PlatformKey
 from wechatpay.crypto import rsa
 from wechatpay.errors import InvalidRequestError
 from wechatpay.media import Media
+from wechatpay.options import Arguments
 
 NAME = "张三"
 OTHER = "PUB_KEY_ID_0114232134912410000000000001"
@@ -37,7 +38,7 @@ def opened(text, name="platform"):
 
 def begun(instance, verb, template, **options):
     """Give the request of a call that is not sent."""
-    return instance.getDriver()._begin(verb.upper(), template, options, {})[0]
+    return instance.getDriver()._begin(verb.upper(), template, Arguments((options, {})))[0]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rotation import SERIALS
 
 from wechatpay import Sensitive
 from wechatpay.errors import InvalidRequestError, UnknownSerialError
+from wechatpay.options import Arguments
 
 OLD, NEW, THIRD = (SERIALS[name] for name in ("old", "new", "third"))
 NAME = "张三"
@@ -190,7 +191,9 @@ def test_last_key_retired_while_a_call_begins_sends_nothing(downloading, wechat)
     platform = downloading.getDriver().platform
     downloading.v3.x.get()
     protocol = downloading.getDriver().select("v3")
-    flow = downloading.getDriver()._begin("POST", "v3/x", {"json": {"name": Sensitive(NAME)}}, {})[1]
+    flow = downloading.getDriver()._begin(
+        "POST", "v3/x", Arguments(({"json": {"name": Sensitive(NAME)}}, {}))
+    )[1]
     ensure_key = platform.ensure_key
 
     def retiring():

@@ -10,11 +10,12 @@ import calls
 import merchants
 import pytest
 
-from wechatpay import Builder, ConnectError, InvalidRequestError, Media, Sensitive, uri
+from wechatpay import Builder, ConnectError, InvalidRequestError, Media, Sensitive
 from wechatpay.apiv3.errors import failure
 from wechatpay.catalogue import find, operations
 from wechatpay.catalogue.check import check_call, suggest
-from wechatpay.messages import Call, Request, Response
+from wechatpay.messages import Request, Response
+from wechatpay.options import Arguments, read_call
 
 BATCHES = "v3/fund-app/brand-redpacket/brand-merchant-batches"
 
@@ -49,9 +50,8 @@ REFUND = calls.options(find("POST", "v2/secapi/pay/refund"))["xml"]
 
 def check(verb, template, /, **given):
     """Check a call as the driver does."""
-    names = uri.names(template)
-    variables = {name: given.pop(name) for name in list(given) if name in names}
-    check_call(Call(verb, template, variables, given), uri.path(template, variables))
+    call = read_call(verb, template, Arguments((None, given)))
+    check_call(call, call.plan.expand(call.variables))
 
 
 @pytest.fixture(scope="module")

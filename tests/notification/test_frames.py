@@ -11,7 +11,8 @@ import pytest
 from notification.callbacks import APIV3_KEY, closed, envelope, event, handler, payment, refund, signed
 
 from wechatpay import ConfigurationError, IncompleteHeadersError, NotificationError
-from wechatpay.apiv3.verification import ANSWER, Proof
+from wechatpay.apiv3.verification import RESPONSE, SignatureHeaders
+from wechatpay.messages import Headers, Request
 from wechatpay.notification import NotificationHandler
 
 KEYS = {
@@ -124,7 +125,7 @@ def test_callback_without_signature_headers_says_why_that_may_be():
 def test_response_without_signature_headers_is_explained_by_its_host(host, expected):
     """A proxy where WeChat Pay was called, a test double elsewhere."""
     with pytest.raises(IncompleteHeadersError, match=expected):
-        Proof.read({}, 0, ANSWER, host)
+        SignatureHeaders.read(Headers(), 0, RESPONSE, Request("GET", f"https://{host}/"))
 
 
 def test_secret_shows_and_pickles_nothing():

@@ -12,8 +12,8 @@ from interrupts import interrupted
 from open_platform.accounts import APP
 from open_platform.conftest import respond
 
-from wechatpay import options
 from wechatpay.open_platform import MemoryTokens
+from wechatpay.options import Arguments, read_call
 
 APPID = APP["appid"]
 
@@ -193,7 +193,8 @@ def test_abandoned_call_leaves_no_fetch_behind(build, platform):
     instance = build(app=APP)
     node = instance.cgiBin.message.template.send
     mp = instance.getDriver().select("mp")
-    flow = mp.stack.handler()(mp.request(options.call("POST", "cgi-bin/x", {}, {}), "cgi-bin/x"))
+    call = read_call("POST", "cgi-bin/x", Arguments((None, {})))
+    flow = mp.stack.handler(mp.request(call, call.plan.expand({})))
     next(flow)
     flow.close()
 

@@ -16,6 +16,7 @@ from wire.clients import Sync
 from wire.gateway import reply
 
 from wechatpay import APIError, DecodeError, NoResponseError, TransportError, WeChatPayError
+from wechatpay.options import Arguments
 
 APPID = APP["appid"]
 
@@ -158,7 +159,7 @@ def test_interruption_at_any_line_leaves_no_secret_in_the_frames(build, platform
     paths = {"cgi-bin/x": {}, "sns/jscode2session": SESSION}
 
     def begin(path):
-        _, flow = instance.getDriver()._begin("GET", path, {"query": paths[path]}, {})
+        _, flow = instance.getDriver()._begin("GET", path, Arguments(({"query": paths[path]}, {})))
         next(flow)
         flow.close()
 

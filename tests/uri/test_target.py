@@ -14,7 +14,8 @@ from urllib3.util import parse_url
 from yarl import URL
 
 from wechatpay.errors import InvalidRequestError
-from wechatpay.uri.target import absolute, authority, normalise, refuse_unsafe, resolve, split, tidy
+from wechatpay.uri.target import absolute, authority, normalise, refuse_unsafe, split, tidy
+from wechatpay.uri.target import folder as folder_of
 
 
 @pytest.mark.parametrize(
@@ -180,13 +181,12 @@ def test_split_takes_origin_path_and_query_apart(text, parts):
         ("https://a.example/hk/", "v3:x/y", "https://a.example/hk/v3:x/y"),
         ("https://a.example/hk/", "?a=1", "https://a.example/hk/?a=1"),
         ("https://a.example/hk/", "", "https://a.example/hk/"),
-        ("https://a.example/hk/", "https://b.example/v3", "https://b.example/v3"),
         ("http://127.0.0.1:8080", "v3/x", "http://127.0.0.1:8080/v3/x"),
     ],
 )
 def test_base_uri_is_joined_as_rfc_3986_says(base_uri, path, url):
     """A base keeps its folder; what follows its last ``/`` is replaced."""
-    assert url == resolve(base_uri, path)
+    assert url == folder_of(base_uri) + path
 
 
 @given(st.lists(st.sampled_from(["global", "hk", "v3"]), max_size=3).map("/".join), st.booleans())
@@ -194,7 +194,7 @@ def test_base_uri_is_joined_as_the_standard_library_does(folder, final_slash):
     """For plain bases and paths, RFC 3986 is what ``urljoin`` does."""
     base_uri = f"https://a.example/{folder}" + ("/" if folder and final_slash else "")
 
-    assert urljoin(base_uri, "v3/x?a=1") == resolve(base_uri, "v3/x?a=1")
+    assert urljoin(base_uri, "v3/x?a=1") == folder_of(base_uri) + "v3/x?a=1"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_base_uri_is_joined_as_the_standard_library_does(folder, final_slash):
 def test_base_uri_that_is_no_plain_folder_is_refused(base_uri):
     """A base is absolute, and has no query, fragment or unsafe path."""
     with pytest.raises(InvalidRequestError, match="base_uri"):
-        resolve(base_uri, "v3/x")
+        folder_of(base_uri)
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,15 @@ import enum
 import json
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote as percent_encode
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay.errors import InvalidRequestError
-from wechatpay.uri.template import cite, expand, is_expression, names, show
+from wechatpay.uri.template import expand, is_expression, names, quote, show
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 UNITS = json.loads((VECTORS / "units.json").read_text("utf-8"))
@@ -171,7 +172,7 @@ def test_expansion_goes_beyond_the_suite(template, uri):
 @pytest.mark.parametrize("template", ["v3/{value}", "v3{?value*}", "v3/{+value}"])
 def test_value_without_text_is_an_error_that_names_it(template, value):
     """The error names variable and template, and never shows the value."""
-    with pytest.raises(InvalidRequestError, match=re.escape(f"variable 'value' of {cite(template)}")):
+    with pytest.raises(InvalidRequestError, match=re.escape(f"variable 'value' of {quote(template)}")):
         expand(template, {"value": value})
 
 
@@ -242,10 +243,10 @@ def test_show_writes_simple_variables_with_angles(template, shown):
     assert shown == show(template)
 
 
-def test_cite_hides_a_literal_query():
+def test_quote_hides_a_literal_query():
     """Errors quote templates; the values in a query stay out, its expressions may show."""
-    assert "'v3/<a>?...'" == cite("v3/{a}?access_token=SECRET\nSECRET")
-    assert "'v3/<a>{?b}'" == cite("v3/{a}{?b}")
+    assert "'v3/<a>?...'" == quote("v3/{a}?access_token=SECRET\nSECRET")
+    assert "'v3/<a>{?b}'" == quote("v3/{a}{?b}")
 
 
 @pytest.mark.parametrize("body", ["openid", "+path", "?a,b", "a*", "a:3", "a.b", "%41"])
@@ -264,7 +265,7 @@ def test_simple_expansion_keeps_the_whole_value(value):
     expanded = expand("{a}", {"a": value})
 
     assert value == unquote(expanded)
-    assert quote(value, safe="") == expanded
+    assert percent_encode(value, safe="") == expanded
 
 
 @given(TEXT)

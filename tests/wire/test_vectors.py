@@ -13,6 +13,7 @@ import pytest
 from wire.clients import Sync
 
 from wechatpay import Builder, InvalidRequestError
+from wechatpay.options import Arguments
 
 ROWS = [
     row
@@ -71,7 +72,9 @@ BASES = sorted({row["options"]["base_uri"] for row in ROWS if "base_uri" in row[
 def test_recorded_hosts_are_trusted(base_uri):
     """The hosts that recorded calls name may be named per call."""
     instance = Builder(**merchants.settings())
-    request, _ = instance.getDriver()._begin("GET", "v3/certificates", {"base_uri": base_uri}, {})
+    request, _ = instance.getDriver()._begin(
+        "GET", "v3/certificates", Arguments(({"base_uri": base_uri}, {}))
+    )
 
     assert f"{base_uri}v3/certificates" == request.url
 

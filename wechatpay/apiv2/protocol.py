@@ -12,7 +12,7 @@ from wechatpay import uri
 from wechatpay.apiv2 import responses, rules
 from wechatpay.apiv2.digests import Fields, Signer, Verifier, parse_query, render
 from wechatpay.assembly import USER_AGENT, assemble, refuse, send
-from wechatpay.errors import ConfigurationError, InvalidRequestError, NoResponseError
+from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
 from wechatpay.transports.sink import Sink
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["APIv2"]
 
 _REFUSED_OPTIONS = {
+    "encrypt_sensitive": "APIv3's; nothing would be encrypted here",
     "body": "APIv2 signs fields, not bytes; give `xml`, a mapping of fields",
     "json": "APIv3's; give `xml`",
 }
@@ -44,22 +45,24 @@ class APIv2:
     def __init__(self, settings: Settings, account: Account) -> None:
         self._settings = settings
         self._account = account
-        self._defaults = Headers(
+        defaults = Headers(
             {
                 "Accept": "text/xml, text/plain, application/x-gzip",
                 "Accept-Encoding": "identity",
                 "User-Agent": USER_AGENT,
             }
         )
-        self._with_body = self._defaults.with_({"Content-Type": "text/xml; charset=utf-8"})
+        self._headers = defaults.with_(settings.headers)
+        with_body = defaults.with_({"Content-Type": "text/xml; charset=utf-8"})
+        self._headers_with_body = with_body.with_(settings.headers)
         self.stack = Stack(
             self._exchange,
             signer=Signer(account, settings.nonce),
             verifier=Verifier(account),
         )
 
-    def request(self, call: Call, path: str) -> Request:
-        """Build the request for ``call``, whose template expanded to ``path``; the signer signs its fields.
+    def request(self, call: Call, place: uri.Location) -> Request:
+        """Build the request for ``call``, whose template expanded to ``place``; the signer signs its fields.
 
         Raises:
             InvalidRequestError: The call cannot be sent as it is.
@@ -71,12 +74,11 @@ class APIv2:
             raise ConfigurationError(
                 "security: needs the setting merchant, {'cert': …, 'key': …}, which was left out"
             )
-        path = _without_prefix(path)
         request = assemble(
             self._settings,
             call,
-            path,
-            defaults=self._defaults if is_get else self._with_body,
+            _without_prefix(place),
+            headers=self._headers if is_get else self._headers_with_body,
             query=options.get("query"),
         )
         fields = _fields(options.get("xml"))
@@ -100,23 +102,20 @@ class APIv2:
     @staticmethod
     def _exchange(request: Request) -> Flow:
         # The signer renders the fields; they are rendered here if it was removed from the stack.
-        try:
-            response = yield from send(request if request.snapshot else render(request))
-        except NoResponseError as lost:
-            lost.args = (f"{lost}; {rules.next_step(request.route)}",)
-            raise
-        if error := responses.failure(request, response):
-            raise error
-        return response
+        request = request if request.snapshot else render(request)
+        return (yield from send(responses.failure, _next_step, request))
 
 
-def _without_prefix(path: str) -> str:
+def _next_step(request: Request) -> str:
+    return rules.next_step(request.route)
+
+
+def _without_prefix(place: uri.Location) -> uri.Location:
     """Remove ``v2/``, which selects the protocol and is not sent."""
-    origin, route, query = uri.split(path)
-    route = route[len("v2/") :]
-    if not route:
+    path = place.path[len("v2/") :]
+    if not path:
         raise InvalidRequestError("v2 selects the protocol: add a path, as in v2/pay/orderquery")
-    return f"{origin and origin + '/'}{route}{query and '?' + query}"
+    return place._replace(path=path)
 
 
 def _fields(xml: Any) -> Fields:

@@ -1,4 +1,4 @@
-"""What an answer is verified by when it goes to a file: digests, taken on its way there."""
+"""Digests of a response that is written to a file, taken while it is received, by which it is verified."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import hmac
 import zlib
 from typing import TYPE_CHECKING
 
-from wechatpay.apiv3.verification import HEADERS
 from wechatpay.crypto.suites import RSA
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from wechatpay.crypto.suites import Suite
     from wechatpay.messages import Headers, Response
 
-__all__ = ["StreamTally", "is_sha1_of"]
+__all__ = ["BodyDigest", "is_sha1_of"]
 
 #: Bytes unpacked at a time, so that a small file cannot fill the memory.
 _PIECE = 1 << 20
@@ -24,41 +23,42 @@ _PIECE = 1 << 20
 _GZIP = zlib.MAX_WBITS | 16
 
 
-def is_sha1_of(claimed: str, tally: object) -> bool:
-    """Tell whether a statement's claim is true of what came, packed or unpacked."""
+def is_sha1_of(claimed: str, digest: object) -> bool:
+    """Return whether a statement has the SHA-1 that it claims, packed or unpacked."""
     # A header may hold any bytes, and aiohttp hands some of them on as what no codec takes.
     return (
         claimed.isascii()
-        and isinstance(tally, StreamTally)
-        and any(hmac.compare_digest(claimed.lower(), digest) for digest in tally.sha1())
+        and isinstance(digest, BodyDigest)
+        and any(hmac.compare_digest(claimed.lower(), digest) for digest in digest.sha1())
     )
 
 
-class StreamTally:
-    """Hashes an answer on its way to a sink: the signed text, and a statement's own SHA-1."""
+class BodyDigest:
+    """Hashes a response on its way to a sink: the signed text, and a statement's own SHA-1."""
 
     def __init__(self, headers: Headers, key: PlatformKey | None = None) -> None:
         """Begin.
 
         Args:
-            headers: The answer's.
-            key: What will verify it, if that is known; RSA needs none.
+            headers: The response's.
+            key: The key that will verify it, if that is known; RSA needs none.
         """
         self._suite, self._prefix = _beginning(key)
-        head = "".join(f"{headers.get(name, '')}\n" for name in HEADERS[:2])
+        timestamp, nonce = headers.pick("wechatpay-timestamp", "wechatpay-nonce")
+        head = f"{timestamp or ''}\n{nonce or ''}\n"
         self._signed = self._suite.digest(self._prefix + head.encode("utf-8", "replace"))
         self._sha1 = hashlib.sha1(usedforsecurity=False)
         self._plain = GunzipSha1()
 
     @classmethod
-    def of(cls, response: Response) -> StreamTally:
-        """Hash an answer that is in memory."""
-        tally = cls(response.headers)
-        tally.update(response.content)
-        return tally
+    def of(cls, response: Response) -> BodyDigest:
+        """Hash a response that is in memory."""
+        digest = cls(response.headers)
+        digest.update(response.content)
+        return digest
 
     def update(self, chunk: bytes, /) -> None:
-        """Take the next piece of the body."""
+        """Hash the next piece of the body."""
         self._signed.update(chunk)
         self._sha1.update(chunk)
         self._plain.update(chunk)
@@ -70,7 +70,7 @@ class StreamTally:
         return signed.digest()
 
     def suits(self, key: PlatformKey) -> bool:
-        """Tell whether it is a digest that ``key`` can verify."""
+        """Return whether ``key`` can verify this digest."""
         return (self._suite, self._prefix) == _beginning(key)
 
     def sha1(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class GunzipSha1:
         self._broken = False
 
     def update(self, chunk: bytes) -> None:
-        """Take the next piece of the file, which may have several members."""
+        """Hash the next piece of the file, which may have several members."""
         while chunk and not self._broken:
             if self._gunzip.eof:
                 self._gunzip = zlib.decompressobj(wbits=_GZIP)

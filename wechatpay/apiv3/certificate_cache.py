@@ -19,7 +19,7 @@ try:
 except ImportError:  # pragma: no cover  Windows has none
     fcntl = None  # type: ignore[assignment]
 
-from wechatpay.apiv3.verification import HEADERS
+from wechatpay.apiv3.verification import SIGNATURE_HEADERS
 from wechatpay.messages import Headers, Response
 
 __all__ = ["CertificateCache"]
@@ -119,7 +119,7 @@ def _is_private(status: os.stat_result) -> bool:
 
 
 def _render(response: Response) -> bytes:
-    headers = {name: response.headers.get(name, "") for name in HEADERS}
+    headers = {name: response.headers.get(name, "") for name in SIGNATURE_HEADERS}
     return json.dumps({"headers": headers, "body": response.content.decode()}).encode()
 
 
@@ -127,7 +127,9 @@ def _parse(text: bytes) -> Response | None:
     try:
         saved = json.loads(text)
         return Response(
-            200, Headers({name: str(saved["headers"][name]) for name in HEADERS}), saved["body"].encode()
+            200,
+            Headers({name: str(saved["headers"][name]) for name in SIGNATURE_HEADERS}),
+            saved["body"].encode(),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

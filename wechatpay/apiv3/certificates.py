@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
 from wechatpay.apiv3.keys import PlatformKey
-from wechatpay.apiv3.verification import ANSWER, Proof
+from wechatpay.apiv3.verification import RESPONSE, SignatureHeaders
 from wechatpay.crypto import pem
 from wechatpay.errors import (
     APIError,
@@ -80,7 +80,7 @@ def make_request(settings: Settings, headers: Headers, suite: str) -> Request:
     connect, read = settings.timeout
     return Request(
         method="GET",
-        url=uri.resolve(settings.base_uri, route) + (f"?algorithm_type={suite}" if suite != "RSA" else ""),
+        url=uri.folder(settings.base_uri) + route + (f"?algorithm_type={suite}" if suite != "RSA" else ""),
         headers=headers.with_({**settings.headers, "Wechatpay-Serial": None}),
         timeout=(min(connect or _MAX_TIMEOUT, _MAX_TIMEOUT), min(read or _MAX_TIMEOUT, _MAX_TIMEOUT)),
         route=route,
@@ -104,14 +104,14 @@ def verify(
         DecodeError: It is not a list of certificates, or one of them is wrong.
         VerificationError: The signature cannot be verified.
     """
-    proof = Proof.read(response.headers, signed_about, ANSWER)
-    at = int(proof.timestamp)
+    headers = SignatureHeaders.read(response.headers, signed_about, RESPONSE)
+    at = int(headers.timestamp)
     contained = _read(response.json(), apiv3_key, keys.suite)
-    key = keys.get(proof.serial, at) or contained.get(proof.serial)
-    if key is None or not key.is_valid(at) or proof.serial in keys.keyring.retired:
-        raise proof.unknown((*keys.serials, *contained))
-    if not key.suite.verify(proof.text(response.content), proof.signature, key.public_key):
-        raise proof.forged()
+    key = keys.get(headers.serial, at) or contained.get(headers.serial)
+    if key is None or not key.is_valid(at) or headers.serial in keys.keyring.retired:
+        raise headers.unknown_serial((*keys.serials, *contained))
+    if not key.suite.verify(headers.text(response.content), headers.signature, key.public_key):
+        raise headers.wrong_signature()
     offered = {
         serial: key
         for serial, key in contained.items()

@@ -44,7 +44,7 @@ def failure(request: Request, response: Response) -> APIError:
         hint = _path_hint(request)
     is_unknown = status >= 500  # noqa: PLR2004  HTTP's server errors
     if is_unknown:
-        hint += f"; the outcome is unknown: {rules.next_step(request.method, request.route)}"
+        hint += f"; the outcome is unknown: {rules.next_step(request)}"
     return (ServerError if is_unknown else APIError)(
         describe_failure(request, response, code, message, hint),
         status_code=status,

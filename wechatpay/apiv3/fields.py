@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import unquote
 
-from wechatpay import uri
 from wechatpay.crypto import rsa
 from wechatpay.crypto.suites import RSAPublicKey
 from wechatpay.errors import CryptoError, InvalidRequestError
@@ -24,9 +23,10 @@ from wechatpay.errors import CryptoError, InvalidRequestError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from wechatpay.apiv3.keys import Keyring, PlatformKey, PlatformKeys
+    from wechatpay.apiv3.keys import PlatformKey, PlatformKeys
     from wechatpay.catalogue.lookup import EncryptedFields
     from wechatpay.messages import Call, Response
+    from wechatpay.uri import Location
 
 __all__ = ["SERIAL", "FieldEncryptor", "KeySelector", "Sensitive", "decrypt_response", "freeze"]
 
@@ -116,7 +116,7 @@ class KeySelector:
         self._keys = keys
         self._headers = headers
 
-    def select(self, call: Call, path: str) -> FieldEncryptor:
+    def select(self, call: Call, place: Location) -> FieldEncryptor:
         """Return the key of a call, with the documented fields if ``encrypt_sensitive`` is set.
 
         The key is the one that the caller names, else the preferred one; ``None`` before the first download.
@@ -126,18 +126,12 @@ class KeySelector:
                 where no field is known to be encrypted.
             ConfigurationError: There is no key, and none can be downloaded.
         """
-        options, keyring = call.options, self._keys.keyring
         key = self._keys.preferred
         if key is None and not self._keys.can_download:
             raise self._keys.missing()
-        if self._headers or "headers" in options:
-            key = self._named(options.get("headers"), key)
-        fields = _documented(call, path) if options.get("encrypt_sensitive") else None
-        return FieldEncryptor(key, fields, keyring)
-
-    def is_current(self, encryptor: FieldEncryptor) -> bool:
-        """Return whether the keys are still those that ``encryptor`` was selected from."""
-        return encryptor.key is not None and encryptor.keyring is self._keys.keyring
+        if self._headers or "headers" in call.options:
+            key = self._named(call.options.get("headers"), key)
+        return FieldEncryptor(key, _documented(call, place) if "encrypt_sensitive" in call.options else None)
 
     def _named(self, given: Any, preferred: PlatformKey | None) -> PlatformKey | None:
         for headers in (given, self._headers):
@@ -161,10 +155,12 @@ def freeze(call: Call) -> Call:
     return replace(call, options=options)
 
 
-def _documented(call: Call, path: str) -> EncryptedFields:
+def _documented(call: Call, place: Location) -> EncryptedFields | None:
+    if not call.options["encrypt_sensitive"]:
+        return None
     from wechatpay.catalogue.lookup import encrypted_fields  # noqa: PLC0415  other calls never read the catalogue
 
-    fields = encrypted_fields(call.verb, uri.split(path)[1])
+    fields = encrypted_fields(call.verb, place.path)
     if fields is None:
         raise InvalidRequestError(
             f"encrypt_sensitive: no field of {call!r} is known to be encrypted: wrap values in Sensitive(…)"
@@ -181,25 +177,20 @@ class FieldEncryptor:
 
     Attributes:
         key: The key; ``None`` while none is known, when sensitive texts are left blank.
-        keyring: The keys that it was selected from.
         is_used: Whether anything sensitive was found.
     """
 
-    __slots__ = ("_fields", "is_used", "key", "keyring")
+    __slots__ = ("_fields", "is_used", "key")
 
-    def __init__(
-        self, key: PlatformKey | None, fields: EncryptedFields | None = None, keyring: Keyring | None = None
-    ) -> None:
+    def __init__(self, key: PlatformKey | None, fields: EncryptedFields | None = None) -> None:
         """Prepare.
 
         Args:
             key: The key.
             fields: The fields to encrypt although they are plain text.
-            keyring: The keys that it was selected from.
         """
         self._fields = fields
         self.key = key
-        self.keyring = keyring
         self.is_used = False
 
     def json(self, value: Any) -> Any:

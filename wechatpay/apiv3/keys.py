@@ -292,6 +292,10 @@ class PlatformKeys:
         """Whether certificates can be downloaded, which takes an APIv3 key."""
         return self._refresher is not None
 
+    def is_due(self) -> bool:
+        """Return whether certificates were downloaded long ago, so that the next call refreshes them."""
+        return self._refresher is not None and self._refresher.is_due()
+
     def get(self, serial: str, at: float | None = None) -> PlatformKey | None:
         """Return the key with this serial number, compared case-sensitively, or ``None``.
 
@@ -377,7 +381,7 @@ class PlatformKeys:
             APIError: WeChat Pay refused the download.
         """
         key = self.preferred
-        if self._refresher is not None and (key is None or self._refresher.is_due()):
+        if self._refresher is not None and (key is None or self.is_due()):
             yield from self._refresher.fetch_any() if key is None else self._refresher.refresh_due()
             key = self.preferred
         if key is None:

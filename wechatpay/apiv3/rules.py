@@ -5,6 +5,11 @@ A *route* is a path without leading ``/`` and without the prefix that a base URI
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wechatpay.messages import Request
+
 __all__ = ["is_digest_signed", "is_unsigned", "next_step"]
 
 #: Prefixes of the overseas gateways, in front of ``v3/``.
@@ -49,18 +54,13 @@ def is_digest_signed(route: str) -> bool:
     return _without_prefix(route) in _DIGEST_SIGNED
 
 
-def next_step(method: str, route: str) -> str:
-    """Return what to do when the outcome of a call is unknown.
-
-    Args:
-        method: HTTP method.
-        route: Path without leading ``/`` and without the prefix that a base URI added.
-    """
-    if method == "GET":
+def next_step(request: Request) -> str:
+    """Return what to do when the outcome of a request is unknown."""
+    if request.method == "GET":
         return "it changes nothing: send it again"
     from wechatpay.catalogue.lookup import find_query  # noqa: PLC0415  read by errors only
 
     query, numbers = "query what became of it", ""
-    if found := find_query(method, route):
+    if found := find_query(request.method, request.route):
         query, numbers = f"query it with GET {found[0].template}", f" by {' and '.join(found[1])}"
     return f"{query}{numbers}, and repeat it with the same number only"

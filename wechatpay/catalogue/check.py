@@ -42,28 +42,28 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def check_call(call: Call, path: str) -> None:
+def check_call(call: Call, place: uri.Location) -> None:
     """Check a call against the catalogue.
 
     Args:
         call: What the caller wrote.
-        path: What the template expanded to.
+        place: Where the template expanded to.
 
     Raises:
         InvalidRequestError: The operation is not documented; a member is missing, unknown or of a wrong type,
             not among the documented values, or too long; or an option that it needs is missing.
     """
-    route = uri.split(path)[1].removeprefix("/")
+    route = place.path
     if route.startswith(_OPEN_PLATFORM):
         return
     if not re.match(r"v[23]/", route, re.IGNORECASE):
         # A base URI may have put a prefix in front.
         route = route[index + 1 :] if (index := route.find("/v3/")) >= 0 else route
-    operation = lookup.find(call.verb, call.template) or lookup.find(call.verb, route)
+    operation = lookup.find(call.verb, call.plan.template) or lookup.find(call.verb, route)
     if operation is None:
-        raise InvalidRequestError(_unknown_operation(call.verb, call.template, route))
+        raise InvalidRequestError(_unknown_operation(call.verb, call.plan.template, route))
     try:
-        _check(operation, call, uri.split(path)[2])
+        _check(operation, call, place.query)
     except _Mismatch as error:
         raise InvalidRequestError(f"{error} ({call.verb} {operation.template}, {operation.title})") from None
 
@@ -146,10 +146,10 @@ class _Rules:
 
 def _unknown_operation(verb: str, template: str, route: str) -> str:
     if verbs := lookup.children(route).verbs:
-        return f"check: {uri.cite(template)} takes {', '.join(verbs)}, not {verb}"
+        return f"check: {uri.quote(template)} takes {', '.join(verbs)}, not {verb}"
     hint = suggest(template)
     return (
-        f"check: the catalogue has no {verb} {uri.cite(template)}{'; ' + hint if hint else ''}; "
+        f"check: the catalogue has no {verb} {uri.quote(template)}{'; ' + hint if hint else ''}; "
         "leave `check` out for an operation that is newer than the catalogue"
     )
 

@@ -59,7 +59,9 @@ __all__ = [
     "pkcs1_to_spki",
     "prepare_copy",
     "sign",
+    "sign_bytes",
     "verify",
+    "verify_bytes",
     "verify_digest",
 ]
 
@@ -82,8 +84,12 @@ def sign(message: str | bytes, private_key: PrivateKeySource) -> str:
     Raises:
         CryptoError: The key cannot be used.
     """
-    key = load_private_key(private_key)
-    return base64_encode(key.sign(utf8(message, "message"), PKCS1_V15, _SHA256))
+    return sign_bytes(utf8(message, "message"), load_private_key(private_key))
+
+
+def sign_bytes(message: bytes, key: RSAPrivateKey) -> str:
+    """Sign with a key that `load_private_key` returned, as `sign` does."""
+    return base64_encode(key.sign(message, PKCS1_V15, _SHA256))
 
 
 def verify(message: str | bytes, signature: str, public_key: PublicKeySource) -> bool:
@@ -97,7 +103,18 @@ def verify(message: str | bytes, signature: str, public_key: PublicKeySource) ->
     Raises:
         CryptoError: The key cannot be used.
     """
-    return _is_genuine(utf8(message, "message"), signature, public_key, _SHA256)
+    return verify_bytes(utf8(message, "message"), signature, load_public_key(public_key))
+
+
+def verify_bytes(
+    message: bytes, signature: str, key: RSAPublicKey, algorithm: SHA256 | Prehashed = _SHA256
+) -> bool:
+    """Verify with a key that `load_public_key` returned, as `verify` does."""
+    try:
+        key.verify(base64_decode(signature, "signature"), message, PKCS1_V15, algorithm)
+    except (InvalidSignature, CryptoError):
+        return False
+    return True
 
 
 def verify_digest(digest: bytes, signature: str, public_key: PublicKeySource) -> bool:
@@ -113,18 +130,7 @@ def verify_digest(digest: bytes, signature: str, public_key: PublicKeySource) ->
     """
     if len(digest) != _SHA256.digest_size:
         raise CryptoError(f"digest: SHA-256 has {_SHA256.digest_size} bytes, got {len(digest)}")
-    return _is_genuine(digest, signature, public_key, _DIGEST)
-
-
-def _is_genuine(
-    data: bytes, signature: str, public_key: PublicKeySource, algorithm: SHA256 | Prehashed
-) -> bool:
-    key = load_public_key(public_key)
-    try:
-        key.verify(base64_decode(signature, "signature"), data, PKCS1_V15, algorithm)
-    except (InvalidSignature, CryptoError):
-        return False
-    return True
+    return verify_bytes(digest, signature, load_public_key(public_key), _DIGEST)
 
 
 def encrypt(plaintext: str, public_key: PublicKeySource, padding: AsymmetricPadding = OAEP) -> str:

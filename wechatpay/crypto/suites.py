@@ -58,8 +58,8 @@ class Suite:
         name: The kind of its keys: ``RSA`` or ``SM2``.
         scheme: What ``Authorization`` begins with.
         cipher: The name of the cipher of callbacks and certificates.
-        sign: Takes a text and a private key; returns base64.
-        verify: Returns whether text, signature and public key belong together.
+        sign: Takes a text and a loaded private key; returns base64.
+        verify: Returns whether text, signature and a loaded public key belong together.
         prefix: What is digested before each text that a public key is to verify.
         digest: Begins a digest with some bytes.
         verify_digest: Returns whether digest, signature and public key belong together.
@@ -84,8 +84,8 @@ RSA: Final = Suite(
     name="RSA",
     scheme="WECHATPAY2-SHA256-RSA2048",
     cipher="AEAD_AES_256_GCM",
-    sign=rsa.sign,
-    verify=rsa.verify,
+    sign=rsa.sign_bytes,
+    verify=rsa.verify_bytes,
     prefix=lambda _: b"",
     digest=hashlib.sha256,
     verify_digest=rsa.verify_digest,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wechatpay.apiv3.keys import PlatformKey, PlatformKeys
-from wechatpay.apiv3.verification import Proof
+from wechatpay.apiv3.verification import SignatureHeaders
 from wechatpay.errors import ConfigurationError, InvalidRequestError, NotificationError, WeChatPayError
 from wechatpay.identifiers import load_apiv3_key
 from wechatpay.notification.errors import (
@@ -233,9 +233,9 @@ class NotificationHandler:
     def _read_envelope(self, headers: RawHeaders, body: bytes) -> Steps[Notification]:
         if self._platform is None or self._apiv3_key is None:
             raise UnconfiguredNotificationError("an APIv3 callback (JSON): give certs and apiv3_key")
-        proof = Proof.read(read_headers(headers), self._clock(), CALLBACK)
-        key = yield from self._find_key(self._platform, proof)
-        return (yield from self._off_loop(_open_signed, body, proof, key, self._apiv3_key))
+        signed = SignatureHeaders.read(read_headers(headers), self._clock(), CALLBACK)
+        key = yield from self._find_key(self._platform, signed)
+        return (yield from self._off_loop(_open_signed, body, signed, key, self._apiv3_key))
 
     def _off_loop(
         self, function: Callable[..., Notification], body: bytes, *args: Any
@@ -246,8 +246,8 @@ class NotificationHandler:
         notification: Notification = yield Step(function, body, *args)
         return notification
 
-    def _find_key(self, platform: PlatformKeys, proof: Proof) -> Steps[PlatformKey]:
-        serial, signed_at = proof.serial, int(proof.timestamp)
+    def _find_key(self, platform: PlatformKeys, headers: SignatureHeaders) -> Steps[PlatformKey]:
+        serial, signed_at = headers.serial, int(headers.timestamp)
         key = platform.get(serial, signed_at)
         if key is None and self._renewal is not None:
             try:
@@ -256,7 +256,7 @@ class NotificationHandler:
                 _log.warning("the key %.80r of a callback could not be fetched: %s", serial, error)
             key = platform.get(serial, signed_at)
         if key is None:
-            raise proof.unknown(platform.serials)
+            raise headers.unknown_serial(platform.serials)
         return key
 
     def _handle(self, headers: RawHeaders, body: bytes, process: Process) -> Steps[Reply]:
@@ -323,9 +323,11 @@ class _Keys:
             self.problem = str(error)
 
 
-def _open_signed(body: bytes, proof: Proof, key: PlatformKey, apiv3_key: Secret[bytes]) -> Notification:
+def _open_signed(
+    body: bytes, headers: SignatureHeaders, key: PlatformKey, apiv3_key: Secret[bytes]
+) -> Notification:
     # The suite follows from the key, never from what headers or body say.
-    verify(proof, body, key.public_key, key.suite)
+    verify(headers, body, key.public_key, key.suite)
     return open_envelope(body, apiv3_key, key.suite)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from wechatpay.apiv3.verification import Subject
+from wechatpay.apiv3.verification import MessageKind
 from wechatpay.crypto.suites import RSA
 from wechatpay.errors import CryptoError, InvalidRequestError
 from wechatpay.messages import Headers
@@ -30,7 +30,7 @@ from wechatpay.notification.errors import (
 from wechatpay.notification.reply import build_failure, build_success
 
 if TYPE_CHECKING:
-    from wechatpay.apiv3.verification import Proof
+    from wechatpay.apiv3.verification import SignatureHeaders
     from wechatpay.crypto.suites import Suite
     from wechatpay.notification.reply import Reply
     from wechatpay.secret import Secret
@@ -50,7 +50,7 @@ __all__ = [
 #: The headers of a request, as a web framework gives them.
 RawHeaders = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
-CALLBACK: Final = Subject(
+CALLBACK: Final = MessageKind(
     "the callback",
     UnsignedNotificationError,
     StaleNotificationError,
@@ -164,7 +164,7 @@ def _header_text(value: object) -> str | None:
     return str.strip(value) if isinstance(value, str) else None
 
 
-def verify(proof: Proof, body: bytes, public_key: Any, suite: Suite = RSA) -> None:
+def verify(headers: SignatureHeaders, body: bytes, public_key: Any, suite: Suite = RSA) -> None:
     """Verify the signature of ``body``.
 
     Raises:
@@ -173,7 +173,7 @@ def verify(proof: Proof, body: bytes, public_key: Any, suite: Suite = RSA) -> No
     """
 
     def is_signed(candidate: bytes) -> bool:
-        return suite.verify(proof.text(candidate), proof.signature, public_key)
+        return suite.verify(headers.text(candidate), headers.signature, public_key)
 
     if is_signed(body):
         return
@@ -185,7 +185,7 @@ def verify(proof: Proof, body: bytes, public_key: Any, suite: Suite = RSA) -> No
         )
     if not body:
         raise ForgedNotificationError("the body is empty: check that nothing reads it before")
-    raise proof.forged()
+    raise headers.wrong_signature()
 
 
 def _find_original(body: bytes, is_signed: Callable[[bytes], bool]) -> bytes | None:

@@ -9,8 +9,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import jsontext
-from wechatpay.assembly import USER_AGENT, assemble, refuse, send
+from wechatpay import jsontext, uri
+from wechatpay.assembly import USER_AGENT, assemble, encode_body, refuse, send
 from wechatpay.errors import APIError, InvalidRequestError, ServerError, describe_failure
 from wechatpay.media import Part
 from wechatpay.messages import Headers
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenPlatform"]
 
 _REFUSED_OPTIONS = {
+    "encrypt_sensitive": "APIv3's; nothing would be encrypted here",
     "nonceless": "APIv2's; requests to the open platform carry no nonce",
     "security": "APIv2's; the merchant certificate is never sent to the open platform",
     "xml": "APIv2's; give `json`",
@@ -82,18 +83,21 @@ class OpenPlatform:
         platform = settings.open_platform
         self._settings = replace(settings, base_uri=platform.base_uri, trust=platform.trust)
         self._mchid = platform.mchid
-        self._defaults = Headers(
+        defaults = Headers(
             {
                 "Accept": "application/json, */*;q=0.5",
                 "Accept-Encoding": "identity",
                 "User-Agent": USER_AGENT,
             }
         )
-        own = _without_payment(self._defaults.with_(settings.headers))
+        own = _without_payment(defaults.with_(settings.headers))
+        self._headers = own
+        with_body = defaults.with_({"Content-Type": "application/json"})
+        self._headers_with_body = _without_payment(with_body.with_(settings.headers))
         self.stack = Stack(self._exchange, token=Authenticator(platform, own, settings.clock))
 
-    def request(self, call: Call, path: str) -> Request:
-        """Build the request for ``call``, whose template expanded to ``path``; the middleware adds the token.
+    def request(self, call: Call, place: uri.Location) -> Request:
+        """Build the request for ``call``, whose template expanded to ``place``; the stack adds the token.
 
         Raises:
             InvalidRequestError: The call cannot be sent as it is.
@@ -103,8 +107,8 @@ class OpenPlatform:
         request = assemble(
             self._settings,
             call,
-            path,
-            defaults=self._defaults.with_({"Content-Type": "application/json"}) if body else self._defaults,
+            place,
+            headers=self._headers_with_body if body else self._headers,
             content=body,
             query=call.options.get("query"),
         )
@@ -155,24 +159,13 @@ class OpenPlatform:
     def _exchange(request: Request) -> Flow:
         refuse_credentials(request)
         _refuse_secrets_over_http(request)
-        response = yield from send(request)
-        if error := _failure(request, response):
-            raise error
-        return response
+        return (yield from send(_failure, None, request))
 
 
 def _content(call: Call) -> bytes:
     if (value := call.options.get("json")) is not None:
         return jsontext.encode(value)
-    body = call.options.get("body")
-    if body is None or isinstance(body, bytes | bytearray):
-        return bytes(body or b"")
-    if not isinstance(body, str):
-        raise InvalidRequestError(f"body: give bytes or str, not {type(body).__name__}")
-    try:
-        return body.encode()
-    except UnicodeEncodeError:
-        raise InvalidRequestError("body: holds a lone surrogate, which UTF-8 cannot encode") from None
+    return encode_body(call.options.get("body"))
 
 
 def _without_payment(headers: Headers) -> Headers:

@@ -6,9 +6,11 @@ import contextvars
 import time
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import preflight
+from wechatpay import uri
+from wechatpay.errors import InvalidRequestError
 from wechatpay.middleware import Blocking
 from wechatpay.process import PerProcess
+from wechatpay.uri.hosts import check_destination
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +22,48 @@ if TYPE_CHECKING:
     from wechatpay.transports.blocking import BlockingTransport
     from wechatpay.transports.network import Network
 
-__all__ = ["AsyncConnections", "Connections"]
+__all__ = ["AsyncConnections", "Connections", "preflight"]
+
+
+def preflight(request: Request, settings: Settings) -> None:
+    """Check a request once more before it leaves, whatever middlewares have made of it.
+
+    What was signed is what is sent, the libraries will not change it, and it goes to a host that is trusted.
+
+    Raises:
+        InvalidRequestError: One of these is not so.
+    """
+    target, snapshot = request.target, request.snapshot
+    if snapshot is not None and (
+        target != snapshot.target or request.method != snapshot.method or request.content != snapshot.content
+    ):
+        raise InvalidRequestError(
+            "a middleware inside the signer changed the method, the target or the body: "
+            "what is signed is what is sent; move it outside with stack.before('signer', …)",
+            request=request,
+        )
+    if reason := _invalid_reason(request, target):
+        raise InvalidRequestError(
+            f"a middleware made a request that cannot be sent as it is: {reason}", request=request
+        )
+    check_destination(request, settings.trust, settings.open_platform.trust)
+
+
+def _invalid_reason(request: Request, target: str) -> str:
+    """Say what HTTP, or one of the libraries, would not carry as it is; ``""`` if there is nothing."""
+    if not (request.method.isupper() and request.method.isalpha()):
+        return "the method must be an upper-case word"
+    if not uri.is_normal(target):
+        return "the URL must be percent-encoded, by urllib.parse.quote() for example"
+    if not request.headers.is_sendable():
+        return "headers are printable ASCII text, and their names are words"
+    host, length, encoding = request.headers.pick("host", "content-length", "transfer-encoding")
+    if host is not None:
+        return "Host follows from the URL"
+    body = request.content
+    if isinstance(body, str) or (length or "0") != str(len(body)) or encoding is not None:
+        return "Content-Length is that of a body of bytes: change it by request.with_(content=b'…')"
+    return ""
 
 
 class Connections:
@@ -43,8 +86,8 @@ class Connections:
                 that is not trusted.
             TransportError: No response came.
         """
-        preflight.check(request, self._settings)
-        return self._transport.get().send(request)
+        preflight(request, self._settings)
+        return (self._transport.value or self._transport.get()).send(request)
 
     def pause(self, seconds: float) -> None:
         """Wait."""
@@ -82,10 +125,10 @@ class AsyncConnections:
                 that is not trusted.
             TransportError: No response came.
         """
-        preflight.check(request, self._settings)
+        preflight(request, self._settings)
         connect, read = request.timeout
         _extend_deadline(None if connect is None or read is None else connect + read)
-        return await self._transport.get().send(request)
+        return await (self._transport.value or self._transport.get()).send(request)
 
     async def pause(self, seconds: float) -> None:
         """Wait."""
@@ -110,7 +153,7 @@ class AsyncConnections:
 
     async def aclose(self) -> None:
         """Close the running loop's connections."""
-        if transport := self._transport.peek():
+        if transport := self._transport.value:
             await transport.aclose()
 
     def close(self) -> None:

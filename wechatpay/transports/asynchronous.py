@@ -20,7 +20,6 @@ from wechatpay.messages import Headers, Response
 from wechatpay.transports.loop_session import EXCHANGE, Exchange, LoopSession, UnconnectedError
 from wechatpay.transports.network import (
     Unpacker,
-    clamp,
     is_raised_elsewhere,
     packing,
     select_sink,
@@ -89,7 +88,7 @@ class AsyncTransport:
             raise _map(error, request) from None
 
     async def _exchange(self, session: LoopSession, request: Request) -> Response:
-        exchange = Exchange(clamp(request.timeout))
+        exchange = Exchange(request.timeout)
         before = EXCHANGE.set(exchange)
         try:
             await session.enter(request, exchange)
@@ -111,7 +110,7 @@ class AsyncTransport:
         self, response: aiohttp.ClientResponse, request: Request, exchange: Exchange
     ) -> Response:
         headers = Headers(response.headers.items())
-        if (sink := select_sink(request, response.status)) is not None:
+        if request.sink and (sink := select_sink(request, response.status)) is not None:
             # A long download may take long: each read has its own timeout.
             exchange.timer.reschedule(None)
             await self._download(response, request, sink, headers)

@@ -31,7 +31,6 @@ from wechatpay.transports.connections import LIMITS, Adapter, Limits, Places, Ti
 from wechatpay.transports.network import (
     CHUNK,
     Unpacker,
-    clamp,
     is_raised_elsewhere,
     origin,
     packing,
@@ -65,7 +64,7 @@ class BlockingTransport:
         self._network = network
         self._session = session
         self._own = {mutual: _make_session(Adapter(network, mutual=mutual)) for mutual in (False, True)}
-        self._places: dict[tuple[str, bool], Places] = {}
+        self._routes: dict[tuple[str, bool], _Route] = {}
 
     def send(self, request: Request) -> Response:
         """Send ``request`` and read the response.
@@ -87,29 +86,28 @@ class BlockingTransport:
 
     def _send(self, request: Request) -> Response:
         key = (origin(request.url), request.mutual)
-        places = self._places.get(key) or self._places.setdefault(key, Places(self._network.pool_size))
-        connect, read = clamp(request.timeout)
+        route = self._routes.get(key) or self._routes.setdefault(key, _Route(self._network, request.url))
+        connect, read = request.timeout
         limits = Limits(read)
         before = LIMITS.set(limits)
         ticket = Ticket()
         try:
-            waited = places.take(ticket, connect)
+            waited = route.places.take(ticket, connect)
             if waited is None:
                 raise transport_error(PoolTimeoutError, request, TimeoutError())
             if waited and connect is not None:
                 connect = max(connect - waited, 0.001)
-            proxy = self._network.proxies.select(request.url)
             response = self._own[request.mutual].send(
                 _prepare(request),
                 stream=True,
                 timeout=(connect, read),
                 allow_redirects=False,
-                proxies={request.url.partition(":")[0].lower(): proxy} if proxy else {},
+                proxies=route.proxies,
             )
             with contextlib.closing(response):
                 return self._receive(response, request, limits)
         finally:
-            places.leave(ticket)
+            route.places.leave(ticket)
             LIMITS.reset(before)
 
     def _send_with_session(self, session: requests.Session, request: Request) -> Response:
@@ -124,7 +122,7 @@ class BlockingTransport:
         prepared.hooks["response"][:0] = [lambda response, **_: received.append(response), *hooks]
         how = session.merge_environment_settings(request.url, {}, True, None, None)  # noqa: FBT003  its `stream`
         try:
-            response = session.send(prepared, timeout=clamp(request.timeout), allow_redirects=False, **how)
+            response = session.send(prepared, timeout=request.timeout, allow_redirects=False, **how)
             with contextlib.closing(response):
                 return self._receive(response, request, Limits(None))
         finally:
@@ -136,19 +134,24 @@ class BlockingTransport:
         headers = Headers(response.headers.items())
         if location := getattr(response, "hidden_location", None):
             headers = headers.with_({"Location": location})
-        sink, size = select_sink(request, response.status_code), 0
+        sink = request.sink and select_sink(request, response.status_code)
+        limit, length = self._network.max_response_size, response.headers.get("Content-Length", "")
+        if sink is None and length.isdecimal() and int(length) <= limit and not packing(response.headers):
+            # It stays there, for whoever recorded the response.
+            return Response(response.status_code, headers, response.content)
+        size = 0
         if sink is None:
             pieces = []
-            for chunk in _read(response, self._network.max_response_size):
+            for chunk in _read(response):
                 pieces.append(chunk)
                 size += len(chunk)
-                if size > self._network.max_response_size:
-                    raise too_large(request, "max_response_size", self._network.max_response_size)
+                if size > limit:
+                    raise too_large(request, "max_response_size", limit)
             return Response(response.status_code, headers, b"".join(pieces))
         # A long download may take long: each read has its own timeout.
         limits.deadline = None
         sink.begin(headers)
-        for chunk in _read(response, CHUNK):
+        for chunk in _read(response):
             size += len(chunk)
             if size > self._network.max_download_size:
                 raise too_large(request, "max_download_size", self._network.max_download_size)
@@ -161,22 +164,28 @@ class BlockingTransport:
             session.close()
 
 
-def _read(response: requests.Response, limit: int) -> Iterator[bytes]:
-    length, encoding = response.headers.get("Content-Length", ""), packing(response.headers)
+def _read(response: requests.Response) -> Iterator[bytes]:
+    encoding = packing(response.headers)
     try:
         if encoding:
             unpacker = Unpacker(encoding)
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 yield from unpacker.feed(chunk)
             unpacker.end()
-        elif length.isdecimal() and int(length) <= limit:
-            # It stays there, for whoever recorded the response.
-            yield response.content
         else:
             yield from response.iter_content(CHUNK)
     except (ValueError, OverflowError, MemoryError, zlib.error) as error:
         # urllib3 takes any number for the size of a chunk.
         raise requests.exceptions.ChunkedEncodingError(error) from error
+
+
+class _Route:
+    """What requests to one host share: its places and its proxy."""
+
+    def __init__(self, network: Network, url: str) -> None:
+        self.places = Places(network.pool_size)
+        proxy = network.proxies.select(url)
+        self.proxies = {url.partition(":")[0].lower(): proxy} if proxy else {}
 
 
 class _NoCookies(RequestsCookieJar):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wechatpay.apiv2.certificate import Identity
-    from wechatpay.messages import Request, Timeout
+    from wechatpay.messages import Request
     from wechatpay.settings import Transport
     from wechatpay.transports.sink import Sink
 
@@ -40,7 +40,6 @@ __all__ = [
     "Proxies",
     "Unpacker",
     "basic_auth",
-    "clamp",
     "is_raised_elsewhere",
     "origin",
     "packing",
@@ -56,9 +55,6 @@ IDLE_SECONDS = 7.0
 
 #: Bytes that are read or written at once.
 CHUNK = 64 * 1024
-
-#: Seconds: sockets cannot wait for longer than some 292 years, and nobody does.
-_LONGEST = 1e8
 
 
 @dataclass(frozen=True)
@@ -272,15 +268,6 @@ def packing(headers: Mapping[str, str]) -> str:
 def origin(url: str) -> str:
     """Return scheme, host and port of ``url`` in lower case."""
     return "/".join(url.split("/", 3)[:3]).lower()
-
-
-def clamp(timeout: Timeout) -> Timeout:
-    """Return ``timeout`` with no more seconds than a socket can wait."""
-    connect, read = timeout
-    return (
-        connect if connect is None or connect < _LONGEST else _LONGEST,
-        read if read is None or read < _LONGEST else _LONGEST,
-    )
 
 
 def select_sink(request: Request, status: int) -> Sink | None:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from wechatpay.messages import Headers
 
-__all__ = ["Sink", "Tally"]
+__all__ = ["Digest", "Sink"]
 
 _CHUNK = 64 * 1024
 
 
-class Tally(Protocol):
+class Digest(Protocol):
     """Hashes a body on its way to the disk, so that it need not be read twice or held in memory."""
 
     def update(self, chunk: bytes, /) -> None:
@@ -40,32 +40,32 @@ class Sink:
 
     Args:
         destination: A path, a binary file, or a callable that takes bytes.
-        tally: Makes what hashes a body while it is received, or ``None``.
+        digest: Makes what hashes a body while it is received, or ``None``.
     """
 
     def __init__(
         self,
         destination: str | os.PathLike[str] | BinaryIO | Callable[[bytes], Any],
         *,
-        tally: Callable[[Headers], Tally | None] | None = None,
+        digest: Callable[[Headers], Digest | None] | None = None,
     ) -> None:
         self._path, self._feed = _destination(destination)
-        self._make_tally = tally
+        self._make_digest = digest
         self._file: BinaryIO | None = None
         self._part: Path | None = None
-        self.tally: Tally | None = None
+        self.digest: Digest | None = None
 
     @classmethod
-    def of(cls, destination: Any, tally: Callable[[Headers], Tally | None] | None = None) -> Sink:
+    def of(cls, destination: Any, digest: Callable[[Headers], Digest | None] | None = None) -> Sink:
         """Make the sink for the option ``sink``; one that is a sink already is used.
 
         Args:
             destination: A path, a binary file, a callable that takes bytes, or a sink.
-            tally: Makes what hashes a body while it is received, or ``None``.
+            digest: Makes what hashes a body while it is received, or ``None``.
         """
         if not isinstance(destination, Sink):
-            return cls(destination, tally=tally)
-        destination._make_tally = tally  # noqa: SLF001  its own class
+            return cls(destination, digest=digest)
+        destination._make_digest = digest  # noqa: SLF001  its own class
         return destination
 
     def begin(self, headers: Headers) -> None:
@@ -75,7 +75,7 @@ class Sink:
             NoResponseError: No temporary file can be made.
         """
         self.discard()
-        self.tally = self._make_tally(headers) if self._make_tally else None
+        self.digest = self._make_digest(headers) if self._make_digest else None
         with _errors():
             if self._path is not None:
                 self._part = self._path.with_name(f".{secrets.token_hex(16)}.part")
@@ -89,8 +89,8 @@ class Sink:
         Raises:
             NoResponseError: It cannot be written.
         """
-        if self.tally is not None:
-            self.tally.update(chunk)
+        if self.digest is not None:
+            self.digest.update(chunk)
         self.store(chunk)
 
     def store(self, piece: bytes) -> None:
@@ -112,13 +112,13 @@ class Sink:
         self._file.seek(0, os.SEEK_END)
         return head
 
-    def recount(self, tally: Tally) -> None:
-        """Hash what was received again, with another tally."""
-        self.tally = tally
+    def rehash(self, digest: Digest) -> None:
+        """Hash what was received again, with another digest."""
+        self.digest = digest
         if self._file is not None:
             self._file.seek(0)
             while chunk := self._file.read(_CHUNK):
-                tally.update(chunk)
+                digest.update(chunk)
 
     def deliver(self) -> None:
         """Hand over an accepted body: rename the file into place, or feed the file or callable.
@@ -142,7 +142,7 @@ class Sink:
 
     def discard(self) -> None:
         """Remove what was received and not delivered."""
-        self.tally = None
+        self.digest = None
         if self._file is not None:
             file, self._file = self._file, None
             # Closing writes what is buffered: on a full disk that fails again.

@@ -18,6 +18,7 @@ __all__ = [
     "OPEN_PLATFORM",
     "PAYMENT_HOSTS",
     "Trust",
+    "check_destination",
     "is_open_platform",
     "refuse_credentials",
 ]
@@ -78,7 +79,7 @@ class Trust:
         if host == OPEN_PLATFORM:
             raise ConfigurationError(
                 f"base_uri: {host} is the open platform, and signed requests never go there; leave it out: "
-                "calls of wxa/, cgi-bin/ and sns/ find their way"
+                "calls of wxa/, cgi-bin/ and sns/ go there by themselves"
             )
         return cls(scheme, host, port)
 
@@ -88,13 +89,13 @@ class Trust:
         return cls(*uri.authority(base_uri), frozenset({OPEN_PLATFORM}), "the open platform")
 
     def check(self, url: str) -> None:
-        """Let ``url`` pass if it names a trusted host.
+        """Refuse a URL whose host is not trusted.
 
         Raises:
-            InvalidRequestError: It does not.
+            InvalidRequestError: It is neither the configured host nor a known one.
         """
-        scheme, host, port = _authority(url[: url.find("/", 8)])
-        if (scheme, host, port) == (self.scheme, self.host, self.port):
+        scheme, host, port = authority = _authority(url[: url.find("/", 8)])
+        if authority == (self.scheme, self.host, self.port):
             return
         if (scheme, port) == ("https", 443) and host in self.known:
             return
@@ -104,13 +105,28 @@ class Trust:
         )
 
 
+def check_destination(request: Request, payment: Trust, open_platform: Trust) -> None:
+    """Refuse a request to a host that is not trusted with it.
+
+    Raises:
+        InvalidRequestError: The host is not trusted; or it is the open platform, and the request carries
+            what is WeChat Pay's alone.
+    """
+    authority = _authority(request.url[: request.url.find("/", 8)])
+    if authority[1] == OPEN_PLATFORM:
+        refuse_credentials(request)
+        open_platform.check(request.url)
+    elif authority != (payment.scheme, payment.host, payment.port):
+        payment.check(request.url)
+
+
 def is_open_platform(url: str) -> bool:
-    """Tell whether ``url`` names the open platform's host, whatever its scheme and port."""
+    """Return whether ``url`` names the open platform's host, whatever its scheme and port."""
     return _authority(url[: url.find("/", 8)])[1] == OPEN_PLATFORM
 
 
 def refuse_credentials(request: Request) -> None:
-    """Hold back a request to the open platform that carries what is WeChat Pay's alone.
+    """Refuse a request to the open platform that carries what is WeChat Pay's alone.
 
     Raises:
         InvalidRequestError: It is signed, has an ``Authorization``, or asks for the merchant certificate.
@@ -118,7 +134,7 @@ def refuse_credentials(request: Request) -> None:
     if request.snapshot is not None or "Authorization" in request.headers or request.mutual:
         raise InvalidRequestError(
             "requests to the open platform carry no signature, no Authorization and no merchant certificate: "
-            "take out the middleware that put one there",
+            "remove the middleware that added one",
             request=request,
         )
 

@@ -20,9 +20,9 @@ from typing import Final
 
 from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.target import absolute
-from wechatpay.uri.template import CACHED, braced, cite, compiled, is_expression
+from wechatpay.uri.template import CACHED, braced, cached, compiled, is_expression, quote
 
-__all__ = ["attribute", "below", "join", "literal"]
+__all__ = ["attribute", "child", "join", "literal"]
 
 # The only documented names with a capital: https://pay.weixin.qq.com/doc/global/v2/zh/4013636642
 _CAPITAL_NAMES: Final = frozenset({"addInstitutionsub", "modifyInstitutionsub", "queryInstitutionsub"})
@@ -67,7 +67,7 @@ def _attribute(name: str) -> str:
     return _kebab(name.removesuffix("_"))
 
 
-@lru_cache(CACHED)
+@cached
 def literal(text: str, parent: str) -> str:
     """Read the template in ``chain(text)`` or ``[text]``, by ``/`` segments.
 
@@ -88,7 +88,7 @@ def literal(text: str, parent: str) -> str:
     query = _QUERY.search(text)
     head = text[: query.start()] if query else text
     if "//" in head or head.startswith("/"):
-        raise InvalidRequestError(f"{cite(text)} has an empty segment: write one '/' between segments")
+        raise InvalidRequestError(f"{quote(text)} has an empty segment: write one '/' between segments")
 
     def segment(match: re.Match[str]) -> str:
         return _segment(match[0], f"{parent}/{head[: match.start()]}")
@@ -97,7 +97,7 @@ def literal(text: str, parent: str) -> str:
 
 
 @lru_cache(CACHED)
-def below(parent: str, name: str) -> str:
+def child(parent: str, name: str) -> str:
     """Append `attribute`'s segment to a template, with one look for a step that was taken before.
 
     Raises:
@@ -117,19 +117,19 @@ def join(parent: str, child: str) -> str:
     if not parent:
         return child
     if "://" in child and absolute(child):
-        raise InvalidRequestError(f"an absolute URL can only begin a chain, not follow {cite(parent)}")
+        raise InvalidRequestError(f"an absolute URL can only begin a chain, not follow {quote(parent)}")
     if "?" in parent or "{&" in parent or "#" in parent:
         if child.startswith(("&", "{&")):
             return parent + child
         raise InvalidRequestError(
-            f"{cite(child)} cannot follow the query of {cite(parent)}: pass the query option to the verb"
+            f"{quote(child)} cannot follow the query of {quote(parent)}: pass the query option to the verb"
         )
     if child.startswith(("?", "#", "{?", "{&", "{#", "{/")):
         return parent + child
     if parent.endswith("/"):
         if not absolute(parent):
             raise InvalidRequestError(
-                f"{cite(child)} after {cite(parent)} leaves an empty segment: drop the last '/'"
+                f"{quote(child)} after {quote(parent)} leaves an empty segment: drop the last '/'"
             )
         return parent + child
     return f"{parent}/{child}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from wechatpay.uri.template import text
 __all__ = ["query"]
 
 _FORBIDDEN: Final = frozenset("#\r\n\0")
-_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]*+")
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*+").fullmatch
 
 
 def query(options_query: Any, existing: str = "") -> str:
@@ -39,8 +39,30 @@ def query(options_query: Any, existing: str = "") -> str:
     elif isinstance(options_query, str):
         ready = _ready(options_query)
     else:
-        ready = "&".join([_encoded(name, value) for name, value in _parameters(options_query)])
+        ready = _encode(options_query)
+    if not existing:
+        return ready
     return "&".join(filter(None, (tidy(existing.removeprefix("?")), ready)))
+
+
+def _encode(options_query: Any) -> str:
+    pairs = list(options_query.items()) if isinstance(options_query, Mapping) else options_query
+    if not isinstance(pairs, (list, tuple)):
+        kind = type(options_query).__name__
+        raise InvalidRequestError(f"query is a {kind}: pass a mapping, a list of pairs, or a str")
+    encoded = []
+    for pair in pairs:
+        match pair:
+            case (str() as name, str() as value) if type(name) is type(value) is str and _PLAIN(name + value):
+                encoded.append(f"{name}={value}")
+            case (str() as name, list() | tuple() as members):
+                encoded += [_parameter(name, member) for member in members if member is not None]
+            case (str() as name, value):
+                if value is not None:
+                    encoded.append(_parameter(name, value))
+            case _:
+                raise InvalidRequestError("query must pair names, which are str, with values: {'limit': 10}")
+    return "&".join(encoded)
 
 
 def _ready(given: str) -> str:
@@ -51,34 +73,14 @@ def _ready(given: str) -> str:
     return tidy(given.removeprefix("?"))
 
 
-def _parameters(options_query: Any) -> Iterator[tuple[str, Any]]:
-    pairs = list(options_query.items()) if isinstance(options_query, Mapping) else options_query
-    if not isinstance(pairs, (list, tuple)):
-        kind = type(options_query).__name__
-        raise InvalidRequestError(f"query is a {kind}: pass a mapping, a list of pairs, or a str")
-    for pair in pairs:
-        match pair:
-            case (str() as name, list() | tuple() as members):
-                yield from ((name, member) for member in members if member is not None)
-            case (str() as name, value):
-                if value is not None:
-                    yield name, value
-            case _:
-                raise InvalidRequestError("query must pair names, which are str, with values: {'limit': 10}")
-
-
-def _encoded(name: str, value: Any) -> str:
+def _parameter(name: str, value: Any) -> str:
     if isinstance(value, float | Decimal):
         value = format_number(value, f"query parameter {name!r}")
     try:
-        return f"{_quoted(name)}={_quoted(value if type(value) is str else _text(value))}"
+        return f"{quote(text(name), safe='')}={quote(_text(value), safe='')}"
     except (TypeError, ValueError) as error:
         why = "lone surrogates are no text" if isinstance(error, UnicodeError) else error
         raise InvalidRequestError(f"query parameter {name!r} cannot be used: {why}") from None
-
-
-def _quoted(text: str) -> str:
-    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def _text(value: Any) -> str:

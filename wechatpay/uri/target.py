@@ -13,7 +13,17 @@ from urllib.parse import quote
 
 from wechatpay.errors import InvalidRequestError
 
-__all__ = ["absolute", "authority", "encode", "normalise", "refuse_unsafe", "resolve", "split", "tidy"]
+__all__ = [
+    "absolute",
+    "authority",
+    "encode",
+    "folder",
+    "is_normal",
+    "normalise",
+    "refuse_unsafe",
+    "split",
+    "tidy",
+]
 
 # Sub-delims and the rest of pchar, and the two delimiters of a path and its query: RFC 3986, section 3.3.
 _KEPT: Final = "!$&'()*+,;=:@/?"
@@ -96,6 +106,11 @@ def refuse_unsafe(path: str, what: str) -> None:
         )
 
 
+def is_normal(target: str) -> bool:
+    """Return whether `normalise` would leave a path, with or without its query, as it is."""
+    return _TIDY.fullmatch(target) is not None and not target.endswith("?")
+
+
 def absolute(text: str) -> bool:
     """Tell whether ``text`` begins with a scheme and ``//``; ``v3:x/y`` does not."""
     return _ABSOLUTE.match(text) is not None
@@ -116,21 +131,16 @@ def split(text: str) -> tuple[str, str, str]:
     return f"{scheme}://{host}", path, query
 
 
-def resolve(base_uri: str, path: str) -> str:
-    """Join a path to a base URI as RFC 3986 says: whatever follows the base's last ``/`` is replaced.
+@lru_cache(64)
+def folder(base_uri: str) -> str:
+    """Return what a relative path is appended to, as RFC 3986 says: whatever follows the last ``/`` goes.
 
     Args:
         base_uri: Absolute, such as ``https://apihk.mch.weixin.qq.com/global/``.
-        path: Normalised, with its query, without leading ``/``; an absolute URL is returned as it is.
 
     Raises:
         InvalidRequestError: ``base_uri`` is not absolute, or has a query, a fragment or an unsafe path.
     """
-    return path if absolute(path) else _folder(base_uri) + path
-
-
-@lru_cache(64)
-def _folder(base_uri: str) -> str:
     if not absolute(base_uri) or "?" in base_uri or "#" in base_uri:
         raise InvalidRequestError(
             "base_uri must be an absolute URL without query and fragment: https://host/folder/"

@@ -9,32 +9,39 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final
-from urllib.parse import quote
+from functools import lru_cache, wraps
+from typing import Any, Final, TypeVar
+from urllib.parse import quote as percent_encode
 
 from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.target import encode
 
 __all__ = [
     "CACHED",
+    "CACHED_LENGTH",
     "Expression",
     "Template",
     "braced",
-    "cite",
+    "cached",
     "compiled",
     "expand",
     "is_expression",
     "names",
-    "outline",
+    "quote",
+    "redact",
     "show",
     "text",
 ]
 
 # Long-lived servers must not grow with the strings they format; the documented templates are about 1,100.
 CACHED: Final = 4096
+
+#: Characters of a template that is cached: a longer one holds a download URL, which is used once.
+CACHED_LENGTH: Final = 512
+
+_T = TypeVar("_T")
 
 RESERVED: Final = ":/?#[]@!$&'()*+,;="
 _VARCHAR = r"(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})"
@@ -144,14 +151,14 @@ def braced(template: str) -> str:
     return _ANGLED.sub(r"{\1}", template)
 
 
-def outline(template: str) -> str:
+def redact(template: str) -> str:
     """Write a template without its literal query: that may hold a token."""
     return _QUERY.sub("?...", show(template))
 
 
-def cite(template: str) -> str:
+def quote(template: str) -> str:
     """Quote a template in an error, without its literal query."""
-    return repr(outline(template))
+    return repr(redact(template))
 
 
 def names(template: str) -> frozenset[str]:
@@ -179,7 +186,18 @@ def expand(template: str, variables: Mapping[str, Any]) -> str:
     )
 
 
-@lru_cache(CACHED)
+def cached(function: Callable[..., _T]) -> Callable[..., _T]:
+    """Remember what a function made of a template, if that is short."""
+    remembered = lru_cache(CACHED)(function)
+
+    @wraps(function)
+    def call(*texts: str) -> _T:
+        return (remembered if max(map(len, texts)) <= CACHED_LENGTH else function)(*texts)
+
+    return call
+
+
+@cached
 def compiled(template: str) -> Template:
     """Parse a template once.
 
@@ -200,14 +218,14 @@ def _literal(literal: str, template: str) -> str:
     stray = _STRAY_BRACKET.search(literal)
     if stray:
         raise InvalidRequestError(
-            f"malformed template {cite(template)} at {stray[0]!r}: an expression reads {{openid}} or "
+            f"malformed template {quote(template)} at {stray[0]!r}: an expression reads {{openid}} or "
             "<openid>, its name in letters, digits, '_' and inner '.'; percent-encode brackets that are text"
         )
     try:
         return encode(literal, RESERVED)
     except UnicodeEncodeError:
         raise InvalidRequestError(
-            f"template {cite(template)} holds a lone surrogate: pass well-formed text"
+            f"template {quote(template)} holds a lone surrogate: pass well-formed text"
         ) from None
 
 
@@ -221,7 +239,7 @@ def _pieces(operator: _Operator, variable: Variable, values: Mapping[str, Any], 
         return _expanded(operator, variable, values.get(variable.name))
     except (TypeError, ValueError) as error:
         why = "it holds a lone surrogate" if isinstance(error, UnicodeError) else str(error)
-        where = f"variable {variable.name!r} of {cite(template)}"
+        where = f"variable {variable.name!r} of {quote(template)}"
         raise InvalidRequestError(f"{where} cannot be used: {why}") from None
 
 
@@ -259,7 +277,7 @@ def _named(name: str, encoded: str, operator: _Operator) -> str:
 
 
 def _encoded(value: str, operator: _Operator) -> str:
-    return encode(value, operator.safe) if operator.safe else quote(value, safe="")
+    return encode(value, operator.safe) if operator.safe else percent_encode(value, safe="")
 
 
 def _key(key: Any) -> str:
