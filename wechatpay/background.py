@@ -12,10 +12,9 @@ import time
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from wechatpay.process import PerProcess
+from wechatpay.process import CURRENT_JOB, PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +27,6 @@ __all__ = [
     "Job",
     "call_soon",
     "current_worker",
-    "extend_deadline",
     "resolve_future",
 ]
 
@@ -57,20 +55,15 @@ class Job:
     def __init__(self, name: str, timeout: float, context: Context) -> None:
         self.name = name
         self.deadline = time.monotonic() + timeout
-        context.run(_current_job.set, self)
+        context.run(CURRENT_JOB.set, self)
 
+    def extend(self, seconds: float | None) -> None:
+        """Let the end of the process wait for the step that begins now.
 
-_current_job: ContextVar[Job | None] = ContextVar("wechatpay_job", default=None)
-
-
-def extend_deadline(seconds: float | None) -> None:
-    """Let the end of the process wait for the step of the current call that begins now.
-
-    Args:
-        seconds: Upper bound of the step's duration; ``None``: no limit.
-    """
-    if (job := _current_job.get()) is not None:
-        job.deadline = max(job.deadline, math.inf if seconds is None else time.monotonic() + seconds)
+        Args:
+            seconds: Upper bound of the step's duration; ``None``: no limit.
+        """
+        self.deadline = max(self.deadline, math.inf if seconds is None else time.monotonic() + seconds)
 
 
 class Background:

@@ -239,13 +239,13 @@ class Driver:
         except WeChatPayError as error:
             return Promise.rejected(error, background)
         return Promise.start(
-            lambda: middleware.arun(flow, self._asynchronous),
+            functools.partial(middleware.arun, flow, self._asynchronous),
             background,
             name=f"{verb} {request.path}",
         )
 
     def _begin(self, verb: str, template: str, arguments: Arguments) -> tuple[Request, Flow]:
-        call = read_call(verb, template, arguments)
+        call = read_call(verb, uri.plan(template), arguments)
         place = call.plan.expand(call.variables)
         if call.options.get("check", self._settings.check):
             from wechatpay.catalogue.check import check_call  # noqa: PLC0415  a call that is not checked pays nothing

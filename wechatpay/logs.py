@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wechatpay.messages import Request
 
-__all__ = ["log_step", "redact_library_logs"]
+__all__ = ["URLLIB3_LOG", "log_step", "redact_urllib3_log"]
 
 _log = logging.getLogger("wechatpay")
 
@@ -48,21 +48,18 @@ class _Redaction(logging.Filter):
         return True
 
 
-_library = logging.getLogger("urllib3.connectionpool")
+#: Logs the target of each request at DEBUG, with its query.
+URLLIB3_LOG = logging.getLogger("urllib3.connectionpool")
+
 _sending: ContextVar[bool] = ContextVar("wechatpay_sending", default=False)
 _REDACTION = _Redaction()
-_NOTHING: AbstractContextManager[None] = nullcontext()
-
-
-def redact_library_logs() -> AbstractContextManager[None]:
-    """Redact the query that urllib3 logs at DEBUG, of the call in the ``with`` block alone."""
-    return _redact() if _library.isEnabledFor(logging.DEBUG) else _NOTHING
 
 
 @contextmanager
-def _redact() -> Iterator[None]:
+def redact_urllib3_log() -> Iterator[None]:
+    """Redact the queries that urllib3 logs, of the call in the ``with`` block alone."""
     # A logger takes the same filter only once.
-    _library.addFilter(_REDACTION)
+    URLLIB3_LOG.addFilter(_REDACTION)
     before = _sending.set(True)
     try:
         yield

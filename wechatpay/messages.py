@@ -264,6 +264,11 @@ class Request:
         return self.content if self.meta is None else self.meta
 
     @property
+    def origin(self) -> str:
+        """Scheme, host and port of the URL, in lower case."""
+        return "/".join(self.url.split("/", 3)[:3]).lower()
+
+    @property
     def host(self) -> str:
         """The host that it goes to, and its port if the URL names one."""
         return self.url.split("/", 3)[2]

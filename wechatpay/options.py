@@ -68,14 +68,13 @@ class Arguments(tuple[Any, Mapping[str, Any]]):
         return "<Arguments>"
 
 
-def read_call(verb: str, template: str, arguments: Arguments) -> Call:
+def read_call(verb: str, plan: uri.Plan, arguments: Arguments) -> Call:
     """Sort what was passed with a verb into the template's variables and the options.
 
     Raises:
-        InvalidRequestError: The template is malformed; a name is given twice, is unknown, or is both a
-            variable and an option; or more than one body is given.
+        InvalidRequestError: A name is given twice, is unknown, or is both a variable and an option; or more
+            than one body is given.
     """
-    plan = uri.plan(template)
     variables: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
     if flaw := _sort(plan, variables, chosen, *arguments):

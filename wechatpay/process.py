@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PerProcess", "renew_in_child"]
+    from wechatpay.background import Job
+
+__all__ = ["CURRENT_JOB", "PerProcess", "renew_in_child"]
+
+#: The call in flight on a background's thread that this context belongs to.
+CURRENT_JOB: ContextVar[Job | None] = ContextVar("wechatpay_job", default=None)
 
 T = TypeVar("T")
 

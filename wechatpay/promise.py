@@ -23,13 +23,13 @@ from wechatpay.background import (
     STEP_TIMEOUT,
     Background,
     Job,
+    Worker,
     call_soon,
-    current_worker,
-    extend_deadline,
     resolve_future,
 )
 from wechatpay.errors import InvalidRequestError, NoResponseError, ReadTimeoutError
 from wechatpay.messages import Response
+from wechatpay.process import CURRENT_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -94,7 +94,7 @@ class Promise(Coroutine[Any, Any, T_co]):
             background: Where to run if no event loop runs in this thread.
             name: Names the call in reports; must not contain secrets.
             timeout: Seconds for which the end of the process waits for the call, in the background, before
-                its first step has extended that; see `extend_deadline`.
+                its first step has extended that; see `Job.extend`.
         """
         promise: Promise[S] = Promise(background, name)
         return promise._begin(factory, _caller_loop(), timeout)
@@ -415,7 +415,8 @@ async def _follow(parent: Promise[Any], ok: Callback, fail: Callback) -> Any:
         if (callback := fail if failed else ok) is None:
             return parent._take()
         parent._taken = True
-        extend_deadline(STEP_TIMEOUT)
+        if (job := CURRENT_JOB.get()) is not None:
+            job.extend(STEP_TIMEOUT)
         return await _resolve(callback(parent._error if failed else parent._value))
     finally:
         del parent
@@ -445,4 +446,6 @@ def _running_loop() -> Loop | None:
 
 def _caller_loop() -> Loop | None:
     """Return the running event loop, unless it is that of a background."""
-    return None if current_worker() else _running_loop()
+    loop = _running_loop()
+    thread = threading.current_thread()
+    return None if isinstance(thread, Worker) and thread.loop is loop else loop

@@ -10,7 +10,7 @@ import calls
 import merchants
 import pytest
 
-from wechatpay import Builder, ConnectError, InvalidRequestError, Media, Sensitive
+from wechatpay import Builder, ConnectError, InvalidRequestError, Media, Sensitive, uri
 from wechatpay.apiv3.errors import failure
 from wechatpay.catalogue import find, operations
 from wechatpay.catalogue.check import check_call, suggest
@@ -50,7 +50,7 @@ REFUND = calls.options(find("POST", "v2/secapi/pay/refund"))["xml"]
 
 def check(verb, template, /, **given):
     """Check a call as the driver does."""
-    call = read_call(verb, template, Arguments((None, given)))
+    call = read_call(verb, uri.plan(template), Arguments((None, given)))
     check_call(call, call.plan.expand(call.variables))
 
 

@@ -12,6 +12,7 @@ from interrupts import interrupted
 from open_platform.accounts import APP
 from open_platform.conftest import respond
 
+from wechatpay import uri
 from wechatpay.open_platform import MemoryTokens
 from wechatpay.options import Arguments, read_call
 
@@ -193,7 +194,7 @@ def test_abandoned_call_leaves_no_fetch_behind(build, platform):
     instance = build(app=APP)
     node = instance.cgiBin.message.template.send
     mp = instance.getDriver().select("mp")
-    call = read_call("POST", "cgi-bin/x", Arguments((None, {})))
+    call = read_call("POST", uri.plan("cgi-bin/x"), Arguments((None, {})))
     flow = mp.stack.handler(mp.request(call, call.plan.expand({})))
     next(flow)
     flow.close()

@@ -12,7 +12,8 @@ import pytest
 import scripts
 
 from wechatpay import InvalidRequestError
-from wechatpay.background import Background, Executor, extend_deadline
+from wechatpay.background import Background, Executor
+from wechatpay.process import CURRENT_JOB
 from wechatpay.promise import Promise
 
 
@@ -89,7 +90,7 @@ def test_close_waits_for_each_step_of_a_call_as_long_as_it_may_take(background, 
     seen = []
 
     async def call():
-        extend_deadline(seconds)
+        CURRENT_JOB.get().extend(seconds)
         await asyncio.sleep(0.6)
         seen.append("retried")
 

@@ -5,6 +5,7 @@ A *route* is a path without leading ``/`` and without the prefix that a base URI
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def _without_prefix(route: str) -> str:
     return route.partition("/")[2] if route.startswith(_PREFIXES) else route
 
 
+@lru_cache(1024)
 def is_unsigned(route: str) -> bool:
     """Return whether responses on ``route`` carry no signature."""
     route = _without_prefix(route)

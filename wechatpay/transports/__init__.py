@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wechatpay import uri
 from wechatpay.errors import InvalidRequestError
 from wechatpay.middleware import Blocking
-from wechatpay.process import PerProcess
+from wechatpay.process import CURRENT_JOB, PerProcess
 from wechatpay.uri.hosts import check_destination
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def preflight(request: Request, settings: Settings) -> None:
         raise InvalidRequestError(
             f"a middleware made a request that cannot be sent as it is: {reason}", request=request
         )
-    check_destination(request, settings.trust, settings.open_platform.trust)
+    if not request.url.startswith(settings.trust.prefix):
+        check_destination(request, settings.trust, settings.open_platform.trust)
 
 
 def _invalid_reason(request: Request, target: str) -> str:
@@ -127,14 +128,16 @@ class AsyncConnections:
         """
         preflight(request, self._settings)
         connect, read = request.timeout
-        _extend_deadline(None if connect is None or read is None else connect + read)
+        if (job := CURRENT_JOB.get()) is not None:
+            job.extend(None if connect is None or read is None else connect + read)
         return await (self._transport.value or self._transport.get()).send(request)
 
     async def pause(self, seconds: float) -> None:
         """Wait."""
         import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
 
-        _extend_deadline(seconds)
+        if (job := CURRENT_JOB.get()) is not None:
+            job.extend(seconds)
         await asyncio.sleep(seconds)
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -146,7 +149,8 @@ class AsyncConnections:
         if isinstance(function, Blocking) and isinstance(function.function, SingleFlight):
             # Hundreds of tasks may wait for one download: they need no threads.
             return await function.function.wait(*function.args)
-        _extend_deadline(30.0)
+        if (job := CURRENT_JOB.get()) is not None:
+            job.extend(30.0)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor.get(), context.run, function, *args)
@@ -162,9 +166,3 @@ class AsyncConnections:
             transport.close()
         if executor := self._executor.take():
             executor.shutdown(wait=False)
-
-
-def _extend_deadline(seconds: float | None) -> None:
-    from wechatpay.background import extend_deadline  # noqa: PLC0415  a blocking caller never loads asyncio
-
-    extend_deadline(seconds)

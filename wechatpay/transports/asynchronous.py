@@ -116,7 +116,7 @@ class AsyncTransport:
             await self._download(response, request, sink, headers)
             return Response(response.status, headers)
         if (
-            not packing(response.headers)
+            "Content-Encoding" not in response.headers
             and (response.content_length or _MANY) <= self._network.max_response_size
         ):
             return Response(response.status, headers, await response.read())

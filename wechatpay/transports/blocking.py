@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +26,13 @@ from wechatpay.errors import (
     ReadTimeoutError,
     WeChatPayError,
 )
-from wechatpay.logs import redact_library_logs
+from wechatpay.logs import URLLIB3_LOG, redact_urllib3_log
 from wechatpay.messages import Headers, Response
 from wechatpay.transports.connections import LIMITS, Adapter, Limits, Places, Ticket
 from wechatpay.transports.network import (
     CHUNK,
     Unpacker,
     is_raised_elsewhere,
-    origin,
     packing,
     select_sink,
     too_large,
@@ -75,17 +75,18 @@ class BlockingTransport:
             ConfigurationError: The caller's session retries by itself, or TLS cannot be set up.
         """
         try:
-            with redact_library_logs():
-                if self._session is not None and not request.mutual:
-                    return self._send_with_session(self._session, request)
-                return self._send(request)
+            send = self._send if self._session is None or request.mutual else self._send_with_session
+            if not URLLIB3_LOG.isEnabledFor(logging.DEBUG):
+                return send(request)
+            with redact_urllib3_log():
+                return send(request)
         except (requests.RequestException, HTTPError) as error:
             if isinstance(error, requests.HTTPError) or is_raised_elsewhere(error, "requests", "urllib3"):
                 raise
             raise _map(error, request) from None
 
     def _send(self, request: Request) -> Response:
-        key = (origin(request.url), request.mutual)
+        key = (request.origin, request.mutual)
         route = self._routes.get(key) or self._routes.setdefault(key, _Route(self._network, request.url))
         connect, read = request.timeout
         limits = Limits(read)
@@ -110,12 +111,13 @@ class BlockingTransport:
             route.places.leave(ticket)
             LIMITS.reset(before)
 
-    def _send_with_session(self, session: requests.Session, request: Request) -> Response:
+    def _send_with_session(self, request: Request) -> Response:
+        session: Any = self._session
         refuse_retries(session)
         prepared = _prepare(request)
         for name, value in session.headers.items():
             if name.lower() not in _OURS and name not in prepared.headers and value != _DEFAULTS.get(name):
-                prepared.headers[name] = value  # type: ignore[assignment]  # bytes are sent as they are
+                prepared.headers[name] = value
         hooks: Any = session.hooks.get("response") or []
         received: list[requests.Response] = []
         hooks = [hooks] if callable(hooks) else hooks
@@ -136,7 +138,12 @@ class BlockingTransport:
             headers = headers.with_({"Location": location})
         sink = request.sink and select_sink(request, response.status_code)
         limit, length = self._network.max_response_size, response.headers.get("Content-Length", "")
-        if sink is None and length.isdecimal() and int(length) <= limit and not packing(response.headers):
+        if (
+            sink is None
+            and length.isdecimal()
+            and int(length) <= limit
+            and "Content-Encoding" not in response.headers
+        ):
             # It stays there, for whoever recorded the response.
             return Response(response.status_code, headers, response.content)
         size = 0

@@ -19,7 +19,7 @@ from requests.utils import get_encoding_from_headers
 from urllib3.connectionpool import HTTPConnection, HTTPSConnection  # type: ignore[attr-defined]
 from urllib3.exceptions import LocationParseError, NewConnectionError
 
-from wechatpay.transports.network import CHUNK, IDLE_SECONDS, basic_auth, origin
+from wechatpay.transports.network import CHUNK, IDLE_SECONDS, basic_auth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -276,7 +276,7 @@ class Adapter(HTTPAdapter):
         self.is_mutual = mutual
         self.lock = threading.Lock()
         self.tls: dict[str, Any] = {}
-        self.pools: dict[str, Any] = {}
+        self.pools: dict[tuple[str, ...], Any] = {}
         # More pools than there are trusted hosts: none is ever closed to make room for another.
         super().__init__(pool_connections=64, pool_maxsize=network.pool_size)
 
@@ -317,7 +317,7 @@ class Adapter(HTTPAdapter):
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
         """Look for the pool of a host once: neither its TLS nor its proxy ever changes."""
-        key = origin(str(request.url))
+        key = tuple(str(request.url).split("/", 3)[:3])
         if (pool := self.pools.get(key)) is None:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
             self.pools[key] = pool

@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from wechatpay.errors import ConfigurationError, PoolTimeoutError
-from wechatpay.transports.network import CHUNK, IDLE_SECONDS, basic_auth, origin, transport_error
+from wechatpay.transports.network import CHUNK, IDLE_SECONDS, basic_auth, transport_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -92,7 +92,7 @@ class LoopSession:
             # Its connector does not say when it has connected.
             exchange.is_foreign = True
             return
-        key = origin(request.url)
+        key = request.origin
         places = self._places.get(key)
         if places is None:
             places = self._places[key] = asyncio.Semaphore(self._network.pool_size)
@@ -134,7 +134,7 @@ class LoopSession:
         )
 
     def _route(self, request: Request) -> _Route:
-        key = origin(request.url)
+        key = request.origin
         if key not in self._routes:
             self._routes[key] = self._make_route(request.url) if self._is_own else _Route()
         return self._routes[key]

@@ -41,7 +41,6 @@ __all__ = [
     "Unpacker",
     "basic_auth",
     "is_raised_elsewhere",
-    "origin",
     "packing",
     "select_sink",
     "too_large",
@@ -263,11 +262,6 @@ def packing(headers: Mapping[str, str]) -> str:
     """Return how a body is packed, or ``""``."""
     encoding = headers.get("Content-Encoding", "identity")
     return "" if encoding.lower() == "identity" else encoding
-
-
-def origin(url: str) -> str:
-    """Return scheme, host and port of ``url`` in lower case."""
-    return "/".join(url.split("/", 3)[:3]).lower()
 
 
 def select_sink(request: Request, status: int) -> Sink | None:

@@ -52,6 +52,7 @@ class Trust:
         scheme: Scheme of the configured base URI.
         host: Its host.
         port: Its port.
+        prefix: What its URLs begin with.
         known: The hosts that are trusted beside it, with https alone.
         owner: Whose these are, for errors.
     """
@@ -59,6 +60,7 @@ class Trust:
     scheme: str
     host: str
     port: int
+    prefix: str
     known: frozenset[str] = PAYMENT_HOSTS
     owner: str = "WeChat Pay"
 
@@ -81,12 +83,14 @@ class Trust:
                 f"base_uri: {host} is the open platform, and signed requests never go there; leave it out: "
                 "calls of wxa/, cgi-bin/ and sns/ go there by themselves"
             )
-        return cls(scheme, host, port)
+        return cls(scheme, host, port, _prefix(base_uri))
 
     @classmethod
     def of_open_platform(cls, base_uri: str) -> Trust:
         """Trust the open platform, and the host of ``base_uri``, with unsigned requests."""
-        return cls(*uri.authority(base_uri), frozenset({OPEN_PLATFORM}), "the open platform")
+        return cls(
+            *uri.authority(base_uri), _prefix(base_uri), frozenset({OPEN_PLATFORM}), "the open platform"
+        )
 
     def check(self, url: str) -> None:
         """Refuse a URL whose host is not trusted.
@@ -94,8 +98,8 @@ class Trust:
         Raises:
             InvalidRequestError: It is neither the configured host nor a known one.
         """
-        scheme, host, port = authority = _authority(url[: url.find("/", 8)])
-        if authority == (self.scheme, self.host, self.port):
+        scheme, host, port = _authority(url[: url.find("/", 8)])
+        if (scheme, host, port) == (self.scheme, self.host, self.port):
             return
         if (scheme, port) == ("https", 443) and host in self.known:
             return
@@ -112,11 +116,10 @@ def check_destination(request: Request, payment: Trust, open_platform: Trust) ->
         InvalidRequestError: The host is not trusted; or it is the open platform, and the request carries
             what is WeChat Pay's alone.
     """
-    authority = _authority(request.url[: request.url.find("/", 8)])
-    if authority[1] == OPEN_PLATFORM:
+    if is_open_platform(request.url):
         refuse_credentials(request)
         open_platform.check(request.url)
-    elif authority != (payment.scheme, payment.host, payment.port):
+    else:
         payment.check(request.url)
 
 
@@ -137,6 +140,10 @@ def refuse_credentials(request: Request) -> None:
             "remove the middleware that added one",
             request=request,
         )
+
+
+def _prefix(base_uri: str) -> str:
+    return f"{uri.split(uri.folder(base_uri))[0]}/"
 
 
 @functools.lru_cache(maxsize=64)

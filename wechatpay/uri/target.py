@@ -28,6 +28,8 @@ __all__ = [
 # Sub-delims and the rest of pchar, and the two delimiters of a path and its query: RFC 3986, section 3.3.
 _KEPT: Final = "!$&'()*+,;=:@/?"
 _TIDY = re.compile(rf"(?:[A-Za-z0-9\-._~{re.escape(_KEPT)}]++|%[0-9A-F]{{2}})*+")
+#: Matches a path, with or without its query, that `normalise` leaves as it is.
+is_normal = re.compile(rf"(?:{_TIDY.pattern})(?<!\?)").fullmatch
 _TRIPLET = re.compile(r"%[0-9A-Fa-f]{2}")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -106,11 +108,6 @@ def refuse_unsafe(path: str, what: str) -> None:
         )
 
 
-def is_normal(target: str) -> bool:
-    """Return whether `normalise` would leave a path, with or without its query, as it is."""
-    return _TIDY.fullmatch(target) is not None and not target.endswith("?")
-
-
 def absolute(text: str) -> bool:
     """Tell whether ``text`` begins with a scheme and ``//``; ``v3:x/y`` does not."""
     return _ABSOLUTE.match(text) is not None
@@ -135,6 +132,8 @@ def split(text: str) -> tuple[str, str, str]:
 def folder(base_uri: str) -> str:
     """Return what a relative path is appended to, as RFC 3986 says: whatever follows the last ``/`` goes.
 
+    Scheme and host are in lower case.
+
     Args:
         base_uri: Absolute, such as ``https://apihk.mch.weixin.qq.com/global/``.
 
@@ -147,7 +146,7 @@ def folder(base_uri: str) -> str:
         )
     origin, path, _ = split(base_uri)
     refuse_unsafe(path, "base_uri")
-    return f"{origin}/{tidy(path[: path.rfind('/') + 1])}"
+    return f"{origin.lower()}/{tidy(path[: path.rfind('/') + 1])}"
 
 
 def authority(url: str) -> tuple[str, str, int]:
