@@ -49,30 +49,33 @@ class Signer:
         return (yield from proceed(signed))
 
     def _sign(self, request: Request) -> Request:
-        timestamp, nonce, target = str(int(self._clock())), self._nonce(), request.target
-        text = formatter.request(request.method, target, timestamp, nonce, request.signable)
-        signature = self._suite.sign(text, self._merchant.private_key)
-        return self._authorize(request, target, text, timestamp, nonce, signature)
+        timestamp, nonce = str(int(self._clock())), self._nonce()
+        snapshot = _take_snapshot(request, timestamp, nonce)
+        signature = self._suite.sign(snapshot.text, self._merchant.private_key)
+        return self._authorize(request, snapshot, timestamp, nonce, signature)
 
     def _sign_with(self, function: Callable[[str], str], request: Request) -> Steps[Request]:
-        timestamp, nonce, target = str(int(self._clock())), self._nonce(), request.target
-        text = formatter.request(request.method, target, timestamp, nonce, request.signable)
-        signature: object = yield Blocking(function, _decode(text))
-        return self._authorize(request, target, text, timestamp, nonce, _check(signature))
+        timestamp, nonce = str(int(self._clock())), self._nonce()
+        snapshot = _take_snapshot(request, timestamp, nonce)
+        signature: object = yield Blocking(function, _decode(snapshot.text))
+        return self._authorize(request, snapshot, timestamp, nonce, _check(signature))
 
-    def _authorize(  # noqa: PLR0913, PLR0917  the parts of the header
-        self, request: Request, target: str, text: bytes, timestamp: str, nonce: str, signature: str
+    def _authorize(
+        self, request: Request, snapshot: SignedSnapshot, timestamp: str, nonce: str, signature: str
     ) -> Request:
         merchant = self._merchant
         authorization = formatter.authorization(
             merchant.id, nonce, signature, timestamp, merchant.serial, scheme=self._scheme, party=self._party
         )
         if request.logged:
-            log_step(request, "signed %s bytes as %s, serial %s", len(text), merchant, merchant.serial)
-        return request.with_(
-            headers={"Authorization": authorization},
-            snapshot=SignedSnapshot(request.method, target, request.content, text),
-        )
+            log_step(request, "signed %s bytes as %s, serial %s", len(snapshot.text), merchant, merchant.serial)
+        return request.with_(headers={"Authorization": authorization}, snapshot=snapshot)
+
+
+def _take_snapshot(request: Request, timestamp: str, nonce: str) -> SignedSnapshot:
+    target = request.target
+    text = formatter.request(request.method, target, timestamp, nonce, request.signable)
+    return SignedSnapshot(request.method, target, request.content, text)
 
 
 def _decode(text: bytes) -> str:
