@@ -1,4 +1,4 @@
-"""The core's own part of a call: chain, request, checks, stack and verification, without RSA and transport."""
+"""The core's own part of a call: chain, request, checks, stack, verification; no RSA, no transport."""
 
 from __future__ import annotations
 

@@ -68,7 +68,9 @@ class Signer:
             merchant.id, nonce, signature, timestamp, merchant.serial, scheme=self._scheme, party=self._party
         )
         if request.logged:
-            log_step(request, "signed %s bytes as %s, serial %s", len(snapshot.text), merchant, merchant.serial)
+            log_step(
+                request, "signed %s bytes as %s, serial %s", len(snapshot.text), merchant, merchant.serial
+            )
         return request.with_(headers={"Authorization": authorization}, snapshot=snapshot)
 
 

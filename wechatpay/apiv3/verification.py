@@ -230,9 +230,8 @@ def _verify_digest(
         yield Blocking(sink.rehash, digest := BodyDigest(response.headers, key))
     claimed = response.headers.get("Wechatpay-Statement-Sha1", "")
     if claimed and rules.is_digest_signed(request.route):
-        text = headers.text(f'{{"sha1":"{claimed}"}}'.encode())
         return is_sha1_of(claimed, digest or BodyDigest.of(response)) and key.suite.verify(
-            text, headers.signature, key.public_key
+            headers.text(f'{{"sha1":"{claimed}"}}'.encode()), headers.signature, key.public_key
         )
     if isinstance(digest, BodyDigest):
         return key.suite.verify_digest(digest.signed(), headers.signature, key.public_key)

@@ -29,7 +29,7 @@ __all__ = [
 _KEPT: Final = "!$&'()*+,;=:@/?"
 _TIDY = re.compile(rf"(?:[A-Za-z0-9\-._~{re.escape(_KEPT)}]++|%[0-9A-F]{{2}})*+")
 #: Matches a path, with or without its query, that `normalise` leaves as it is.
-is_normal = re.compile(rf"(?:{_TIDY.pattern})(?<!\?)").fullmatch
+is_normal = re.compile(rf"(?![^?]*\?\Z){_TIDY.pattern}").fullmatch
 _TRIPLET = re.compile(r"%[0-9A-Fa-f]{2}")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
