@@ -224,7 +224,7 @@ def _verify_digest(
     headers: SignatureHeaders, request: Request, response: Response, key: PlatformKey
 ) -> Steps[bool]:
     """Verify the body of a download by its digest, or of a statement by its signed SHA-1."""
-    sink, digest = request.sink, request.sink.digest if request.sink else None
+    sink, digest = request.sink, request.sink.body_digest if request.sink else None
     if sink is not None and isinstance(digest, BodyDigest) and not digest.suits(key):
         # Some digests begin with the key, which was not known when the body was received.
         yield Blocking(sink.rehash, digest := BodyDigest(response.headers, key))

@@ -148,8 +148,8 @@ class CheckedFile(Sink):
         """
         if not chunk:
             return
-        if self.tally is not None:
-            self.tally.update(chunk)
+        if self.body_digest is not None:
+            self.body_digest.update(chunk)
         self._received += len(chunk)
         if self._decryptor is not None:
             # The last bytes are the tag, whichever these are.

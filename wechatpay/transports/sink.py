@@ -53,7 +53,7 @@ class Sink:
         self._make_digest = digest
         self._file: BinaryIO | None = None
         self._part: Path | None = None
-        self.digest: Digest | None = None
+        self.body_digest: Digest | None = None
 
     @classmethod
     def of(cls, destination: Any, digest: Callable[[Headers], Digest | None] | None = None) -> Sink:
@@ -75,7 +75,7 @@ class Sink:
             NoResponseError: No temporary file can be made.
         """
         self.discard()
-        self.digest = self._make_digest(headers) if self._make_digest else None
+        self.body_digest = self._make_digest(headers) if self._make_digest else None
         with _errors():
             if self._path is not None:
                 self._part = self._path.with_name(f".{secrets.token_hex(16)}.part")
@@ -89,8 +89,8 @@ class Sink:
         Raises:
             NoResponseError: It cannot be written.
         """
-        if self.digest is not None:
-            self.digest.update(chunk)
+        if self.body_digest is not None:
+            self.body_digest.update(chunk)
         self.store(chunk)
 
     def store(self, piece: bytes) -> None:
@@ -114,7 +114,7 @@ class Sink:
 
     def rehash(self, digest: Digest) -> None:
         """Hash what was received again, with another digest."""
-        self.digest = digest
+        self.body_digest = digest
         if self._file is not None:
             self._file.seek(0)
             while chunk := self._file.read(_CHUNK):
@@ -142,7 +142,7 @@ class Sink:
 
     def discard(self) -> None:
         """Remove what was received and not delivered."""
-        self.digest = None
+        self.body_digest = None
         if self._file is not None:
             file, self._file = self._file, None
             # Closing writes what is buffered: on a full disk that fails again.
