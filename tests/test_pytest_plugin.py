@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -140,8 +139,6 @@ def test_misspelt_fault(wechatpay):
 @pytest.mark.parametrize("more", [(), ("-n", "1")], ids=["one process", "xdist"])
 def test_report_of_a_failed_test_shows_the_traffic_and_the_seed(run, more):
     """What was sent, received, lost and delivered stands below the traceback, also when a worker ran it."""
-    if more and not importlib.util.find_spec("xdist"):
-        pytest.skip("pytest-xdist is not installed")
     result = run(
         """
 @pytest.mark.wechatpay_faults("Reset", path="v3/pay/transactions/out-trade-no/{out_trade_no}/close")

@@ -155,13 +155,16 @@ def test_error_is_one_message_and_an_exit_code(run, capsys, monkeypatch, error, 
     assert f"wechatpay: {text}\n" == capsys.readouterr().err
 
 
-def test_long_error_is_wrapped_between_words(run, capsys):
+def test_long_error_is_wrapped_between_words(run, capsys, monkeypatch):
     """An error fits 80 columns, and no value is broken."""
-    assert 2 == run("certificates", "-k", "0" * 32, "-m", "1", "-s", "AA", "-f", "/no/such/directory/key.pem")
-    lines = capsys.readouterr().err.splitlines()
+    error = ConfigurationError(f"private_key: {'no key ' * 20}in /srv/{'long-' * 20}name")
+    monkeypatch.setattr(demo, "run", Mock(side_effect=error))
 
+    assert 2 == run("demo")
+    *lines, last = capsys.readouterr().err.splitlines()
     assert len(lines) > 1
     assert all(len(line) <= 80 for line in lines)
+    assert f"/srv/{'long-' * 20}name" == last
 
 
 def test_question_without_a_terminal_says_so(run, capsys, monkeypatch):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
-import pytest
 import sandboxes
 
 from wechatpay import Builder
@@ -111,14 +110,12 @@ def test_demo_survives_a_terminal_without_some_letters(monkeypatch):
     assert (0, "") == (process.returncode, err)
 
 
-@pytest.mark.parametrize("lines", [1, 15])
-def test_interrupted_demo_shows_no_traceback(lines):
-    """Ctrl-C ends the demo at once, without a traceback of ours."""
+def test_interrupted_demo_is_silent():
+    """Ctrl-C ends the demo at once, without a word."""
     process = start()
-    for _ in range(lines):
+    for _ in range(15):
         process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
 
-    assert "" == err.strip().removesuffix("Aborted.")
-    assert 130 == process.returncode
+    assert (130, "") == (process.returncode, err)
