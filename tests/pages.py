@@ -6,9 +6,12 @@ import code
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from typer.testing import CliRunner
+
+from wechatpay.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,17 +72,19 @@ def play(page, names):
 def run_shell(line):
     """Run a command of a page, if it needs neither an account nor another environment, and ends by itself."""
     words = shlex.split(line, comments=True)
-    if words[:1] == ["openssl"] or words[:2] in (["wechatpay", "explain"], ["wechatpay", "demo"]):
-        program = [sys.executable, "-m", "wechatpay"] if words[0] == "wechatpay" else ["openssl"]
-        subprocess.run([*program, *words[1:]], check=True, capture_output=True, timeout=60)
+    if words[:1] == ["openssl"]:
+        subprocess.run(words, check=True, capture_output=True, timeout=60)
+    elif words[:2] in (["wechatpay", "explain"], ["wechatpay", "demo"]):
+        assert invoke(words[1:]), line
     elif words[:1] == ["wechatpay"]:
-        check_options(words[1:])
+        shown = invoke([words[1], "--help"])
+        for word in words[2:]:
+            if word.startswith("-"):
+                assert re.search(rf"(?<![\w-]){re.escape(word.partition('=')[0])}(?![\w-])", shown), word
 
 
-def check_options(words):
-    """Check that ``wechatpay`` has a command, and the options that a page gives to it."""
-    command = [sys.executable, "-m", "wechatpay", words[0], "--help"]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-    for word in words[1:]:
-        if word.startswith("-"):
-            assert re.search(rf"(?<![\w-]){re.escape(word.partition('=')[0])}(?![\w-])", shown), word
+def invoke(words):
+    """Run the command line in this process, and return what it printed."""
+    result = CliRunner().invoke(app, words)
+    assert 0 == result.exit_code, result.output
+    return result.output

@@ -101,16 +101,16 @@ class Driver:
         return self._merchant().platform
 
     def decrypt(self, text: str) -> str:
-        """Decrypt a sensitive field of an answer with the merchant's key.
+        """Decrypt a sensitive field of a response with the merchant's key.
 
         Args:
             text: The field as it came, in base64.
 
         Raises:
             ConfigurationError: The settings of APIv3 were left out, or ``private_key`` is a function.
-            CryptoError: The text was not encrypted for this merchant, or is no cipher text.
+            CryptoError: The text was not encrypted for this merchant, or is not a cipher text.
         """
-        from wechatpay.crypto import rsa  # noqa: PLC0415  few answers hold anything sensitive
+        from wechatpay.crypto import rsa  # noqa: PLC0415  few responses have encrypted fields
 
         return rsa.decrypt(text, self._merchant().decryption_key)
 
@@ -119,14 +119,14 @@ class Driver:
 
         Raises:
             ConfigurationError: The settings of APIv3 were left out, or ``private_key`` is a function.
-            CryptoError: The text was not encrypted for this merchant, or is no cipher text.
+            CryptoError: The text was not encrypted for this merchant, or is not a cipher text.
         """
-        from wechatpay.crypto import rsa  # noqa: PLC0415  few answers hold anything sensitive
+        from wechatpay.crypto import rsa  # noqa: PLC0415  few responses have encrypted fields
 
         return rsa.decrypt_bytes(text, self._merchant().decryption_key)
 
     def decrypt_marked(self, response: Response) -> Any:
-        """Parse an answer, with those fields decrypted that WeChat Pay documents as encrypted.
+        """Parse a response, and decrypt the fields that WeChat Pay documents as encrypted.
 
         ``response.json()`` stays as it came.
 
@@ -159,7 +159,7 @@ class Driver:
         return handler_of(self._settings, renewal, store, ttl, max_body)
 
     def notification(self, headers: RawHeaders, body: bytes) -> Notification:
-        """Prove and decrypt a callback; see `NotificationHandler.parse`.
+        """Verify and decrypt a callback; see `NotificationHandler.parse`.
 
         Args:
             headers: The request's headers, as the framework gives them.
@@ -167,7 +167,7 @@ class Driver:
 
         Raises:
             ConfigurationError: See `notifications`.
-            NotificationError: It must not be acted on; ``error.reply`` is what to answer.
+            NotificationError: It must not be acted on; send ``error.reply``.
             InvalidRequestError: ``body`` is not bytes, or ``headers`` are none.
         """
         return self._callbacks().parse(headers, body)
@@ -346,7 +346,7 @@ def _uploaded(protocol: APIv2 | V3 | OpenPlatform, media: Media, handler: Handle
 
 
 def _delivered(sink: Sink, flow: Flow) -> Flow:
-    """Hand the answer to the sink once the whole stack has let it pass."""
+    """Write the response to the sink after the whole stack has returned it."""
     try:
         response = yield from flow
         yield Blocking(sink.deliver)

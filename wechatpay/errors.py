@@ -4,22 +4,22 @@
 
     WeChatPayError
     ├─ ConfigurationError(ValueError)    fix a setting
-    ├─ InvalidRequestError(ValueError)          fix the call; nothing was sent
+    ├─ InvalidRequestError(ValueError)   fix the call; nothing was sent
     ├─ CryptoError(ValueError)           keys, ciphers, digests
     ├─ DecodeError(ValueError)           a body that is not what it says (JSON, XML)
-    ├─ TransportError                    no answer
+    ├─ TransportError                    no response
     │   ├─ ConnectError(ConnectionError)   nothing was sent: safe to send again
     │   │   └─ PoolTimeoutError(TimeoutError)    no free connection within the connect timeout
-    │   └─ NoResponseError                   outcome unknown: query before you repeat
+    │   └─ NoResponseError                 outcome unknown: query before you repeat
     │       ├─ ReadTimeoutError(TimeoutError)
-    │       └─ ResponseTooLargeError             more than the settings permit
-    ├─ VerificationError                 a 2xx that is not provably WeChat Pay's: outcome unknown
+    │       └─ ResponseTooLargeError           more than the settings permit
+    ├─ VerificationError                 a 2xx that cannot be verified: outcome unknown
     │   ├─ IncompleteHeadersError
     │   ├─ ClockSkewError
     │   ├─ UnknownSerialError
     │   └─ SignatureError
     ├─ RedirectError                     a 3xx: outcome unknown
-    ├─ APIError                          the gateway answered with an error
+    ├─ APIError                          an error response
     │   └─ ServerError                     5xx, v2 SYSTEMERROR: outcome unknown
     └─ NotificationError                 a callback not to be acted on
 
@@ -64,7 +64,7 @@ class WeChatPayError(Exception):
 
     Attributes:
         request: The request, or ``None`` when none was built yet.
-        response: The answer, or ``None`` when there is none.
+        response: The response, or ``None`` when there is none.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class DecodeError(WeChatPayError, ValueError):
 
 
 class TransportError(WeChatPayError):
-    """No answer came."""
+    """No response came."""
 
 
 class ConnectError(TransportError, ConnectionError):
@@ -122,11 +122,11 @@ class PoolTimeoutError(ConnectError, TimeoutError):
 
 
 class NoResponseError(TransportError):
-    """The request left and no answer came: the outcome is unknown. Query before you repeat."""
+    """The request was sent and no response came: the outcome is unknown. Query before you repeat."""
 
 
 class ReadTimeoutError(NoResponseError, TimeoutError):
-    """The server took longer than ``timeout`` to answer: the outcome is unknown."""
+    """The server took longer than ``timeout`` to respond: the outcome is unknown."""
 
 
 class ResponseTooLargeError(NoResponseError):
@@ -137,7 +137,7 @@ class ResponseTooLargeError(NoResponseError):
 
 
 class VerificationError(WeChatPayError):
-    """The response is not provably from WeChat Pay.
+    """The response cannot be verified as WeChat Pay's.
 
     Treat the outcome as unknown: the payment may or may not have happened.
     Query it; never assume either.
@@ -191,7 +191,7 @@ class SignatureError(VerificationError):
 
 
 class RedirectError(WeChatPayError):
-    """The gateway answered 3xx. It is never followed: ``Authorization`` stays home."""
+    """The response is a 3xx. It is not followed: ``Authorization`` must not reach another host."""
 
 
 def printable(text: str) -> str:
@@ -251,16 +251,16 @@ def _explain(explanation: Explanation) -> str:
 
 
 class APIError(WeChatPayError):
-    """The gateway answered with an error.
+    """The gateway returned an error.
 
     Attributes:
         status_code: HTTP status.
         code: WeChat Pay's error code (``code`` in v3, ``err_code`` or ``return_code`` in v2), or ``""``.
-        message: WeChat Pay's own words, or ``""``.
-        detail: The answer's ``detail`` (v3), or ``None``. Left out of pickles: it can echo what was sent.
+        message: WeChat Pay's own message, or ``""``.
+        detail: The response's ``detail`` (v3), or ``None``. Left out of pickles: it can echo what was sent.
         request_id: WeChat Pay's ``Request-ID``, to quote to its support, or ``None``.
         retryable: Whether the same request, with the same business number, may be sent again.
-        verified: Whether the answer carried a signature that proves it WeChat Pay's.
+        verified: Whether the response has a valid signature of WeChat Pay's.
     """
 
     def __init__(  # noqa: PLR0913  keywords, one for each attribute
@@ -286,7 +286,7 @@ class APIError(WeChatPayError):
 
     @property
     def request_id(self) -> str | None:
-        """WeChat Pay's ``Request-ID`` of the answer."""
+        """WeChat Pay's ``Request-ID`` of the response."""
         return self.response.request_id if self.response else None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -312,7 +312,7 @@ class NotificationError(WeChatPayError):
 
     @property
     def reply(self) -> Reply:
-        """What to answer the callback with, so that it is delivered again."""
+        """The reply to the callback, which has it delivered again."""
         from wechatpay.notification.reply import build_failure  # noqa: PLC0415  errors stand below all else
 
         return build_failure(self.version, self.reason, self.status)

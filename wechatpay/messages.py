@@ -208,7 +208,7 @@ class Request:
         mutual: Whether the merchant certificate goes on the connection: APIv2's ``security``.
         encryptor: The key of WeChat Pay's that ``Wechatpay-Serial`` names and sensitive fields are encrypted
             with. ``None`` in other protocols than APIv3.
-        sink: Where a successful answer's body goes instead of memory, or ``None``.
+        sink: Where a successful response's body goes instead of memory, or ``None``.
         debug: Whether this call's steps are printed on stderr.
         logged: Whether they are logged, or printed.
         written: The URI template that the caller wrote; see `template`.
@@ -318,7 +318,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class SignedSnapshot:
-    """What was signed, kept to prove that nothing else is sent.
+    """What was signed, kept to check that nothing else is sent.
 
     Attributes:
         method: HTTP method.
@@ -343,7 +343,7 @@ class SignedSnapshot:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Response(Generic[Data]):
-    """One verified answer; the same for sync and async.
+    """One verified response; the same for sync and async.
 
     Attributes:
         status_code: HTTP status.

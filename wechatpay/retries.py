@@ -27,10 +27,10 @@ __all__ = ["retry"]
 def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middleware:
     """Make a middleware that sends again what may be sent again, backing off.
 
-    Sent again are requests that no connection could be made for, answers that WeChat Pay says to repeat
-    (``APIError.retryable``: rate limits and ``SYSTEM_ERROR``), and, for GET alone, requests whose outcome is
-    unknown. It is the same request, with the same business number; outside the signer, so that each
-    attempt has a nonce and a timestamp of its own::
+    It repeats requests for which no connection could be made, errors after which WeChat Pay says to repeat
+    (``APIError.retryable``: rate limits and ``SYSTEM_ERROR``), and, for GET only, requests whose outcome is
+    unknown. Each attempt is the same request, with the same business number. It stands outside the signer,
+    so each attempt has a nonce and a timestamp of its own::
 
         instance.getDriver().select("v3").stack.push(retry())
 

@@ -65,7 +65,7 @@ class _Visit(BaseHTTPRequestHandler):
 def run() -> bool:
     """Sell on a sandbox, print each step, and return whether all was as it should be."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # pragma: no branch  others know all letters
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to fail
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter must not fail the demo
     started = time.perf_counter()
     with Sandbox() as sandbox:
         instance = Builder(**sandbox.settings(check=True))
