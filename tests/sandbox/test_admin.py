@@ -137,7 +137,8 @@ def test_state_lists_what_happened(sandbox, v3, ask):
         sandbox.pay("ADMIN-4")
     status, state = ask("state", method="GET")
 
-    assert (200, {"now", "orders", "attempts", "requests"}) == (status, state.keys())
+    assert 200 == status
+    assert {"now", "orders", "attempts", "requests", "waiting", "faults", "merchants"} <= state.keys()
     assert [("ADMIN-4", "SUCCESS")] == [(o["out_trade_no"], o["state"]) for o in state["orders"]]
     assert [(1, True)] == [(a["number"], a["is_acknowledged"]) for a in state["attempts"]]
     assert [{"method": "POST", "path": "/v3/pay/transactions/native"}] == state["requests"]

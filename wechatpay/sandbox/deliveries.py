@@ -217,16 +217,34 @@ class Deliveries:
         Raises:
             ConfigurationError: There was no such event.
         """
-        with self._changed:
-            task = self._sent.get(event_id)
-        if task is None:
-            raise ConfigurationError(f"event_id: {event_id!r:.80} is unknown; take it from `attempts`")
+        task = self._find_sent(event_id)
         delivered, attempt = self._post(replace(task, due=self._clock()), 1, task.details)
         with self._changed:
             self.attempts.append(attempt)
         if delivered is not None:
             self.record(delivered)
         return delivered
+
+    def resend_later(self, event_id: str) -> None:
+        """Deliver one of the last callbacks again, in the background, until it is acknowledged.
+
+        Raises:
+            ConfigurationError: There was no such event.
+        """
+        self.add(self._find_sent(event_id))
+
+    def _find_sent(self, event_id: str) -> Task:
+        with self._changed:
+            task = self._sent.get(event_id)
+        if task is None:
+            raise ConfigurationError(f"event_id: {event_id!r:.80} is unknown; take it from `attempts`")
+        return task
+
+    @property
+    def waiting(self) -> list[Task]:
+        """The callbacks that wait for an attempt, or for the reply to one."""
+        with self._changed:
+            return list(self._waiting.values())
 
     def record(self, delivered: Delivered) -> None:
         """Keep a delivery."""

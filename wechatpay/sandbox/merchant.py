@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.api import Gateway
@@ -141,6 +141,11 @@ class Merchant(MerchantCallbacks):
             own["certs"] = self._signers.certs
         return {**own, **where, **self._environment.common, **changes}
 
+    @property
+    def now(self) -> float:
+        """The time of the sandbox's clock, in Unix seconds."""
+        return self._environment.now()
+
     def rotate(self) -> PlatformSigner:
         """Add a key of WeChat Pay's: it signs unless a request names another one, which stays in use.
 
@@ -258,6 +263,40 @@ class Merchant(MerchantCallbacks):
                 raise ConfigurationError(f"out_refund_no: {out_refund_no!r:.80} {why}")
             self._announce_refund(*settled)
         return settled[1]
+
+    def refund(self, out_trade_no: str, amount: int | None = None, *, reason: str = "") -> Refund:
+        """Refund an order as the merchant does on WeChat Pay's web site, without a callback.
+
+        Args:
+            out_trade_no: The merchant's number.
+            amount: Fen; by default what is left.
+            reason: Shown to the payer.
+
+        Raises:
+            ConfigurationError: The order is unknown or not paid, or less is left.
+        """
+        with self._store.transaction():
+            order = self._ledger.find(out_trade_no=out_trade_no)
+            total, refunded = (order.total, order.refunded) if order else (0, 0)
+            count = len(order.refunds) if order else 0
+            made = self._ledger.refund(
+                out_trade_no,
+                f"{out_trade_no}-R{count + 1}",
+                total - refunded if amount is None else amount,
+                total,
+                is_instant=False,
+                reason=reason,
+            )
+        if isinstance(made, Rejection):
+            why = made.name.lower().replace("_", " ")
+            raise ConfigurationError(f"out_trade_no: {out_trade_no!r:.80} cannot be refunded: {why}")
+        self.deliveries.wake()
+        return made[1]
+
+    @property
+    def transfers(self) -> list[dict[str, Any]]:
+        """The transfers to users, as the query has them, oldest first."""
+        return self._services.transfers.describe()
 
     def confirm_transfer(self, out_bill_no: str) -> str:
         """Confirm a transfer, as the payee does with the phone.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.deliveries import Disturbance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wechatpay.sandbox.callbacks import Delivered, Details, Notifier, Resource
     from wechatpay.sandbox.deliveries import Attempt, Deliveries
 
@@ -31,6 +33,18 @@ class MerchantCallbacks:
         """
         self._notifier = notifier
         self.deliveries = deliveries
+
+    def plaintext(self, event: str, resource: Resource = None) -> Mapping[str, Any] | bytes:
+        """Return the resource of an event before encryption.
+
+        Args:
+            event: An ``event_type``; see `notify`.
+            resource: Fields that differ from the example's.
+
+        Raises:
+            ConfigurationError: The event is unknown and has no ``resource``.
+        """
+        return self._notifier.plaintext(event, resource)
 
     @property
     def delivered(self) -> list[Delivered]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
 from wechatpay.messages import Headers
 
-__all__ = ["PLAIN", "Channel", "Delivery", "HttpRequest", "HttpResponse"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PLAIN", "Channel", "Delivery", "EventSource", "HttpRequest", "HttpResponse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,16 @@ class HttpResponse:
         return f"<HttpResponse {self.status}, {len(self.body)} bytes>"
 
 
+class EventSource(Protocol):
+    """Where server-sent events come from."""
+
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call ``wake`` for each new event, from any thread; the returned function ends that."""
+
+    def read(self, after: int) -> tuple[int, bytes]:
+        """Return the number of the last event, and the events after another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """How a response is sent.
@@ -112,9 +125,11 @@ class Delivery:
         delay: Seconds to wait before.
         kept: Bytes of the body to send before the connection is closed; ``None`` for all.
         duration: Seconds over which the body is sent.
+        events: Events that are sent after the headers, for as long as the client listens.
     """
 
     response: HttpResponse | None
     delay: float = 0.0
     kept: int | None = None
     duration: float = 0.0
+    events: EventSource | None = None

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.callbacks import Details
 
-__all__ = ["DESCRIPTIONS", "Payments", "describe", "describe_combined", "payment_event", "reject"]
+__all__ = [
+    "DESCRIPTIONS",
+    "Payments",
+    "credential",
+    "describe",
+    "describe_combined",
+    "payment_event",
+    "reject",
+]
 
 _TRADE_TYPES = {"jsapi": "JSAPI", "miniprogram": "JSAPI", "app": "APP", "h5": "MWEB", "native": "NATIVE"}
 
@@ -110,7 +118,7 @@ class Payments:
         placed = self._ledger.place(self._parse(call.body, trade_type))
         if isinstance(placed, Rejection):
             return reject(placed)
-        return HttpResponse.json(_credential(placed))
+        return HttpResponse.json(credential(placed))
 
     def _order_error(self, call: Call, trade_type: str) -> HttpResponse | None:
         body = call.body
@@ -246,7 +254,7 @@ class Payments:
         placed = self._ledger.place_combined(parts)
         if isinstance(placed, Rejection):
             return reject(placed, _COMBINED_CODES)
-        return HttpResponse.json(_credential(placed[0]))
+        return HttpResponse.json(credential(placed[0]))
 
     def _query_combined(self, call: Call) -> HttpResponse:
         parts = self._ledger.find_combined(call.variables["combine_out_trade_no"])
@@ -362,7 +370,8 @@ def _describe_part(order: Order) -> dict[str, Any]:
     }
 
 
-def _credential(order: Order) -> dict[str, str]:
+def credential(order: Order) -> dict[str, str]:
+    """Return what the payer's side needs: ``code_url``, ``h5_url`` or ``prepay_id``."""
     session = number(order.prepay_id, 10)
     if order.trade_type == "NATIVE":
         return {"code_url": f"weixin://wxpay/bizpayurl?pr={session}"}

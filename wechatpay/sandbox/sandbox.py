@@ -14,7 +14,6 @@ from wechatpay.sandbox.faults.injections import Injections
 from wechatpay.sandbox.keys import Identity
 from wechatpay.sandbox.lifecycle import Lifecycle
 from wechatpay.sandbox.merchant import Environment, Merchant
-from wechatpay.sandbox.messages import Delivery
 from wechatpay.sandbox.store import Store
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.faults import Fault
     from wechatpay.sandbox.keys import Mode
-    from wechatpay.sandbox.messages import HttpRequest
+    from wechatpay.sandbox.messages import Delivery, HttpRequest
     from wechatpay.sandbox.server import Server
 
 __all__ = ["Sandbox"]
@@ -130,10 +129,13 @@ class Sandbox(Merchant, Lifecycle):
         """The last 1000 requests with their responses, oldest first."""
         return self._exchanges.list()
 
-    @property
-    def now(self) -> float:
-        """The time of the sandbox's clock, in Unix seconds."""
-        return self._now()
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call a function after each request and each change of the state, from any thread.
+
+        Returns:
+            A function that ends it.
+        """
+        return self._exchanges.listen(listener)
 
     def advance(self, seconds: float) -> None:
         """Advance the sandbox's clock, and deliver the callbacks that become due, without sleeping.
@@ -247,7 +249,7 @@ class Sandbox(Merchant, Lifecycle):
 
     def _respond(self, request: HttpRequest) -> Delivery:
         if admin.accepts(request):
-            return Delivery(admin.respond(self, request))
+            return admin.respond(self, request)
         begun = time.perf_counter()
         merchants = self.merchants.values()
         merchant = next((m for m in merchants if m.gateway.concerns(request)), self)

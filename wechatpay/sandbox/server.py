@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wechatpay.sandbox.certificates import Authority
-    from wechatpay.sandbox.messages import Delivery, HttpResponse
+    from wechatpay.sandbox.messages import Delivery, EventSource, HttpResponse
 
 __all__ = ["Address", "Server"]
 
 
 #: Seconds that responses in progress have when the server stops.
 _GRACE = 0.1
+
+#: Seconds between two signs of life of an event stream, and at least between two groups of events.
+_HEARTBEAT = 15.0
+_EVENT_INTERVAL = 0.05
 
 #: Pieces of a body that is sent slowly.
 _PIECES = 20
@@ -135,6 +140,33 @@ class Server:
             await _abort(transports)
             tls.close()
 
+    async def _stream(
+        self, message: web.BaseRequest, head: HttpResponse, events: EventSource
+    ) -> web.StreamResponse:
+        """Send events until the client leaves or the server stops."""
+        response = web.StreamResponse(status=head.status, headers=dict(head.headers))
+        await response.prepare(message)
+        changed, last = asyncio.Event(), 0
+
+        def wake() -> None:
+            # Another thread may be late: then the loop is closed.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(changed.set)
+
+        end = events.listen(wake)
+        try:
+            while not self._end.is_set():
+                last, text = events.read(last)
+                await response.write(text)
+                # A comment now and then finds out whether the client is still there.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _HEARTBEAT)
+                changed.clear()
+                await asyncio.sleep(_EVENT_INTERVAL)
+        finally:
+            end()
+        return response
+
     async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:
         request = HttpRequest(
             message.method,
@@ -147,6 +179,8 @@ class Server:
         await asyncio.sleep(delivery.delay)
         if delivery.response is None:
             return _reset(message)
+        if delivery.events is not None:
+            return await self._stream(message, delivery.response, delivery.events)
         if delivery.kept is not None:
             return await _truncated(message, delivery.response, delivery.kept)
         if delivery.duration:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.sandbox.admin import PREFIX
 from wechatpay.sandbox.key_files import name_key, write_keys
 
 if TYPE_CHECKING:
@@ -14,7 +13,10 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.keys import Identity
     from wechatpay.sandbox.sandbox import Sandbox
 
-__all__ = ["LANGUAGES", "environment", "settings_json", "settings_snippet"]
+__all__ = ["LANGUAGES", "PREFIX", "environment", "settings_json", "settings_snippet"]
+
+#: Where the admin API is.
+PREFIX = "/_sandbox/"
 
 _PYTHON = """\
 from wechatpay import Builder

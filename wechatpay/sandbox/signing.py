@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.keys import Identity, PlatformSigner
     from wechatpay.sandbox.messages import HttpResponse
 
-__all__ = ["SIGN_TYPES", "FieldSigner", "HeaderSigner", "RefundSigner", "Signer", "digest", "refund_header"]
+__all__ = [
+    "SIGN_TYPES",
+    "FieldSigner",
+    "HeaderSigner",
+    "RefundSigner",
+    "Signer",
+    "digest",
+    "digest_text",
+    "refund_header",
+]
 
 
 class Signer(ABC):
@@ -106,6 +115,11 @@ def digest(fields: Mapping[str, str], secret: str, sign_type: str) -> str:
         (name.encode(), value.encode()) for name, value in fields.items() if value and name != "sign"
     )
     text = b"".join(b"%b=%b&" % pair for pair in pairs) + b"key=" + secret.encode()
+    return digest_text(text, secret, sign_type)
+
+
+def digest_text(text: bytes, secret: str, sign_type: str) -> str:
+    """Compute the digest of a text that is laid out."""
     if sign_type == "MD5":
         return hashlib.md5(text, usedforsecurity=False).hexdigest().upper()
     return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest().upper()

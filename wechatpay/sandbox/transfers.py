@@ -91,6 +91,12 @@ class Transfers:
                 )
             return self._finish(transfer, "SUCCESS").state
 
+    def describe(self) -> list[dict[str, Any]]:
+        """Return all transfers as the query has them, oldest first."""
+        with self._lock:
+            self.settle()
+            return [_describe(transfer) for transfer in self._transfers.values()]
+
     def settle(self) -> bool:
         """End the transfers that were not confirmed in time, and return whether others wait."""
         with self._lock:
