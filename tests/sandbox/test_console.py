@@ -250,7 +250,7 @@ def test_callbacks_clock_and_reset(visit, sandbox):
         await page.until("document.querySelectorAll('table.rows').length === 2")
         await page.run("seconds.value = '86400'")
         await page.click("#clock button")
-        await page.until("document.querySelector('.toast')")
+        await page.until("document.querySelectorAll('.toast').length === 2")
         now = sandbox.now
         await page.click("#tab-connect")
         await page.click("#reset")
