@@ -296,3 +296,27 @@ def test_type_checker_knows_the_chain(tmp_path, request):
 
     for line, expected in enumerate(SAID, start=4):
         assert re.search(rf"program\.py:{line}: \w+: {re.escape(expected)}", said), said
+
+
+@pytest.mark.parametrize("method", ["POST", "post"])
+def test_driver_makes_a_call_whose_verb_is_a_value(gateway, instance, method):
+    """``getDriver()->request('POST', …)`` and ``requestAsync`` of ported code."""
+    driver = instance.getDriver()
+    driver.request(
+        method, "v3/pay/transactions/out-trade-no/<no>/close", {"no": "N1", "json": {"mchid": "1"}}
+    )
+    driver.requestAsync(method, "/v3/pay/partner", {"json": {"mchid": "2"}}, query={"a": 1}).wait()
+
+    first, second = gateway.seen
+    assert ("POST", "/v3/pay/out-trade-no/N1/close") == (first.method, first.target)
+    assert ("POST", "/v3/pay/partner?a=1") == (second.method, second.target)
+    assert b'{"mchid":"2"}' == second.body
+
+
+@pytest.mark.parametrize("method", ["HEAD", "", None, 5])
+def test_driver_refuses_an_unknown_method(gateway, instance, method):
+    """The error lists the methods."""
+    with pytest.raises(InvalidRequestError, match="method: give one of GET, POST"):
+        instance.getDriver().request(method, "v3/x")
+
+    assert [] == gateway.seen

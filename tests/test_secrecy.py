@@ -1,7 +1,7 @@
-"""Nothing that is told of a call, whatever becomes of it, holds a credential, a query value or a body.
+"""Nothing that is shown of a call, whatever becomes of it, holds a credential, a query value or a body.
 
-Told are texts, logs of all libraries at DEBUG, `debug=True`, pickles and tracebacks. In tracebacks with local
-variables, as error trackers show them, our frames hold no more than what the caller passed.
+Shown are texts, logs of all libraries at DEBUG, `debug=True`, pickles and tracebacks, with the local
+variables of our frames, as error trackers show them.
 """
 
 from __future__ import annotations
@@ -43,9 +43,6 @@ FATES = [
     faults.TruncatedBody(),
 ]
 
-#: Where our frames keep what the caller passed.
-PASSED = {"options", "kw", "given", "keywords"}
-
 
 @pytest.fixture(scope="module")
 def sandbox():
@@ -75,10 +72,10 @@ def told(thing):
 
 
 def locals_of(error):
-    """Tell the local variables of our frames, but for the caller's own arguments."""
+    """List the local variables of our frames."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if "/wechatpay/" in frame.f_code.co_filename:
-            yield from (f"{name}={value!r}" for name, value in frame.f_locals.items() if name not in PASSED)
+            yield from (f"{name}={value!r}" for name, value in frame.f_locals.items())
 
 
 def attempt(client, node, verb, **options):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay import middleware, uri
 from wechatpay.apiv3 import fields
-from wechatpay.apiv3.protocol import V3
+from wechatpay.apiv3.protocol import APIv3
 from wechatpay.errors import ConfigurationError, InvalidRequestError, WeChatPayError
 from wechatpay.logs import log_step
 from wechatpay.middleware import Blocking
@@ -49,9 +49,9 @@ class Driver:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._protocols: dict[str, APIv2 | V3 | OpenPlatform] = {}
+        self._protocols: dict[str, APIv2 | APIv3 | OpenPlatform] = {}
         if settings.merchant:
-            self._open("v3", V3(settings))
+            self._open("v3", APIv3(settings))
         if settings.account:
             from wechatpay.apiv2.protocol import APIv2  # noqa: PLC0415  many call APIv3 alone
 
@@ -68,12 +68,12 @@ class Driver:
         self._background = PerProcess(_background)
         self._handler: NotificationHandler | None = None
 
-    def _open(self, name: str, protocol: APIv2 | V3 | OpenPlatform) -> APIv2 | V3 | OpenPlatform:
+    def _open(self, name: str, protocol: APIv2 | APIv3 | OpenPlatform) -> APIv2 | APIv3 | OpenPlatform:
         for known_as, added in self._settings.middlewares:
             protocol.stack.push(added, known_as)
         return self._protocols.setdefault(name, protocol)
 
-    def select(self, protocol: str = "v3") -> APIv2 | V3 | OpenPlatform:
+    def select(self, protocol: str = "v3") -> APIv2 | APIv3 | OpenPlatform:
         """Return a protocol, ``v3``, ``v2`` or ``mp`` (the open platform), whose ``stack`` can be edited.
 
         Raises:
@@ -261,7 +261,9 @@ class Driver:
         handler, media = protocol.stack.handler, call.options.get("media")
         if media is not None:
             handler = functools.partial(_uploaded, protocol, _checked(media), handler)
-        flow = protocol.flow(call, place, request, handler) if isinstance(protocol, V3) else handler(request)
+        flow = (
+            protocol.flow(call, place, request, handler) if isinstance(protocol, APIv3) else handler(request)
+        )
         return request, _delivered(request.sink, flow) if request.sink else flow
 
     def close(self) -> None:
@@ -335,7 +337,9 @@ def _checked(media: Any) -> Media:
     )
 
 
-def _uploaded(protocol: APIv2 | V3 | OpenPlatform, media: Media, handler: Handler, request: Request) -> Flow:
+def _uploaded(
+    protocol: APIv2 | APIv3 | OpenPlatform, media: Media, handler: Handler, request: Request
+) -> Flow:
     """Hash the file, off the event loop, before the stack runs: what is signed is known only then."""
     try:
         file = yield Blocking(media.read, *protocol.filed)

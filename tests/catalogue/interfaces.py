@@ -46,7 +46,7 @@ LIGHT = ("wechatpay.catalogue.typed", "wechatpay.catalogue.typed.events")
 REPLACED = {
     "aiohttp.ClientSession": "AsyncSession",
     "asyncio.AbstractEventLoop": "Any",
-    "APIv2 | V3 | OpenPlatform": "SelectedProtocol",
+    "APIv2 | APIv3 | OpenPlatform": "SelectedProtocol",
     "requests.Session": "BlockingSession",
 }
 

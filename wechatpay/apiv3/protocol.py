@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wechatpay.settings import Settings
     from wechatpay.uri import Location
 
-__all__ = ["V3"]
+__all__ = ["APIv3"]
 
 _ACCEPT = "application/json, text/plain, application/x-gzip, application/pdf, image/png, image/*;q=0.5"
 
@@ -41,7 +41,7 @@ _REFUSED_OPTIONS = {
 }
 
 
-class V3:
+class APIv3:
     """Builds APIv3 requests and runs them through its stack.
 
     Attributes:
