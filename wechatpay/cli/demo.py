@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import sys
 import textwrap
 import threading
 import time
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from wechatpay import bills
 from wechatpay.builder import Builder
 from wechatpay.errors import SignatureError, WeChatPayError
 from wechatpay.sandbox import Sandbox, faults
@@ -145,23 +146,16 @@ async def _sell_async(sandbox: Sandbox, instance: Builder, shop: Shop) -> None:
 
 def _compare_bill(sandbox: Sandbox, instance: Builder, shop: Shop) -> bool:
     day = shop.paid["DEMO-1"].resource["success_time"][:10]
-    _begin("7. The next day: the bill", "instance.v3.bill.tradebill.get(query={...})")
+    _begin("7. The next day: the bill", f'wechatpay.bills.fetch(instance, "trade", "{day}")')
     sandbox.advance(36 * 3600)
-    bill = instance.v3.bill.tradebill.get(query={"bill_date": day}).json()
-    content = instance.chain(bill["download_url"]).get().content
-    is_whole = hashlib.sha1(content, usedforsecurity=False).hexdigest() == bill["hash_value"]
-    _show("Hash", "as announced" if is_whole else "differs")
-    if not is_whole:
-        return False
-    names, values = content.decode("utf-8-sig").splitlines()[-2:]
-    total = dict(zip(names.split(","), values.replace("`", "").split(","), strict=True))
-    billed = (total["订单总金额"], total["申请退款总金额"])
-    booked = (
-        _yuan(sum(made.resource["amount"]["total"] for made in shop.paid.values())),
-        _yuan(sum(made.resource["amount"]["refund"] for made in shop.refunded.values())),
-    )
+    with bills.fetch(instance, "trade", day) as bill:
+        rows = list(bill.rows())  # compared with the digest and the summary of the bill
+    billed = (sum(row.total for row in rows), sum(row.refund_total for row in rows))
+    paid = sum(made.resource["amount"]["total"] for made in shop.paid.values())
+    refunded = sum(made.resource["amount"]["refund"] for made in shop.refunded.values())
+    booked = (Decimal(paid) / 100, Decimal(refunded) / 100)
     _show("Bill", "{} yuan paid, {} yuan refunded".format(*billed))
-    _show("Shop's books", "{} yuan paid, {} yuan refunded".format(*booked))
+    _show("Shop's books", "{:.2f} yuan paid, {:.2f} yuan refunded".format(*booked))
     return billed == booked
 
 
@@ -192,7 +186,3 @@ def _show(name: str, value: str) -> None:
 def _show_callback(notification: Notification, name: str) -> None:
     _show("Callback", f"{notification.event_type}, verified and decrypted")
     _show(name, notification.resource[name])
-
-
-def _yuan(fen: int) -> str:
-    return f"{fen // 100}.{fen % 100:02}"
