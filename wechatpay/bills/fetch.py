@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
-    from wechatpay.builder import Node
+    from wechatpay.builder import Builder, Node
 
 __all__ = ["FetchOptions", "adownload", "afetch", "download", "fetch"]
 
@@ -95,7 +95,7 @@ _Flow = Generator["_Ask | Pause", Any, T]
 
 
 def fetch(
-    instance: Node,
+    instance: Builder,
     kind: str,
     date: Date | str,
     to: str | os.PathLike[str] | None = None,
@@ -136,7 +136,7 @@ def fetch(
 
 
 async def afetch(
-    instance: Node,
+    instance: Builder,
     kind: str,
     date: Date | str,
     to: str | os.PathLike[str] | None = None,
@@ -151,7 +151,7 @@ async def afetch(
 
 
 def download(
-    instance: Node,
+    instance: Builder,
     signed: Response | Mapping[str, Any],
     to: str | os.PathLike[str],
     *,
@@ -184,7 +184,7 @@ def download(
 
 
 async def adownload(
-    instance: Node,
+    instance: Builder,
     signed: Response | Mapping[str, Any],
     to: str | os.PathLike[str],
     *,
@@ -241,7 +241,7 @@ async def _arun(flow: _Flow[T]) -> T:
 
 
 def _fetch(
-    instance: Node, kind: str, date: Date | str, to: str | os.PathLike[str] | None, options: FetchOptions
+    instance: Builder, kind: str, date: Date | str, to: str | os.PathLike[str] | None, options: FetchOptions
 ) -> _Flow[Bill]:
     operation = OPERATIONS.get(kind)
     if operation is None:
@@ -278,7 +278,7 @@ def _may_start_over(problem: Exception) -> bool:
 
 
 def _attempt(
-    instance: Node,
+    instance: Builder,
     operation: Operation,
     asked: Mapping[str, Any],
     target: Target,
@@ -312,7 +312,7 @@ def _attempt(
 
 
 def _download(
-    instance: Node,
+    instance: Builder,
     signed: Response | Mapping[str, Any],
     to: Path,
     require_hash: bool,  # noqa: FBT001  passed on
@@ -328,7 +328,7 @@ def _download(
 
 
 def _download_part(
-    instance: Node,
+    instance: Builder,
     part: Mapping[str, Any],
     path: Path,
     require_hash: bool,  # noqa: FBT001  passed on
