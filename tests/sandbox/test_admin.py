@@ -7,11 +7,12 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 import sandboxes
 from shops import serving
 
-from wechatpay import APIError, Builder
-from wechatpay.sandbox import Sandbox
+from wechatpay import APIError, Builder, NoResponseError
+from wechatpay.sandbox import Sandbox, faults
 
 
 @pytest.fixture
@@ -218,3 +219,194 @@ def test_wrong_request_is_answered_with_the_reason(ask, action, body):
     assert 400 == status
     assert found["message"]
     assert 200 == ask("state", method="GET")[0]
+
+
+def test_order_is_refunded(sandbox, v3, ask):
+    """A part of it, then what is left, then nothing more."""
+    order(sandbox, v3, "ADMIN-5")
+    sandbox.pay("ADMIN-5")
+    _, part = ask("refund", out_trade_no="ADMIN-5", amount=30, reason="cold")
+    _, rest = ask("refund", out_trade_no="ADMIN-5")
+    status, refused = ask("refund", out_trade_no="ADMIN-5")
+
+    assert [30, 70] == [part["amount"], rest["amount"]]
+    assert 400 == status
+    assert "all refunded" in refused["message"]
+    assert 400 == ask("refund", out_trade_no="NOWHERE-2")[0]
+
+
+def test_transfer_is_listed_and_confirmed(sandbox, v3, ask):
+    """A transfer waits until the payee confirms it."""
+    v3.fundApp.mchTransfer.transferBills.post(
+        json={
+            "appid": sandbox.identity.app["appid"],
+            "out_bill_no": "ADMINTRANSFER1",
+            "transfer_scene_id": "1000",
+            "openid": "oUpF8uMuAJOM2pxb1Q",
+            "transfer_amount": 100,
+            "transfer_remark": "prize",
+            "transfer_scene_report_infos": [{"info_type": "a", "info_content": "b"}],
+        }
+    )
+    (listed,) = ask("state", "GET")[1]["transfers"]
+
+    assert ("ADMINTRANSFER1", "WAIT_USER_CONFIRM") == (listed["out_bill_no"], listed["state"])
+    assert {"out_bill_no": "ADMINTRANSFER1", "state": "SUCCESS"} == ask(
+        "confirm-transfer", out_bill_no="ADMINTRANSFER1"
+    )[1]
+
+
+def test_callback_is_sent_and_sent_again(sandbox, ask):
+    """Any event, to any URL of this machine, with the members that matter."""
+    with serving() as shop:
+        resource = {"out_trade_no": "ADMIN-6"}
+        assert 200 == ask("trigger", url=shop.url, event="TRANSACTION.SUCCESS", resource=resource)[0]
+        first = sandbox.expect_callback("TRANSACTION.SUCCESS")
+        (attempt,) = ask("state", "GET")[1]["attempts"]
+        assert 200 == ask("resend", event_id=attempt["id"])[0]
+        again = sandbox.expect_callback("TRANSACTION.SUCCESS")
+
+    assert "ADMIN-6" == first.resource["out_trade_no"] == again.resource["out_trade_no"]
+    assert 400 == ask("resend", event_id="NOWHERE")[0]
+    assert 400 == ask("trigger", url="https://example.com/notify")[0]
+    assert 400 == ask("trigger", url=shop.url, resource=[])[0]
+
+
+def test_callbacks_are_disturbed(sandbox, ask):
+    """What is given replaces what was there."""
+    status, found = ask("disturb-callbacks", duplicates=1, probes=True)
+
+    assert 200 == status
+    assert (1, 0.0, True) == (found["duplicates"], found["delay"], found["has_probes"])
+    assert 400 == ask("disturb-callbacks", delay=-1)[0]
+
+
+def test_keys_are_rotated_and_retired(sandbox, ask):
+    """The new key signs; the old one is withdrawn."""
+    before = list(sandbox.settings()["certs"])
+    _, made = ask("rotate")
+    assert 200 == ask("retire", serial=before[0])[0]
+
+    assert [made["serial"], *before[1:]] == list(sandbox.settings()["certs"])
+    assert made["published"].startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_state_is_saved_loaded_and_reset(sandbox, v3, ask):
+    """What was saved is there again after a reset."""
+    order(sandbox, v3, "ADMIN-7")
+    _, saved = ask("save", "GET")
+    assert (200, {}) == ask("reset")
+    assert {} == sandbox.orders
+    assert (200, {}) == ask("load", saved=saved)
+
+    assert ["ADMIN-7"] == list(sandbox.orders)
+    assert 400 == ask("load", saved={"x": []})[0]
+
+
+def test_traffic_is_shown(sandbox, v3, ask):
+    """In short and whole, with what the request signs."""
+    order(sandbox, v3, "ADMIN-8")
+    _, (listed,) = ask("exchanges", "GET")
+    status, whole = ask(f"exchange?number={listed['number']}", "GET")
+
+    assert ("POST", "/v3/pay/transactions/native", 200, True) == tuple(
+        listed[name] for name in ("method", "path", "status", "is_verified")
+    )
+    assert "Native" in listed["title"]
+    assert 200 == status
+    assert "ADMIN-8" in whole["request"]["body"]
+    assert "code_url" in whole["response"]["body"]
+    assert "body" == whole["signature"]["lines"][-1]["name"]
+    assert [] == ask(f"exchanges?after={listed['number']}", "GET")[1]
+    assert 404 == ask("exchange?number=99", "GET")[0]
+    assert 400 == ask("exchange?number=a", "GET")[0]
+    assert 400 == ask("exchange?invented=1", "GET")[0]
+
+
+def test_binary_and_long_bodies_are_cut(sandbox, v3, ask):
+    """A picture is not shown, a long text is shortened; a reset connection has no response."""
+    url = f"{sandbox.base_uri}v3/certificates"
+    requests.post(url, data=b"\xff\xfe", timeout=5)
+    requests.post(url, data=b"a" * 30_000, timeout=5)
+    sandbox.inject(faults.Reset())
+    with pytest.raises(NoResponseError):
+        v3.certificates.get()
+    bodies = [ask(f"exchange?number={number}", "GET")[1]["request"]["body"] for number in (1, 2)]
+
+    assert "(2 bytes)" == bodies[0]
+    assert bodies[1].endswith("… (30000 bytes)")
+    assert len(bodies[1]) < 21_000
+    assert ask("exchange?number=3", "GET")[1]["response"] is None
+
+
+def test_settings_and_fault_kinds_are_shown(sandbox, ask):
+    """The settings are those of the settings file."""
+    assert sandbox.identity.mchid == ask("settings", "GET")[1]["mchid"]
+    kinds = {kind["fault"]: kind for kind in ask("fault-kinds", "GET")[1]}
+    assert {"name": "executed", "type": "bool", "default": True} in kinds["Reset"]["fields"]
+    assert "Reencoded" not in kinds
+    assert all(kind["text"] for kind in kinds.values())
+
+
+def test_code_is_drawn(sandbox):
+    """It is a picture of its own, without a script."""
+    response = requests.get(f"{sandbox.base_uri}_sandbox/qr", params={"text": "weixin://wxpay"}, timeout=5)
+
+    assert "image/svg+xml" == response.headers["Content-Type"]
+    assert response.text.startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("", "text/html"),
+        ("_sandbox/phone.html", "text/html"),
+        ("_sandbox/main.js", "text/javascript"),
+        ("_sandbox/console.css", "text/css"),
+        ("_sandbox/icon.svg", "image/svg+xml"),
+    ],
+)
+def test_console_cannot_be_framed_and_loads_nothing_from_elsewhere(sandbox, path, kind):
+    """The headers forbid it; a page of another origin gets nothing at all."""
+    url = f"{sandbox.base_uri}{path}"
+    response = requests.get(url, timeout=5)
+
+    assert (200, f"{kind}; charset=utf-8") == (response.status_code, response.headers["Content-Type"])
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert 403 == requests.get(url, headers={"Host": "evil.example"}, timeout=5).status_code
+    assert 403 == requests.get(url, headers={"Origin": "https://evil.example"}, timeout=5).status_code
+
+
+@pytest.mark.parametrize("name", ["none.js", "../admin.py", "..%2fadmin.py", "console.py", "sub/main.js"])
+def test_other_files_are_not_served(sandbox, name):
+    """Nothing but the console's own files is readable."""
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(sandbox.base_uri).port, timeout=10)
+    connection.request("GET", f"/_sandbox/{name}")
+    status = connection.getresponse().status
+    connection.close()
+
+    assert 404 == status
+
+
+def test_events_are_sent_as_they_happen(sandbox, v3):
+    """First what is there, then each request; the stream ends with the sandbox."""
+    order(sandbox, v3, "ADMIN-9")
+    with requests.get(f"{sandbox.base_uri}_sandbox/events", stream=True, timeout=10) as response:
+        lines = response.iter_lines(decode_unicode=True)
+        assert "text/event-stream; charset=utf-8" == response.headers["Content-Type"]
+        first = next(json.loads(line[6:]) for line in lines if line.startswith('data: {"number'))
+        order(sandbox, v3, "ADMIN-10")
+        second = next(json.loads(line[6:]) for line in lines if line.startswith('data: {"number'))
+        sandbox.stop()
+
+    assert [1, 2] == [first["number"], second["number"]]
+
+
+def test_other_merchant_is_named(ask):
+    """An action concerns the first merchant unless it names another one."""
+    status, found = ask("pay", mchid="1900000999", out_trade_no="1")
+
+    assert 400 == status
+    assert "1900000999" in found["message"]

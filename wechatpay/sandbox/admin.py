@@ -179,7 +179,7 @@ def _trigger(
     merchant: Merchant, url: str, event: str = "TRANSACTION.SUCCESS", resource: Any = None
 ) -> dict[str, Any]:
     check(url)
-    changed = merchant.plaintext(event, resource)
+    changed = merchant.plaintext(event, resource) if isinstance(resource, dict | None) else b""
     if isinstance(changed, bytes):
         raise ConfigurationError("resource: give a JSON object")
     merchant.deliveries.add(Task(event, url, CompleteResource(changed), {}))
