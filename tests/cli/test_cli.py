@@ -303,3 +303,22 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_container_serves_until_it_is_stopped(tmp_path):
+    """The command of the container listens on the published ports, keeps its keys, and ends at SIGTERM."""
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    entry, defaults = (
+        json.loads(re.search(rf"^{name} (.*)$", text, re.MULTILINE)[1]) for name in ("ENTRYPOINT", "CMD")
+    )
+    places = {"8080": str(free_port()), "8443": str(free_port()), "/keys": str(tmp_path / "keys")}
+    process = start(*(places.get(word, word) for word in (*entry[1:], *defaults)))
+    while "# Console" not in (line := process.stderr.readline()):
+        assert line
+    process.terminate()
+    out, _ = process.communicate(timeout=20)
+
+    assert 0 == process.returncode
+    assert f'base_uri="http://127.0.0.1:{places["8080"]}/"' in out
+    assert list((tmp_path / "keys").rglob("apiclient_key.pem"))
+    assert all((ROOT / name).exists() for name in re.findall(r"^COPY (.*) /", text, re.MULTILINE)[0].split())
