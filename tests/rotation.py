@@ -76,10 +76,10 @@ class Rotation:
     Attributes:
         offered: The certificates that a download lists, by name.
         signer: The name of the key that signs.
-        serial: What answers call that key; its own serial number by default.
+        serial: What responses call that key; its own serial number by default.
         items: Members of the list, by name, that are not just `item`.
         downloads: How many downloads were asked for.
-        download: Answers a download in place of the list; a function of the peer.
+        download: Responds to a download in place of the list; a function of the peer.
         pause: Seconds that a download takes.
         pairs: The serial number that each request named, and the text that it could be decrypted to.
         now: Returns Unix seconds.
@@ -101,7 +101,7 @@ class Rotation:
         self._lock = threading.Lock()
 
     def __call__(self, seen, peer):
-        """Answer one request."""
+        """Respond to one request."""
         if seen.target.startswith("/v3/certificates"):
             with self._lock:
                 self.downloads += 1
@@ -118,7 +118,7 @@ class Rotation:
         peer.send(self.signed(b"{}"))
 
     def signed(self, content, **how):
-        """Lay out an answer as the present signer signs it."""
+        """Lay out a response as the present signer signs it."""
         name = self.signer
         serial = self.serial or SERIALS[name]
         return gateway.signed(content, **{"serial": serial, "key": name, "at": int(self.now())} | how)

@@ -25,7 +25,7 @@ class Shop(str, Enum):  # noqa: UP042  a StrEnum prints as its text
 
 
 class Hostile(str):
-    """A text that answers questions about itself as another one would."""
+    """A text whose methods return what is true of another one."""
 
     __slots__ = ()
 

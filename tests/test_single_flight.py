@@ -1,4 +1,4 @@
-"""Many wait for one download, and none of them for ever."""
+"""Many wait for one piece of work, each with a time limit."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import pytest
 from wechatpay.single_flight import SingleFlight
 
 
-def test_threads_wait_until_it_lands():
-    """A thread that waits goes on when the download has ended."""
-    flight, landed = SingleFlight(), []
-    threads = [threading.Thread(target=lambda: landed.append(flight(5))) for _ in range(8)]
+def test_threads_wait_until_it_finishes():
+    """A thread that waits goes on when the work has finished."""
+    flight, finished = SingleFlight(), []
+    threads = [threading.Thread(target=lambda: finished.append(flight(5))) for _ in range(8)]
     for thread in threads:
         thread.start()
     time.sleep(0.05)
-    assert [] == landed
+    assert [] == finished
     flight.finish()
     for thread in threads:
         thread.join(5)
 
-    assert [True] * 8 == landed
+    assert [True] * 8 == finished
 
 
 def test_tasks_wait_without_threads_and_without_blocking():
-    """Two hundred tasks wait on a loop that goes on turning."""
+    """Two hundred tasks wait on a loop that is not blocked."""
 
     async def main():
         flight, before = SingleFlight(), threading.active_count()
@@ -41,26 +41,26 @@ def test_tasks_wait_without_threads_and_without_blocking():
     assert [True] * 200 == asyncio.run(main())
 
 
-def test_patience_ends():
-    """A download whose loop has stopped is waited for no longer than is reasonable."""
-    flight, landed = SingleFlight(), []
-    thread = threading.Thread(target=lambda: landed.append(flight(0.01)))
+def test_waiting_has_a_time_limit():
+    """Work whose loop has stopped is not waited for without end."""
+    flight, finished = SingleFlight(), []
+    thread = threading.Thread(target=lambda: finished.append(flight(0.01)))
     thread.start()
     thread.join(5)
-    landed.append(asyncio.run(flight.wait(0.01)))
+    finished.append(asyncio.run(flight.wait(0.01)))
 
-    assert [False, False] == landed
+    assert [False, False] == finished
 
 
 def test_thread_does_not_wait_for_itself():
-    """A blocking call on the thread whose task flies it would wait for ever."""
+    """A blocking call on the thread whose task does the work would wait for ever."""
     started = time.monotonic()
 
     assert not SingleFlight()(30)
     assert time.monotonic() - started < 5
 
 
-def test_landed_flight_is_seen_by_its_own_thread():
+def test_finished_flight_is_seen_by_its_own_thread():
     """What has ended needs no waiting."""
     flight = SingleFlight()
     flight.finish()
@@ -70,7 +70,7 @@ def test_landed_flight_is_seen_by_its_own_thread():
 
 
 def test_task_that_is_cancelled_leaves_the_others_waiting():
-    """Who gives up waiting takes nobody along."""
+    """Giving up waiting does not end the others' waiting."""
 
     async def main():
         flight = SingleFlight()

@@ -32,7 +32,7 @@ def wechat(gateway):
     ("verb", "options"), [("get", {}), ("post", {"json": {"品": 1}})], ids=["get", "post"]
 )
 def test_brand_signs_by_its_own_id(gateway, wechat, build, client, verb, options):
-    """`brand_id` stands where `mchid` does, under the brands' scheme; answers are verified as ever."""
+    """`brand_id` takes the place of `mchid`, under the scheme of brands; responses are verified alike."""
     instance = build(**settings())
 
     assert {} == client.call(instance.brand.store.brandstores, verb, **options).json()

@@ -1,4 +1,4 @@
-"""Workers share downloads through a directory, whose files are believed for what they prove alone."""
+"""Workers share downloads through a directory, whose files are verified like responses."""
 
 from __future__ import annotations
 
@@ -35,36 +35,36 @@ def cache(directory):
 @pytest.fixture
 def file(cache, directory):
     """Give the file of a download that was written."""
-    cache.write(answer())
+    cache.write(response())
     [file] = directory.glob("*.json")
     return file
 
 
-def answer(at=NOW, name="new", **how):
-    """Give a download, signed at some time."""
+def response(at=NOW, name="new", **how):
+    """Give a response with a list of certificates, signed at some time."""
     content = body(item(name))
     return Response(
         200, Headers(proof(content, **{"serial": SERIALS[name], "key": name, "at": at} | how)), content
     )
 
 
-def recalled(cache, as_of=0):
+def taken(cache, as_of=0):
     """Return what a worker, whose list was signed ``as_of``, takes from the cache."""
     keys = PlatformKeys(clock=lambda: NOW)
     keys.adopt({}, as_of)
     secret = Secret(rotation.APIV3_KEY.encode())
     refresher = CertificateRefresher(keys, secret, lambda: None, clock=lambda: NOW, cache=cache)
-    response = cache.read()
-    return response and refresher._check_cached(response)
+    cached = cache.read()
+    return cached and refresher._check_cached(cached)
 
 
-def test_what_one_worker_wrote_another_proves(cache, directory):
-    """The file holds the answer as it came, and is proved as if it came again."""
-    cache.write(answer())
+def test_one_worker_reads_what_another_wrote(cache, directory):
+    """The file holds the response as it was received, and is verified again."""
+    cache.write(response())
     other = CertificateCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
 
-    assert [SERIALS["new"]] == list(recalled(other).keys)
-    assert NOW == recalled(other).as_of
+    assert [SERIALS["new"]] == list(taken(other).keys)
+    assert NOW == taken(other).as_of
 
 
 def test_file_is_its_owners_alone(file, directory):
@@ -82,7 +82,7 @@ def test_nothing_is_written_before_there_is_something(cache, directory):
 
 def test_merchants_share_a_directory_and_no_file(cache, directory):
     """Each merchant, and each gateway, has a file of its own."""
-    cache.write(answer())
+    cache.write(response())
 
     assert CertificateCache(directory, "1900000110 https://api.mch.weixin.qq.com/").read() is None
 
@@ -99,28 +99,28 @@ def test_file_holds_no_certificate_in_the_clear(file):
     ids=["now", "fresh", "stale", "clock behind", "future"],
 )
 def test_stale_file_is_ignored(cache, age, is_taken):
-    """The age is that of the signature, which nobody can make younger."""
-    cache.write(answer(at=NOW - age))
+    """The age is that of the signature, which cannot be made younger."""
+    cache.write(response(at=NOW - age))
 
-    assert is_taken == (recalled(cache) is not None)
+    assert is_taken == (taken(cache) is not None)
 
 
 def test_file_cannot_bring_an_older_list_back(cache):
-    """A list that is no newer than ours is ignored: withdrawn certificates do not return."""
-    cache.write(answer(at=NOW - 60))
+    """A list that is not newer than ours is ignored: withdrawn certificates do not return."""
+    cache.write(response(at=NOW - 60))
 
-    assert recalled(cache, NOW - 60) is None
-    assert recalled(cache, NOW - 61) is not None
+    assert taken(cache, NOW - 60) is None
+    assert taken(cache, NOW - 61) is not None
 
 
 def test_younger_time_in_a_file_is_noticed(cache, file):
-    """A time that was not signed proves nothing."""
-    cache.write(answer(at=NOW - 13 * 3600))
+    """The time is part of the signed text."""
+    cache.write(response(at=NOW - 13 * 3600))
     kept = json.loads(file.read_text())
     kept["headers"]["Wechatpay-Timestamp"] = str(NOW)
     file.write_text(json.dumps(kept))
 
-    assert recalled(cache) is None
+    assert taken(cache) is None
 
 
 def test_forged_file_is_ignored(cache):
@@ -129,7 +129,7 @@ def test_forged_file_is_ignored(cache):
     headers = Headers(proof(content, serial=SERIALS["odd"], key="odd", at=NOW))
     cache.write(Response(200, headers, content))
 
-    assert recalled(cache) is None
+    assert taken(cache) is None
 
 
 @pytest.mark.parametrize(
@@ -151,17 +151,17 @@ def test_damaged_file_is_ignored(cache, file, text):
     """A file that was cut off, or is something else, is as good as none."""
     file.write_bytes(text)
 
-    assert recalled(cache) is None
+    assert taken(cache) is None
 
 
 def test_timestamp_that_is_no_number_is_ignored(cache):
     """Headers in a file are no better than the file."""
-    cache.write(answer())
-    response = cache.read()
-    headers = response.headers.with_({"Wechatpay-Timestamp": "soon"})
-    cache.write(Response(200, headers, response.content))
+    cache.write(response())
+    cached = cache.read()
+    headers = cached.headers.with_({"Wechatpay-Timestamp": "soon"})
+    cache.write(Response(200, headers, cached.content))
 
-    assert recalled(cache) is None
+    assert taken(cache) is None
 
 
 def test_huge_file_is_not_read_whole(cache, file):
@@ -190,7 +190,7 @@ def test_link_is_not_followed(cache, file, tmp_path):
 
 
 def test_pipe_is_not_waited_for(cache, file):
-    """A pipe in the place of the file holds nobody up."""
+    """A pipe in the place of the file blocks no call."""
     file.unlink()
     os.mkfifo(file, 0o600)
 
@@ -201,7 +201,7 @@ def test_directory_that_cannot_be_written_fails_no_call(tmp_path, caplog):
     """A full or foreign disk costs the sharing, and nothing else."""
     (tmp_path / "file").write_text("")
     cache = CertificateCache(tmp_path / "file", "1900000109")
-    cache.write(answer())
+    cache.write(response())
 
     assert cache.read() is None
     assert "could not be saved" in caplog.text
@@ -209,16 +209,16 @@ def test_directory_that_cannot_be_written_fails_no_call(tmp_path, caplog):
 
 
 def test_failed_write_leaves_the_last_file_and_nothing_else(cache, file, directory):
-    """An answer is put in place whole or not at all."""
+    """A file is replaced as a whole or not at all."""
     file.unlink()
     file.mkdir()
-    cache.write(answer())
+    cache.write(response())
 
     assert [file] == list(directory.iterdir())
 
 
-def test_answer_that_is_no_text_is_not_kept(cache):
-    """What UTF-8 cannot hold is no list of certificates."""
+def test_body_that_is_not_utf_8_is_not_saved(cache):
+    """Bytes that are not UTF-8 cannot be a list of certificates."""
     cache.write(Response(200, Headers(proof(b"\xff")), b"\xff"))
 
     assert cache.read() is None

@@ -1,4 +1,4 @@
-"""A download of certificates is believed only when it proves itself, whole."""
+"""A download of certificates is accepted only as a whole, and only after it is verified."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from wechatpay.secret import Secret
 NOW = int(time.time())
 
 
-def answer(content, signer="new", **how):
+def response(content, signer="new", **how):
     """Give a response with this body, signed by a platform certificate."""
     how = {"serial": SERIALS[signer], "key": signer, "at": NOW} | how
     return Response(200, Headers(proof(content, **how)), content)
 
 
-def proven(response, known=None, now=NOW):
-    """Prove a response, knowing nothing by default."""
+def verified(response, known=None, now=NOW):
+    """Verify a response; no key is known by default."""
     keys = known or PlatformKeys(clock=lambda: now)
     return verify(response, keys, Secret(APIV3_KEY.encode()), signed_about=now, now=now)
 
@@ -47,73 +47,73 @@ def knowing(*names):
     return PlatformKeys(own, clock=lambda: NOW)
 
 
-def test_download_is_proved_by_a_certificate_it_carried():
-    """Knowing nothing but the APIv3 key, the first download is believed, for it is encrypted and signed."""
-    download = proven(answer(body(item("old"), item("new"))))
+def test_download_is_verified_by_a_certificate_in_it():
+    """The first download is encrypted under the APIv3 key, and signed by one of its certificates."""
+    download = verified(response(body(item("old"), item("new"))))
 
     assert [SERIALS["old"], SERIALS["new"]] == list(download.keys)
     assert NOW == download.as_of
     assert rotation.certificate("new") == download.keys[SERIALS["new"]].certificate
 
 
-def test_download_is_proved_by_a_known_key():
-    """An answer signed by a key that we know need not carry it."""
-    assert [SERIALS["new"]] == list(proven(answer(body(item("new")), "old"), knowing("old")).keys)
+def test_download_is_verified_by_a_known_key():
+    """A response that a known key signed does not have to contain it."""
+    assert [SERIALS["new"]] == list(verified(response(body(item("new")), "old"), knowing("old")).keys)
 
 
-def test_download_is_proved_when_every_known_certificate_is_retired():
-    """A set of which nothing is offered any more locks nobody out."""
-    assert [SERIALS["new"]] == list(proven(answer(body(item("new"))), knowing("old", "third")).keys)
+def test_download_is_verified_when_every_known_certificate_is_retired():
+    """Known certificates that are no longer offered do not prevent a refresh."""
+    assert [SERIALS["new"]] == list(verified(response(body(item("new"))), knowing("old", "third")).keys)
 
 
 def test_download_signed_by_a_key_that_the_caller_retired_is_refused():
-    """What the caller retired proves nothing, even if it is carried."""
+    """A key that the caller retired verifies nothing, even if the download contains it."""
     known = knowing("new")
     known.retire(SERIALS["new"])
 
     with pytest.raises(UnknownSerialError):
-        proven(answer(body(item("new"))), known)
+        verified(response(body(item("new"))), known)
 
 
 def test_download_signed_by_a_stranger_is_refused():
     """The signature must belong to the key it names."""
     with pytest.raises(SignatureError):
-        proven(answer(body(item("new")), key="stranger"))
+        verified(response(body(item("new")), key="stranger"))
 
 
-def test_download_signed_by_an_uncarried_stranger_is_refused():
-    """A key that is neither known nor carried proves nothing."""
+def test_download_signed_by_a_missing_stranger_is_refused():
+    """The signing key must be known, or in the download."""
     with pytest.raises(UnknownSerialError):
-        proven(answer(body(item("new")), "odd"))
+        verified(response(body(item("new")), "odd"))
 
 
 def test_tampered_download_is_refused():
     """Taking a certificate out of the list is noticed."""
-    whole = answer(body(item("old"), item("new")))
+    whole = response(body(item("old"), item("new")))
 
     with pytest.raises(SignatureError):
-        proven(Response(200, whole.headers, body(item("new"))))
+        verified(Response(200, whole.headers, body(item("new"))))
 
 
 @pytest.mark.parametrize("skew", [-301, 301])
 def test_download_of_another_time_is_refused(skew):
     """An old list, however well signed, is not today's."""
     with pytest.raises(ClockSkewError):
-        proven(answer(body(item("new")), at=NOW + skew))
+        verified(response(body(item("new")), at=NOW + skew))
 
 
 def test_unsigned_download_is_refused():
     """Certificates that decrypt are not enough: the list must be signed, too."""
     with pytest.raises(IncompleteHeadersError):
-        proven(Response(200, Headers(), body(item("new"))))
+        verified(Response(200, Headers(), body(item("new"))))
 
 
 def test_probe_is_refused():
     """A download with a probe signature fails like any other wrong one."""
-    probed = answer(body(item("new"))).headers.with_({"Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"})
+    probed = response(body(item("new"))).headers.with_({"Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"})
 
     with pytest.raises(SignatureError, match="probe"):
-        proven(Response(200, probed, body(item("new"))))
+        verified(Response(200, probed, body(item("new"))))
 
 
 def test_download_under_another_apiv3_key_names_the_setting():
@@ -121,7 +121,7 @@ def test_download_under_another_apiv3_key_names_the_setting():
     content = body(item("new", apiv3_key="another0apiv3key0of0032characters"[:32]))
 
     with pytest.raises(ConfigurationError, match="apiv3_key: does not decrypt"):
-        proven(answer(content))
+        verified(response(content))
 
 
 @pytest.mark.parametrize(
@@ -136,53 +136,53 @@ def test_download_under_another_apiv3_key_names_the_setting():
     ],
 )
 def test_download_with_a_wrong_member_is_refused_as_a_whole(item, why):
-    """Half a list is none: what is wrong with one certificate is wrong with the answer."""
+    """Half a list is none: what is wrong with one certificate is wrong with the response."""
     with pytest.raises(DecodeError, match=why):
-        proven(answer(body(rotation.item("new"), item)))
+        verified(response(body(rotation.item("new"), item)))
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"data":{}}', b"not json", b'{"data":[]}'])
-def test_what_is_no_list_is_refused(content):
-    """An answer of another shape is an error, not an empty set."""
+def test_body_without_a_list_is_refused(content):
+    """A response of another shape is an error, not an empty list."""
     with pytest.raises(DecodeError):
-        proven(answer(content))
+        verified(response(content))
 
 
 def test_two_certificates_of_one_serial_number_are_refused():
-    """Which of the two to believe could only be guessed."""
+    """Which of the two is right could only be guessed."""
     with pytest.raises(DecodeError, match="two of the serial number"):
-        proven(answer(body(item("new"), item("new", days=(-2, 300)))))
+        verified(response(body(item("new"), item("new", days=(-2, 300)))))
 
 
 def test_the_same_certificate_twice_is_one():
     """A repetition changes nothing."""
-    assert [SERIALS["new"]] == list(proven(answer(body(item("new"), item("new")))).keys)
+    assert [SERIALS["new"]] == list(verified(response(body(item("new"), item("new")))).keys)
 
 
 def test_certificates_of_another_suite_are_left_out():
     """The list may hold SM2 certificates beside those of RSA."""
     other = item("odd", encrypt_certificate={"algorithm": "AEAD_SM4_GCM"})
 
-    assert [SERIALS["new"]] == list(proven(answer(body(other, item("new")))).keys)
+    assert [SERIALS["new"]] == list(verified(response(body(other, item("new")))).keys)
 
 
 def test_weak_certificate_is_refused():
-    """A key of less than 2048 bits proves nothing."""
+    """A key of less than 2048 bits is not accepted."""
     weak = rotation.weak_certificate("odd")
 
     with pytest.raises(DecodeError, match="bits"):
-        proven(answer(body(rotation.sealed(weak, SERIALS["odd"]), item("new"))))
+        verified(response(body(rotation.sealed(weak, SERIALS["odd"]), item("new"))))
 
 
 def test_ended_certificate_is_left_out():
     """A certificate whose time is over is not taken into use."""
-    assert [SERIALS["new"]] == list(proven(answer(body(item("old", (-30, -1)), item("new")))).keys)
+    assert [SERIALS["new"]] == list(verified(response(body(item("old", (-30, -1)), item("new")))).keys)
 
 
 def test_download_signed_by_an_ended_certificate_is_refused():
-    """A certificate proves nothing beyond its dates, carried or known."""
+    """A certificate verifies nothing outside its dates."""
     with pytest.raises(UnknownSerialError):
-        proven(answer(body(item("new", (-30, -1)), item("old"))))
+        verified(response(body(item("new", (-30, -1)), item("old"))))
 
 
 def test_dates_of_the_list_narrow_those_of_the_certificate():
@@ -190,7 +190,7 @@ def test_dates_of_the_list_narrow_those_of_the_certificate():
     early = json.loads(json.dumps(item("new")))
     early["expire_time"] = "2099-01-01T00:00:00+08:00"
     late = item("old", effective_time="2099-01-01T00:00:00+08:00")
-    download = proven(answer(body(early, late)))
+    download = verified(response(body(early, late)))
 
     assert rotation.certificate("new").not_valid_after_utc == download.keys[SERIALS["new"]].not_after
     assert not download.keys[SERIALS["old"]].is_valid(NOW)
@@ -199,7 +199,7 @@ def test_dates_of_the_list_narrow_those_of_the_certificate():
 def test_errors_show_neither_key_nor_body():
     """Messages about a download hold neither the APIv3 key nor a certificate."""
     with pytest.raises(ConfigurationError) as caught:
-        proven(answer(body(item("new", apiv3_key="another0apiv3key0of0032characters"[:32]))))
+        verified(response(body(item("new", apiv3_key="another0apiv3key0of0032characters"[:32]))))
 
     assert APIV3_KEY not in str(caught.value)
     assert "BEGIN" not in str(caught.value)

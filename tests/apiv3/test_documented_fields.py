@@ -98,7 +98,7 @@ def test_every_operation_with_encrypted_fields_is_known():
 
 
 @rows("body")
-def test_marked_fields_of_a_body_are_encrypted_and_no_others(instance, row):
+def test_documented_fields_of_a_body_are_encrypted_and_no_others(instance, row):
     """Each documented field, through lists and objects, and nothing beside it."""
     body = sample(row["body"], PLAIN)
     before = copy.deepcopy(body)
@@ -112,7 +112,7 @@ def test_marked_fields_of_a_body_are_encrypted_and_no_others(instance, row):
 
 
 @rows("query")
-def test_marked_fields_of_a_query_are_encrypted_and_no_others(instance, row):
+def test_documented_fields_of_a_query_are_encrypted_and_no_others(instance, row):
     """A few operations take them in the query."""
     query = dict.fromkeys([*row["query"], "plain"], PLAIN)
     request = begun(instance, row["verb"], template(row), query=query, encrypt_sensitive=True)
@@ -124,8 +124,8 @@ def test_marked_fields_of_a_query_are_encrypted_and_no_others(instance, row):
 
 
 @rows("response")
-def test_marked_fields_of_an_answer_are_decrypted_and_no_others(instance, row):
-    """Each documented field of an answer, and `.json()` stays as it came."""
+def test_documented_fields_of_a_response_are_decrypted_and_no_others(instance, row):
+    """Each documented field of a response, and `.json()` stays as it came."""
     secret = rsa.encrypt(PLAIN, keys.public_key("merchant"))
     came = sample(row["response"], secret)
     response = Response(200, content=json.dumps(came).encode(), operation=f"{row['verb']} {template(row)}")
@@ -219,7 +219,7 @@ def test_what_could_carry_a_marked_field_past_is_refused(instance, route, body, 
     ],
     ids=["ready", "encoded", "in the path", "number"],
 )
-def test_marked_query_that_cannot_be_encrypted_is_refused(instance, path, query, why):
+def test_documented_query_that_cannot_be_encrypted_is_refused(instance, path, query, why):
     """A ready query would go out as it is."""
     with pytest.raises(InvalidRequestError, match=why):
         begun(instance, "get", path, query=query, encrypt_sensitive=True)
@@ -248,19 +248,19 @@ def test_ready_body_is_refused(instance):
 
 @pytest.mark.parametrize("path", ["v3/pay/transactions/out", "v3/bill/sub-merchant-fundflowbill"])
 def test_operation_without_known_fields_is_refused(client, instance, gateway, path):
-    """Who asks for encryption is not to believe that it happened."""
+    """The caller must not think that something was encrypted."""
     with pytest.raises(InvalidRequestError, match=r"no field of .* is known to be encrypted"):
         client.call(instance.chain(path), "post", json={"name": PLAIN}, encrypt_sensitive=True)
 
     assert [] == gateway.seen
 
 
-def test_operation_that_answers_with_encrypted_fields_alone_is_let_pass(client, instance, gateway):
+def test_operation_with_encrypted_fields_only_in_the_response_is_accepted(client, instance, gateway):
     """There is nothing to encrypt, and that is known."""
     gateway.answer(signed(b'{"data":[]}'))
-    answer = client.call(instance.v3.merchantService.complaintsV2, "get", encrypt_sensitive=True)
+    response = client.call(instance.v3.merchantService.complaintsV2, "get", encrypt_sensitive=True)
 
-    assert {"data": []} == instance.getDriver().decrypt_marked(answer)
+    assert {"data": []} == instance.getDriver().decrypt_marked(response)
 
 
 @pytest.mark.parametrize("path", ["v2/pay/orderquery"])
@@ -307,17 +307,17 @@ def test_literal_is_preferred_to_a_variable():
     assert {} == encrypted_fields("POST", "v3/brand/partner/card-member/user-cards/1/invalidate").body
 
 
-def test_answer_is_decrypted_over_the_wire(client, instance, gateway):
+def test_response_is_decrypted_over_the_wire(client, instance, gateway):
     """From the call to the plain text, in both clients."""
     secret = rsa.encrypt("13800138000", keys.public_key("merchant"))
     gateway.answer(signed(json.dumps({"payer_phone": secret, "x": None}).encode()))
     node = instance.v3.merchantService.complaintsV2._complaint_id_
-    answer = client.call(node, "get", complaint_id="200201820200101080076610000")
+    response = client.call(node, "get", complaint_id="200201820200101080076610000")
     driver = instance.getDriver()
 
-    assert {"payer_phone": "13800138000", "x": None} == driver.decrypt_marked(answer)
-    assert "13800138000" == driver.decrypt(answer.json()["payer_phone"])
-    assert secret == answer.json()["payer_phone"]
+    assert {"payer_phone": "13800138000", "x": None} == driver.decrypt_marked(response)
+    assert "13800138000" == driver.decrypt(response.json()["payer_phone"])
+    assert secret == response.json()["payer_phone"]
 
 
 @pytest.mark.parametrize(
@@ -334,15 +334,15 @@ def test_answer_is_decrypted_over_the_wire(client, instance, gateway):
         (b"[]", []),
     ],
 )
-def test_answer_of_another_shape_is_left_as_it_is(instance, content, plain):
-    """What is absent, empty or not documented is no cipher text."""
+def test_response_of_another_shape_is_left_as_it_is(instance, content, plain):
+    """What is absent, empty or not documented is not decrypted."""
     response = Response(200, content=content, operation="GET v3/merchant-service/complaints-v2")
 
     assert plain == instance.getDriver().decrypt_marked(response)
 
 
-def test_answer_that_does_not_decrypt_names_the_place(instance):
-    """An answer for another merchant is an error that says where."""
+def test_response_that_does_not_decrypt_names_the_place(instance):
+    """The error for a response to another merchant names the field."""
     secret = rsa.encrypt(PLAIN, keys.public_key("other"))
     content = json.dumps({"data": [{"payer_phone": secret}]}).encode()
     response = Response(200, content=content, operation="GET v3/merchant-service/complaints-v2")
@@ -353,13 +353,13 @@ def test_answer_that_does_not_decrypt_names_the_place(instance):
 
 
 @pytest.mark.parametrize("operation", ["", "GET v3/certificates", "POST v3/profitsharing/orders"])
-def test_answer_without_known_fields_is_refused(instance, operation):
-    """Who asks for decryption is not to believe that there was nothing to decrypt."""
+def test_response_without_known_fields_is_refused(instance, operation):
+    """The caller must not think that there was nothing to decrypt."""
     with pytest.raises(InvalidRequestError, match="no encrypted field is known"):
         instance.getDriver().decrypt_marked(Response(200, content=b"{}", operation=operation))
 
 
-def test_answer_that_is_no_json_is_told(instance):
+def test_response_that_is_not_json_is_an_error(instance):
     """A body that does not parse is a DecodeError, as with `.json()`."""
     response = Response(200, content=b"<", operation="GET v3/merchant-service/complaints-v2")
     with pytest.raises(DecodeError):
@@ -370,7 +370,7 @@ def test_answer_that_is_no_json_is_told(instance):
     "use", [lambda d: d.platform, lambda d: d.decrypt("x"), lambda d: d.decrypt_marked(Response(200))]
 )
 def test_without_apiv3_there_are_no_keys(use):
-    """Who calls APIv2 alone is told what is missing."""
+    """With APIv2 settings only, the error names the missing ones."""
     driver = Builder(mchid="1900000109", secret="x" * 32).getDriver()
     with pytest.raises(ConfigurationError, match="mchid, serial, private_key, and certs or apiv3_key"):
         use(driver)

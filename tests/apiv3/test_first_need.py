@@ -37,7 +37,7 @@ def test_first_call_downloads_first_and_names_the_key(client, downloading, wecha
 
 
 def test_given_keys_are_used_as_they_are(client, build, wechat, gateway):
-    """With `certs`, an APIv3 key alone is no reason to download."""
+    """With `certs`, an APIv3 key does not cause a download."""
     wechat.signer = "platform"
     wechat.serial = "PUB_KEY_ID_1"
     instance = build(certs={"PUB_KEY_ID_1": keys.public_key("platform")}, apiv3_key=rotation.APIV3_KEY)
@@ -56,7 +56,7 @@ def test_given_certificates_that_have_all_ended_are_replaced(client, build, wech
 
 
 def test_given_certificates_that_have_ended_send_nothing_without_apiv3_key(client, build, gateway):
-    """An answer that could not be verified is not provoked."""
+    """No request is sent whose response could not be verified."""
     instance = build(certs={NEW: rotation.certificate("new", (-30, -1))})
     with pytest.raises(ConfigurationError, match=f"of {NEW} none is valid now"):
         client.call(instance.v3.x, "get")
@@ -78,7 +78,7 @@ def test_merchant_in_public_key_mode_learns_what_to_configure(client, downloadin
 
 
 def test_refusal_reaches_the_caller_as_it_is(client, downloading, wechat):
-    """A wrong signature of ours is told as it would be for any call."""
+    """A wrong signature of ours is the same error as for any call."""
     wechat.download = refused(401, "SIGN_ERROR", "错误的签名")
     with pytest.raises(APIError, match="SIGN_ERROR: 错误的签名") as caught:
         client.call(downloading.v3.x, "get")
@@ -105,8 +105,8 @@ def test_failed_download_says_that_nothing_was_sent(client, downloading, wechat,
     assert {"/v3/certificates"} == {seen.target for seen in gateway.seen}
 
 
-def test_wrong_apiv3_key_is_told(client, build, wechat):
-    """Who set another APIv3 key in the console is told so."""
+def test_wrong_apiv3_key_is_named(client, build, wechat):
+    """The error for an APIv3 key that differs from the console's names the setting."""
     instance = build(**rotation.settings(apiv3_key=b"another0apiv3key0of0032characters"[:32]))
     with pytest.raises(ConfigurationError, match="apiv3_key: does not decrypt") as caught:
         client.call(instance.v3.x, "get")
@@ -131,7 +131,7 @@ def test_certificates_of_no_use_are_not_asked_for_again_at_once(client, download
 
 
 def test_calls_do_not_hammer_at_an_outage(client, downloading, wechat, clock):
-    """Within the pause the last failure is told again; after it, another try is made."""
+    """Within the pause the last failure is raised again; after it, the download is tried again."""
     wechat.download = refused(503)
     for _ in range(10):
         with pytest.raises(ConnectError):
@@ -144,7 +144,7 @@ def test_calls_do_not_hammer_at_an_outage(client, downloading, wechat, clock):
     assert 2 == wechat.downloads
 
 
-def test_error_told_again_is_a_fresh_one(downloading, wechat):
+def test_error_that_is_raised_again_is_a_copy(downloading, wechat):
     """Each caller gets an error of its own, whose traceback does not grow."""
     wechat.download = refused(404)
     caught = []
@@ -166,7 +166,7 @@ def test_caller_may_name_a_key_that_is_yet_to_be_downloaded(client, downloading,
     assert [(OLD, None)] == wechat.pairs
 
 
-def test_caller_cannot_name_a_key_that_nobody_offers(client, downloading, wechat, gateway):
+def test_caller_cannot_name_a_key_that_is_not_offered(client, downloading, wechat, gateway):
     """A first call that names a stranger's key is not sent."""
     with pytest.raises(InvalidRequestError, match="Wechatpay-Serial must name a key"):
         client.call(downloading.v3.x, "get", headers={"wechatpay-serial": NEW})
@@ -194,10 +194,10 @@ def test_two_hundred_first_tasks_make_one_download(downloading, wechat):
             await asyncio.sleep(0.005)
         return turns, await calls
 
-    turns, answers = asyncio.run(main())
+    turns, responses = asyncio.run(main())
 
     assert 1 == wechat.downloads
-    assert 200 == len(answers)
+    assert 200 == len(responses)
     assert turns > 10
 
 
@@ -273,8 +273,8 @@ def test_download_is_signed_by_a_signer_of_the_callers(client, downloading, wech
     assert [("remote", "/v3/certificates"), ("trace", "/v3/x"), ("remote", "/v3/x")] == seen
 
 
-def test_download_proves_itself_without_the_verifier(client, downloading, wechat):
-    """Who takes the verifier out does not believe any certificate for that."""
+def test_download_is_verified_without_the_verifier(client, downloading, wechat):
+    """Removing the verifier from the stack does not make any certificate trusted."""
     downloading.getDriver().select("v3").stack.remove("verifier")
     wechat.download = lambda peer: peer.send(wechat.signed(rotation.body(rotation.item("old")), key="new"))
     with pytest.raises(ConnectError, match="does not belong"):

@@ -1,4 +1,4 @@
-"""One set of keys, of which each call holds on to one value."""
+"""Which keys are trusted, which one is preferred, and for how long."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_ended_certificate_is_never_preferred():
 
 
 def test_certificate_verifies_within_its_dates_alone():
-    """What was signed while it was valid is proved by it, nothing before and after."""
+    """A certificate verifies what was signed between its dates, and nothing else."""
     keyring = Keyring(named(certified("old", (-30, -10))))
 
     assert keyring.get(OLD, NOW - 20 * DAY) is not None
@@ -92,7 +92,7 @@ def test_download_brings_nothing_back_that_was_retired():
 
 
 def test_certificate_that_is_no_longer_offered_verifies_for_ten_minutes():
-    """Answers on their way are still believed; nothing new is encrypted with it."""
+    """Responses in flight are still verified with it; nothing new is encrypted with it."""
     keyring = Keyring(fetched=named(certified("old")), as_of=1)
     keyring = keyring.refreshed(named(certified("new", (-200, 365))), int(NOW), NOW)
 
@@ -131,7 +131,7 @@ def platform():
 
 
 def test_keys_are_added_and_retired_on_a_live_set(platform):
-    """A new key is believed from the moment it is added, a retired one no longer."""
+    """A key is trusted as soon as it is added, and not trusted as soon as it is retired."""
     platform.add(NEW, rotation.certificate("new"))
     assert NEW == platform.get(NEW).serial
     platform.retire("PUB_KEY_ID_1")

@@ -36,11 +36,11 @@ def ready(downloading, wechat):
 
 
 def failing(code="PARAM_ERROR"):
-    """Give the body of an error answer."""
+    """Give the body of an error response."""
     return b'{"code":"%s","message":"x"}' % code.encode()
 
 
-def test_answer_of_a_new_key_is_verified_after_one_download(client, ready, wechat):
+def test_response_of_a_new_key_is_verified_after_one_download(client, ready, wechat):
     """A key that is not known yet is asked for, and the call succeeds."""
     wechat.rotate("new", keep=["old"])
     client.call(ready.v3.x, "get")
@@ -51,7 +51,7 @@ def test_answer_of_a_new_key_is_verified_after_one_download(client, ready, wecha
 
 
 def test_refresh_works_when_every_known_certificate_is_retired(client, ready, wechat):
-    """Nothing that is known is offered, or signs, any more: nobody is locked out."""
+    """No known certificate is offered, or signs, any more, and the refresh still works."""
     wechat.rotate("new")
     client.call(ready.v3.x, "get")
     wechat.pairs.clear()
@@ -61,8 +61,8 @@ def test_refresh_works_when_every_known_certificate_is_retired(client, ready, we
     assert [(NEW, None)] == wechat.pairs
 
 
-def test_key_that_nobody_offers_stays_unknown(client, ready, wechat):
-    """One download shows that there is no such key; the answer is not believed."""
+def test_key_that_is_not_offered_stays_unknown(client, ready, wechat):
+    """One download is made for it; the response is refused."""
     wechat.serial = THIRD
     for _ in range(5):
         with pytest.raises(UnknownSerialError) as caught:
@@ -97,7 +97,7 @@ def test_unknown_public_key_is_not_downloaded(client, ready, wechat):
 
 
 def test_unknown_key_of_a_merchant_on_the_move_is_asked_for(client, build, wechat):
-    """Who has a public key and still gets answers signed by a certificate has both."""
+    """A merchant with a public key may still get responses signed by a certificate."""
     certs = {"PUB_KEY_ID_1": keys.public_key("platform")}
     instance = build(**rotation.settings(certs=certs))
     client.call(instance.v3.x, "get")
@@ -116,7 +116,7 @@ def test_without_apiv3_key_nothing_is_asked_for(client, build, wechat, gateway):
     assert 1 == len(gateway.seen)
 
 
-def test_probe_is_no_reason_to_refresh(client, ready, wechat, gateway):
+def test_probe_causes_no_refresh(client, ready, wechat, gateway):
     """A probe under an unknown key fails, and that is all."""
     headers = dict(proof(b"{}", serial=NEW)) | {"Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"}
     gateway.answer(reply(b"{}", "200 OK", *headers.items()))
@@ -126,8 +126,8 @@ def test_probe_is_no_reason_to_refresh(client, ready, wechat, gateway):
     assert ["/v3/x"] == [seen.target for seen in gateway.seen[2:]]
 
 
-def test_answer_of_another_time_is_no_reason_to_refresh(client, ready, gateway):
-    """What could not be believed with any key asks for none."""
+def test_response_of_another_time_causes_no_refresh(client, ready, gateway):
+    """A response that no key could verify causes no download."""
     gateway.answer(reply(b"{}", "200 OK", *proof(b"{}", serial=NEW, at=1)))
     with pytest.raises(ClockSkewError):
         client.call(ready.v3.x, "get")
@@ -135,7 +135,7 @@ def test_answer_of_another_time_is_no_reason_to_refresh(client, ready, gateway):
     assert ["/v3/x"] == [seen.target for seen in gateway.seen[2:]]
 
 
-def test_thousand_forged_answers_make_one_download(ready, wechat, looped):
+def test_thousand_forged_responses_make_one_download(ready, wechat, looped):
     """Serial numbers that are made up cost one download a minute, however many they are."""
     forged = iter(range(1000))
     wechat.__class__ = Forging
@@ -157,10 +157,10 @@ def test_thousand_forged_answers_make_one_download(ready, wechat, looped):
 
 
 class Forging(rotation.Rotation):
-    """Signs every answer but the downloads with a key that there is not."""
+    """Signs every response but the downloads with a key that does not exist."""
 
     def __call__(self, seen, peer):
-        """Answer one request."""
+        """Respond to one request."""
         if seen.target.startswith("/v3/certificates"):
             super().__call__(seen, peer)
         else:
@@ -190,9 +190,9 @@ def test_hundred_threads_with_an_unknown_key_make_one_download(ready, wechat):
     wechat.rotate("new")
     wechat.pause = 0.2
     with concurrent.futures.ThreadPoolExecutor(100) as pool:
-        answers = [future.result(30) for future in [pool.submit(ready.v3.x.get) for _ in range(100)]]
+        responses = [future.result(30) for future in [pool.submit(ready.v3.x.get) for _ in range(100)]]
 
-    assert 100 == len(answers)
+    assert 100 == len(responses)
     assert 1 == wechat.downloads
 
 
@@ -290,7 +290,7 @@ def test_forged_refresh_keeps_the_set(client, ready, wechat, clock):
     assert (OLD,) == ready.getDriver().platform.serials
 
 
-def test_error_answer_of_a_new_key_is_verified(client, ready, wechat, gateway):
+def test_error_response_of_a_new_key_is_verified(client, ready, wechat, gateway):
     """An error is marked as WeChat Pay's even if a new key signed it."""
     wechat.rotate("new")
 
@@ -308,8 +308,8 @@ def test_error_answer_of_a_new_key_is_verified(client, ready, wechat, gateway):
     assert "PARAM_ERROR" == caught.value.code
 
 
-def test_error_answer_is_never_hidden_by_a_refresh_that_fails(client, ready, wechat, gateway):
-    """What WeChat Pay said reaches the caller, proved or not."""
+def test_error_response_is_never_hidden_by_a_refresh_that_fails(client, ready, wechat, gateway):
+    """The body reaches the caller, verified or not."""
     wechat.rotate("new")
     wechat.download = refused(500)
 
@@ -364,7 +364,7 @@ def test_demand_that_fails_says_why_and_keeps_the_set(ready, wechat):
 
 
 def test_concurrent_demands_make_one_download(ready, wechat):
-    """Who asks while it is being asked gets the same answer."""
+    """A `refresh` during a download waits for that download."""
     wechat.pause = 0.2
     platform = ready.getDriver().platform
 
@@ -403,7 +403,7 @@ def test_first_callback_downloads(downloading, wechat):
     assert OLD == platform.get(OLD).serial
 
 
-def test_first_callback_that_cannot_be_proved_says_why(downloading, wechat):
+def test_first_callback_that_cannot_be_verified_says_why(downloading, wechat):
     """Without any key the failure is the caller's to know."""
     wechat.download = refused(404)
     platform = downloading.getDriver().platform
@@ -416,7 +416,7 @@ def test_first_callback_that_cannot_be_proved_says_why(downloading, wechat):
 
 
 def test_platform_without_a_protocol_never_asks():
-    """A trust set of its own, such as for callbacks alone, has nobody to ask."""
+    """Keys without a Builder, such as a handler's for callbacks only, are never downloaded."""
     platform = PlatformKeys()
 
     assert not platform.can_download

@@ -66,10 +66,10 @@ def test_sandbox_takes_what_a_function_signed(client):
     with Sandbox(identity=identity) as sandbox:
         instance = Builder(**sandbox.settings(private_key=Signature(identity.private_key)))
         palm = instance.v3.palmservice.authorization.openid._openid_
-        answer = client.call(palm, "get", openid="oUpF8uMuAJOM2pxb1Q", query={"organization_id": "1"})
+        response = client.call(palm, "get", openid="oUpF8uMuAJOM2pxb1Q", query={"organization_id": "1"})
         instance.getDriver().close()
 
-    assert "AUTHORIZATION_STATE_ON" == answer.json()["state"]
+    assert "AUTHORIZATION_STATE_ON" == response.json()["state"]
 
 
 def test_function_blocks_no_event_loop(build, client, signature):
@@ -81,7 +81,7 @@ def test_function_blocks_no_event_loop(build, client, signature):
     assert {"blue"} == signature.tenants
 
 
-def test_slow_function_holds_nobody_up(build, signature):
+def test_slow_function_blocks_no_other_call(build, signature):
     """Twenty calls whose signatures take 0.1 s each are over long before 2 s."""
     signature.pause = 0.1
     instance = build(private_key=signature)
@@ -175,6 +175,6 @@ def test_same_function_serves_payment(signature):
 
 
 def test_function_cannot_decrypt(build, signature):
-    """Sensitive fields of answers are decrypted where the key is."""
+    """Encrypted fields of responses are decrypted where the key is."""
     with pytest.raises(ConfigurationError, match="private_key: the function signs, but cannot decrypt"):
         build(private_key=signature).getDriver().decrypt("text")

@@ -64,10 +64,10 @@ def test_rotation_under_load_fails_no_call(together, downloading, wechat, during
     """WeChat Pay withdraws the only known certificate while 200 calls are on their way."""
     downloading.v3.x.get()
     during(60, lambda: wechat.rotate("new"))
-    answers = together(downloading.v3.x, 200, json={"name": Sensitive(NAME)})
-    answers += together(downloading.v3.x, 20, json={"name": Sensitive(NAME)})
+    responses = together(downloading.v3.x, 200, json={"name": Sensitive(NAME)})
+    responses += together(downloading.v3.x, 20, json={"name": Sensitive(NAME)})
 
-    assert [200] * 220 == [answer.status_code for answer in answers]
+    assert [200] * 220 == [response.status_code for response in responses]
     assert 2 == wechat.downloads
     # The gateway decrypted each with the key that the same request named.
     assert {(OLD, NAME), (NEW, NAME)} == set(wechat.pairs[1:])
@@ -78,9 +78,9 @@ def test_first_use_and_rotation_under_load_fails_no_call(together, downloading, 
     """Nothing is known at first, and what is learnt is soon withdrawn."""
     wechat.pause = 0.05
     during(100, lambda: wechat.rotate("new"))
-    answers = together(downloading.v3.x, 200, json={"name": Sensitive(NAME)})
+    responses = together(downloading.v3.x, 200, json={"name": Sensitive(NAME)})
 
-    assert 200 == len(answers)
+    assert 200 == len(responses)
     assert {NAME} == {text for _, text in wechat.pairs}
 
 
@@ -90,10 +90,10 @@ def test_scheduled_refresh_under_load_moves_to_the_new_certificate(together, dow
     wechat.offered, wechat.pause = ["old", "new"], 0.1
     wechat.items = {"old": rotation.item("old"), "new": rotation.item("new", (0, 365))}
     wechat.now.ahead = 12 * 3600 + 1
-    answers = together(downloading.v3.x, 200, json={"name": Sensitive(NAME)})
+    responses = together(downloading.v3.x, 200, json={"name": Sensitive(NAME)})
     together(downloading.v3.x, 20, json={"name": Sensitive(NAME)})
 
-    assert 200 == len(answers)
+    assert 200 == len(responses)
     assert 2 == wechat.downloads
     assert {(OLD, NAME), (NEW, NAME)} == set(wechat.pairs[1:])
     assert [(NEW, NAME)] * 20 == wechat.pairs[-20:]
@@ -115,15 +115,15 @@ def test_keys_added_and_retired_under_load_fail_no_call(together, build, wechat,
         platform.retire(OLD)
 
     during(60, move)
-    answers = together(instance.v3.x, 200, json={"name": Sensitive(NAME)})
-    answers += together(instance.v3.x, 20, json={"name": Sensitive(NAME)})
+    responses = together(instance.v3.x, 200, json={"name": Sensitive(NAME)})
+    responses += together(instance.v3.x, 20, json={"name": Sensitive(NAME)})
 
-    assert 220 == len(answers)
+    assert 220 == len(responses)
     assert {(OLD, NAME), (NEW, NAME)} == set(wechat.pairs)
     assert [(NEW, NAME)] * 20 == wechat.pairs[-20:]
 
 
-def test_retired_key_is_believed_by_calls_that_named_it_alone(client, build, wechat, gateway):
+def test_retired_key_is_trusted_only_by_calls_that_named_it(client, build, wechat, gateway):
     """A call keeps the set it began with; the next call does not know the key any more."""
     instance = build(certs={OLD: rotation.certificate("old"), NEW: rotation.certificate("new", (-9, 9))})
     platform = instance.getDriver().platform

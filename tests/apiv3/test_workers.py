@@ -111,7 +111,7 @@ def test_stale_file_is_downloaded_anew(client, worker, wechat, clock):
 
 
 def test_file_of_no_use_does_not_hide_a_failure(client, worker, wechat, clock):
-    """With a stale file and no answer there is no key, and the error says so."""
+    """With a stale file and no response there is no key, and the error says so."""
     client.call(worker().v3.x, "get")
     clock.ahead = 13 * 3600
     wechat.download = refused(503)
@@ -135,7 +135,7 @@ def test_renewal_does_not_wait_for_another_worker(client, worker, wechat, clock)
 
 
 def test_worker_that_hangs_holds_the_others_up_for_a_while_alone(client, worker, wechat, monkeypatch):
-    """A lock that nobody lets go of is not waited for without end."""
+    """Waiting for a lock that is never released ends after a while."""
     monkeypatch.setattr("wechatpay.apiv3.certificate_refresher._LOOKS", 2)
     instance = worker()
     cache = instance.getDriver().platform._refresher._cache
