@@ -302,9 +302,7 @@ def test_type_checker_knows_the_chain(tmp_path, request):
 def test_driver_makes_a_call_whose_verb_is_a_value(gateway, instance, method):
     """``getDriver()->request('POST', …)`` and ``requestAsync`` of ported code."""
     driver = instance.getDriver()
-    driver.request(
-        method, "v3/pay/transactions/out-trade-no/<no>/close", {"no": "N1", "json": {"mchid": "1"}}
-    )
+    driver.request(method, "v3/pay/out-trade-no/<no>/close", {"no": "N1", "json": {"mchid": "1"}})
     driver.requestAsync(method, "/v3/pay/partner", {"json": {"mchid": "2"}}, query={"a": 1}).wait()
 
     first, second = gateway.seen
