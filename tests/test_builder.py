@@ -311,10 +311,21 @@ def test_driver_makes_a_call_whose_verb_is_a_value(gateway, instance, method):
     assert b'{"mchid":"2"}' == second.body
 
 
-@pytest.mark.parametrize("method", ["HEAD", "", None, 5])
-def test_driver_refuses_an_unknown_method(gateway, instance, method):
-    """The error lists the methods."""
-    with pytest.raises(InvalidRequestError, match="method: give one of GET, POST"):
-        instance.getDriver().request(method, "v3/x")
+@pytest.mark.parametrize("name", ["request", "requestAsync"])
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [
+        ("HEAD", "v3/x", "method: give one of GET, POST"),
+        (None, "v3/x", "method: give one of GET, POST"),
+        ("GET", None, "path: give text, not NoneType"),
+        ("GET", "v3//x", "empty segment"),
+    ],
+)
+def test_driver_refuses_an_unknown_method_and_what_is_not_a_path(
+    gateway, instance, name, method, path, reason
+):
+    """At once, as the chain does."""
+    with pytest.raises(InvalidRequestError, match=reason):
+        getattr(instance.getDriver(), name)(method, path)
 
     assert [] == gateway.seen

@@ -208,15 +208,19 @@ class Driver:
         """
         arguments = Arguments((options, kw))
         del options, kw
-        return self.send(_verb(method), uri.literal(path, ""), arguments)
+        return self.send(_verb(method), _template(path), arguments)
 
     def requestAsync(  # noqa: N802  PHP's name
         self, method: str, path: str, options: Mapping[str, Any] | None = None, /, **kw: Any
     ) -> Promise[Response]:
-        """Begin a call as `request` makes it; errors come out of the promise."""
+        """Begin a call as `request` makes it.
+
+        Raises:
+            InvalidRequestError: The method or the path is wrong; all other errors come out of the promise.
+        """
         arguments = Arguments((options, kw))
         del options, kw
-        return self.send_async(_verb(method), uri.literal(path, ""), arguments)
+        return self.send_async(_verb(method), _template(path), arguments)
 
     def send(self, verb: str, template: str, arguments: Arguments) -> Response:
         """Make a call and wait for its response.
@@ -325,6 +329,12 @@ def _verb(method: Any) -> str:
     if isinstance(method, str) and method.upper() in VERBS:
         return method.upper()
     raise InvalidRequestError(f"method: give one of {', '.join(VERBS)}")
+
+
+def _template(path: Any) -> str:
+    if not isinstance(path, str):
+        raise InvalidRequestError(f"path: give text, not {type(path).__name__}: values belong in variables")
+    return uri.literal(path, "")
 
 
 def _checked(media: Any) -> Media:
