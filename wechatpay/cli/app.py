@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import wechatpay
+from wechatpay.cli.bill import bill
 from wechatpay.cli.certificates import certificates
 from wechatpay.cli.explain import explain
 from wechatpay.cli.sandbox import sandbox
@@ -102,3 +103,4 @@ app.command(short_help="Sell on a sandbox, from the order to the bill.")(demo)
 app.command(short_help="Serve a sandbox of WeChat Pay, for any language.")(sandbox)
 app.command(short_help="Show an operation, event, error code or Request-ID.")(explain)
 app.command(short_help="Download WeChat Pay's platform certificates.")(certificates)
+app.add_typer(bill, name="bill")

@@ -1,0 +1,283 @@
+"""``wechatpay bill``: friendly on a terminal, exact in a pipe, and nothing half written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+
+import pytest
+from bill_samples import ALL, FUND, encode
+from sandboxes import identity
+
+from wechatpay import __main__
+from wechatpay.sandbox import Sandbox, faults
+from wechatpay.sandbox.clock import CHINA
+from wechatpay.sandbox.ledger import Order
+
+CODE = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from wechatpay.__main__ import main; sys.exit(main())"
+)
+BOOKS = "out_trade_no,out_refund_no,amount_fen\nA20260302-1,,10000\n,R20260302-1,4999\n"
+
+
+@pytest.fixture
+def today():
+    """Give the day of the sandbox's bills."""
+    return datetime.now(CHINA).date().isoformat()
+
+
+@pytest.fixture
+def sandbox(monkeypatch, tmp_path):
+    """Give a sandbox with a payment of today, and its settings in the environment."""
+    with Sandbox(identity=identity(), mode="public-key") as sandbox:
+        sandbox._ledger.place(Order(out_trade_no="A1", appid="wx1", total=101, trade_type="NATIVE"))
+        sandbox._ledger.pay("A1")
+        settings = identity().settings()
+        ((serial, key),) = sandbox.settings()["certs"].items()
+        environment = {
+            "MCHID": settings["mchid"],
+            "SERIAL": settings["serial"],
+            "PRIVATE_KEY": settings["private_key"],
+            "PUBLIC_KEY_ID": serial,
+            "PUBLIC_KEY": key,
+            "SECRET": settings["secret"],
+            "BASE_URI": sandbox.base_uri,
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(f"WECHATPAY_{name}", str(value))
+        yield sandbox
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Give a function that runs ``wechatpay bill`` in this process, and gives its exit code."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wechatpay", "bill", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            sys.exit(__main__.main())
+        return caught.value.code or 0
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Give a bill, and books that differ from it by one refund."""
+    (tmp_path / "bill.csv").write_bytes(encode(ALL))
+    (tmp_path / "ours.csv").write_text(BOOKS)
+    return tmp_path / "bill.csv", tmp_path / "ours.csv"
+
+
+@pytest.fixture
+def terminal(monkeypatch, capsys):
+    """Let this process believe that its output is a terminal."""
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+class TestFetch:
+    """``wechatpay bill KIND DAYS``."""
+
+    def test_pipe_gets_paths(self, sandbox, run, capsys, tmp_path, today):
+        """One path a line, and nothing else."""
+        assert 0 == run("trade", today, "-o", tmp_path)
+        out, err = capsys.readouterr()
+
+        assert (f"{tmp_path}/trade-{today}.csv\n", "") == (out, err)
+        assert b"A1" in (tmp_path / f"trade-{today}.csv").read_bytes()
+
+    def test_range_fetches_every_day(self, sandbox, run, capsys, tmp_path, today):
+        """A line of JSON for each; days without a bill have no files."""
+        first, last = ((datetime.now(CHINA) - timedelta(days=ago)).date() for ago in (3, 2))
+        assert 0 == run("fund", f"{first}..{last}", today, "--account", "basic", "--json", "-o", tmp_path)
+        made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+        assert [True, True, False] == [bill["is_empty"] for bill in made]
+        assert f"{tmp_path}/fund-basic-{today}.csv" == made[2]["files"][0]["path"]
+        assert 40 == len(made[2]["files"][0]["digest"]["value"])
+
+    def test_empty_day_is_said(self, sandbox, run, capsys, tmp_path):
+        """On stderr: there is no path."""
+        day = (datetime.now(CHINA) - timedelta(days=3)).date()
+        assert 0 == run("trade", day, "-o", tmp_path)
+        out, err = capsys.readouterr()
+
+        assert "" == out
+        assert "empty day" in err
+
+    def test_terminal_gets_a_sentence(self, sandbox, run, capsys, tmp_path, today, terminal):
+        """With the size and the digest."""
+        assert 0 == run("trade", today, "-o", tmp_path)
+        assert "bytes, SHA1 " in capsys.readouterr().out
+
+    def test_statement_names_the_merchant(self, sandbox, run, tmp_path, today):
+        """The merchant is that of the settings."""
+        assert 0 == run("statement", today, "-o", tmp_path)
+        assert (tmp_path / f"statement-{today}.csv").exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["trade", "2026-02-30"], "is not a day"),
+            (["trade", "2026-02-02..2026-02-01"], "before the first"),
+            (["trade", "2026-02-01..2026-02-02", "-o", "/nowhere"], "must be a directory"),
+        ],
+    )
+    def test_wrong_usage_is_explained(self, sandbox, run, capsys, arguments, words):
+        """The exit code is 2, and nothing was sent."""
+        assert 2 == run(*arguments)
+        assert words in " ".join(capsys.readouterr().err.split())
+        assert not sandbox.requests
+
+    def test_missing_settings_are_explained(self, run, capsys, monkeypatch, tmp_path):
+        """Without an environment the command says what it reads."""
+        for name in list(os.environ):
+            if name.startswith("WECHATPAY_"):
+                monkeypatch.delenv(name)
+        assert 2 == run("trade", "2026-02-01", "-o", tmp_path)
+        assert "WECHATPAY_MCHID" in capsys.readouterr().err
+
+    def test_merchant_certificate_is_a_setting(self, sandbox, run, monkeypatch, capsys, tmp_path, today):
+        """APIv2's fund bill needs it."""
+        pair = identity().settings()["merchant"]
+        monkeypatch.setenv("WECHATPAY_MERCHANT_CERT", pair["cert"])
+        monkeypatch.setenv("WECHATPAY_MERCHANT_KEY", pair["key"])
+        monkeypatch.setenv("WECHATPAY_BASE_URI", sandbox.address.tls)
+        monkeypatch.setenv("WECHATPAY_VERIFY", str(sandbox.address.bundle))
+
+        assert 0 == run("v2-fund", today, "--appid", "wx1", "-o", tmp_path), capsys.readouterr().err
+
+    def test_failure_has_its_own_code(self, sandbox, run, capsys, tmp_path, today):
+        """An error of WeChat Pay's is 1, with its explanation."""
+        sandbox.inject(faults.ErrorResponse(403, "NO_AUTH", "无权调用此接口"))
+        assert 1 == run("trade", today, "-o", tmp_path)
+        assert "NO_AUTH" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "polite kill"])
+    def test_interrupt_leaves_no_half_file(self, sandbox, tmp_path, today, sent):
+        """In the middle of a download: the exit code is 130, and the directory is empty."""
+        sandbox.inject(faults.Delay(20), path="v3/billdownload/file")
+        process = subprocess.Popen(
+            [sys.executable, "-c", CODE, "bill", "trade", today, "-o", tmp_path], stderr=subprocess.PIPE
+        )
+        while not any("billdownload" in request.path for request in sandbox.requests):
+            time.sleep(0.05)
+            assert process.poll() is None, process.stderr.read()
+        time.sleep(0.2)
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=15)
+
+        assert (130, b"") == (process.returncode, err)
+        assert not list(tmp_path.iterdir())
+
+    def test_terminal_gets_a_progress_bar(self, sandbox, tmp_path, today):
+        """On stderr, so that the paths can be piped."""
+        master, slave = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-c", CODE, "bill", "trade", today, "-o", tmp_path],
+            stdout=subprocess.PIPE,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm"},
+        )
+        os.close(slave)
+        seen = b""
+        try:
+            while piece := os.read(master, 4096):
+                seen += piece
+        except OSError:  # Linux: the other side was closed
+            pass
+        finally:
+            os.close(master)
+        out, _ = process.communicate(timeout=30)
+
+        assert f"{tmp_path}/trade-{today}.csv\n".encode() == out
+        assert b"trade" in seen
+        assert b"\x1b[" in seen
+
+
+class TestShow:
+    """``wechatpay bill show FILE``."""
+
+    def test_pipe_gets_csv(self, run, capsys, files):
+        """All rows, plain."""
+        assert 0 == run("show", files[0])
+        payment, refund = csv.DictReader(io.StringIO(capsys.readouterr().out))
+        assert ("10000", "5000") == (payment["total_fen"], refund["refund_total_fen"])
+
+    def test_json_has_a_line_for_each_row(self, run, capsys, files):
+        """English names."""
+        assert 0 == run("show", files[0], "--json")
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [(10000, "100.00"), (0, "0.00")] == [(row["total_fen"], row["total"]) for row in rows]
+
+    @pytest.mark.parametrize("text", [ALL, FUND], ids=["trade", "fund"])
+    def test_terminal_gets_a_table(self, run, capsys, tmp_path, terminal, text):
+        """The main columns, and the summary."""
+        (tmp_path / "bill.csv").write_bytes(encode(text))
+        assert 0 == run("show", tmp_path / "bill.csv")
+        out = capsys.readouterr().out
+        assert "98.00" in out
+        assert "count" in out
+
+    def test_long_bill_is_shortened_on_a_terminal(self, run, capsys, tmp_path, terminal, monkeypatch):
+        """It says how many rows there are more; ``--all`` shows them."""
+        monkeypatch.setattr("wechatpay.cli.bill._SHOWN", 1)
+        (tmp_path / "bill.csv").write_bytes(encode(ALL))
+        assert 0 == run("show", tmp_path / "bill.csv")
+        assert "and 1 more rows" in capsys.readouterr().out
+        assert 0 == run("show", tmp_path / "bill.csv", "--all")
+        assert "more rows" not in capsys.readouterr().out
+
+    def test_damaged_bill_is_an_error(self, run, capsys, tmp_path):
+        """With the line."""
+        (tmp_path / "bill.csv").write_bytes(encode(ALL.replace("`2,`98.00", "`3,`98.00")))
+        assert 1 == run("show", tmp_path / "bill.csv")
+        assert "line 5: the summary has count 3" in " ".join(capsys.readouterr().err.split())
+
+
+class TestReconcile:
+    """``wechatpay bill reconcile FILE OURS``."""
+
+    def test_pipe_gets_json(self, run, capsys, files):
+        """A line for each difference and the summary; the exit code says that there are some."""
+        assert 3 == run("reconcile", *files)
+        finding, summary = map(json.loads, capsys.readouterr().out.splitlines())
+        assert ("amount_differs", "5000", "4999") == (finding["outcome"], finding["theirs"], finding["ours"])
+        assert 1 == summary["summary"]["matched"]["count"]
+
+    def test_csv_can_be_asked_for(self, run, capsys, files):
+        """For spreadsheets."""
+        assert 3 == run("reconcile", *files, "--csv", "--matched")
+        rows = csv.DictReader(io.StringIO(capsys.readouterr().out))
+        assert ["matched", "amount_differs"] == [row["outcome"] for row in rows]
+
+    def test_terminal_gets_sentences(self, run, capsys, files, terminal):
+        """What differs, what to do, and sums."""
+        files[1].write_text(BOOKS + "B1,,5\n")
+        assert 3 == run("reconcile", *files, "--day", "2026-03-02", "--matched")
+        out = capsys.readouterr().out
+        assert "amount_differs         refund R20260302-1 50.00: bill 5000, books 4999" in out
+        assert "missing_there          payment B1 0.05" in out
+        assert "correct your books" in out
+
+    def test_no_difference_is_success(self, run, capsys, files):
+        """The exit code is 0."""
+        files[1].write_text(BOOKS.replace("4999", "5000"))
+        assert 0 == run("reconcile", *files)
+        assert json.loads(capsys.readouterr().out)["summary"]["is_clean"]
+
+    def test_unclear_books_are_an_error(self, run, capsys, files):
+        """The entry is named."""
+        files[1].write_text("out_trade_no,amount\nA,1\n")
+        assert 1 == run("reconcile", *files)
+        assert "entry 1: amount" in " ".join(capsys.readouterr().err.split())

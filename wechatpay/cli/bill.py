@@ -1,0 +1,280 @@
+"""The commands ``wechatpay bill``: fetch bills, show them, and compare them with your own books."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date, timedelta
+from itertools import islice
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from wechatpay import bills
+from wechatpay.bills.operations import OPERATIONS
+from wechatpay.builder import Builder
+from wechatpay.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["bill"]
+
+#: The exit code of a comparison that found differences: 1 and 2 mean that it failed.
+DIFFERENT = 3
+
+#: Rows that a terminal shows.
+_SHOWN = 20
+
+#: What a terminal shows of each kind.
+_COLUMNS = {
+    "fund": ("booked_at", "business_type", "business_id", "direction", "amount", "balance"),
+    "sharing": ("shared_at", "transaction_id", "receiver", "business_type", "amount", "status"),
+    "overseas-sharing": ("create_time", "transaction_id", "receiver_account", "amount", "currency", "status"),
+    "statement": ("trade_time", "trade_state", "out_trade_no", "out_refund_no", "total", "currency"),
+    "trade": ("trade_time", "trade_state", "out_trade_no", "out_refund_no", "total", "refund_total", "fee"),
+}
+
+#: The variables of the environment, and the settings that they are.
+_SETTINGS = {
+    "WECHATPAY_MCHID": "mchid",
+    "WECHATPAY_SERIAL": "serial",
+    "WECHATPAY_PRIVATE_KEY": "private_key",
+    "WECHATPAY_APIV3_KEY": "apiv3_key",
+    "WECHATPAY_SECRET": "secret",
+    "WECHATPAY_BASE_URI": "base_uri",
+    "WECHATPAY_VERIFY": "verify",
+}
+
+bill = typer.Typer(
+    help="Fetch bills, show them, and compare them with your own books.",
+    epilog="Settings come from the environment: WECHATPAY_MCHID, _SERIAL, _PRIVATE_KEY (a file or PEM), and "
+    "_PUBLIC_KEY_ID with _PUBLIC_KEY, or _APIV3_KEY. Exit codes: 0 done, 1 failed, 2 wrong usage or "
+    f"settings, {DIFFERENT} differences found, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")]
+
+
+def _fetch(kind: str) -> Callable[..., None]:
+    """Make the command that fetches bills of one kind."""
+
+    def fetch(  # noqa: PLR0913  each is an option
+        dates: Annotated[
+            list[str], typer.Argument(help="Days, as 2026-11-19, or ranges, as 2026-11-01..2026-11-19.")
+        ],
+        *,
+        output: Annotated[
+            Path, typer.Option("-o", "--output", help="The directory, or the file for one day.")
+        ] = Path(),
+        account: Annotated[str, typer.Option(help="basic, operation, fees, deposit or all.")] = "",
+        bill_type: Annotated[str, typer.Option(help="ALL, SUCCESS, REFUND …")] = "",
+        sub_mchid: Annotated[str, typer.Option(help="A partner's sub-merchant.")] = "",
+        appid: Annotated[str, typer.Option(help="The app, for bills of APIv2.")] = "",
+        json: _Json = False,
+    ) -> None:
+        options = {"account": account, "bill_type": bill_type, "sub_mchid": sub_mchid, "appid": appid}
+        given: dict[str, Any] = {name: value for name, value in options.items() if value}
+        if "mchid*" in OPERATIONS[kind].takes:
+            given["mchid"] = os.environ.get("WECHATPAY_MCHID", "")
+        days = _days(dates)
+        if len(days) > 1 and not output.is_dir():
+            raise ConfigurationError(
+                f"--output: {str(output)!r} must be a directory, for bills of {len(days)} days"
+            )
+        with _interruptible(), _builder() as instance, _progress() as progress:
+            for day in days:
+                made = bills.fetch(instance, kind, day, output, progress=progress(f"{kind} {day}"), **given)
+                _report(made, as_json=json)
+
+    return fetch
+
+
+for _kind in OPERATIONS:
+    bill.command(
+        _kind, short_help=f"Fetch bills of kind {_kind}.", help=f"Fetch bills of kind {_kind}, checked."
+    )(_fetch(_kind))
+
+
+@bill.command(short_help="Show a bill that was saved.")
+def show(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The bill, packed or not.")],
+    *,
+    json: _Json = False,
+    every: Annotated[bool, typer.Option("--all", help="Show all rows on a terminal, too.")] = False,
+) -> None:
+    """Show a bill, and check its summary.
+
+    A terminal gets a table of the first rows; a pipe gets all rows as CSV.
+    """
+    with bills.read(file) as rows:
+        if json:
+            for row in rows.dicts():
+                typer.echo(dumps(row, ensure_ascii=False, default=str))
+        elif sys.stdout.isatty():
+            _show_table(rows, None if every else _SHOWN)
+        else:
+            bills.to_csv(rows, sys.stdout)
+
+
+@bill.command(short_help="Compare a bill with your own books.")
+def reconcile(  # noqa: PLR0913  each is an option
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The bill, packed or not.")],
+    ours: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="CSV, or .jsonl: out_trade_no, transaction_id, out_refund_no, refund_id, amount_fen …",
+        ),
+    ],
+    *,
+    day: Annotated[str, typer.Option(help="The day, or range, of the bill, if OURS holds others, too.")] = "",
+    json: _Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    matched: Annotated[bool, typer.Option("--matched", help="Print what matches, too.")] = False,
+) -> None:
+    """Compare a trade bill with your own books.
+
+    A terminal gets a line for each difference, and a summary; a pipe gets lines of JSON, the last of which is
+    the summary. Exits with 3 if there are differences.
+    """
+    days = _days([day]) if day else []
+    window = (days[0], days[-1]) if days else None
+    with _interruptible(), bills.reconcile(bills.read(file), ours, day=window, matched=matched) as found:
+        if csv:
+            found.to_csv(sys.stdout)
+        elif json or not sys.stdout.isatty():
+            found.to_json(sys.stdout)
+        else:
+            _show_findings(found)
+    if not found.is_clean:
+        raise typer.Exit(DIFFERENT)
+
+
+def _days(texts: list[str]) -> list[date]:
+    days: list[date] = []
+    for text in texts:
+        first, dots, last = text.partition("..")
+        start, end = _day(first), _day(last if dots else first)
+        if end < start:
+            raise ConfigurationError(f"{text!r}: the last day is before the first")
+        days += [start + timedelta(days=number) for number in range((end - start).days + 1)]
+    return days
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"{text!r:.40} is not a day: give YYYY-MM-DD, or YYYY-MM-DD..YYYY-MM-DD"
+        ) from None
+
+
+def _builder() -> Builder:
+    """Make the Builder of the environment's settings.
+
+    Raises:
+        ConfigurationError: One is missing or wrong.
+    """
+    settings: dict[str, Any] = {
+        name: os.environ[variable] for variable, name in _SETTINGS.items() if os.environ.get(variable)
+    }
+    serial, key = (os.environ.get(f"WECHATPAY_PUBLIC_KEY{end}") for end in ("_ID", ""))
+    if serial and key:
+        settings["certs"] = {serial: key}
+    pair = {name: os.environ.get(f"WECHATPAY_MERCHANT_{name.upper()}") for name in ("cert", "key")}
+    if all(pair.values()):
+        settings["merchant"] = pair
+    if not settings:
+        raise ConfigurationError(
+            "no settings: set WECHATPAY_MCHID and the others; wechatpay bill --help lists them"
+        )
+    return Builder(**settings)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], Callable[[int, int | None], object] | None]]:
+    """Show a bar on a terminal; elsewhere nothing."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+
+        def begin(title: str) -> Callable[[int, int | None], object]:
+            task = progress.add_task(title, total=None)
+            return lambda done, total: progress.update(task, completed=done, total=total)
+
+        yield begin
+
+
+def _report(made: bills.Bill, *, as_json: bool) -> None:
+    """Say what was fetched: paths alone in a pipe."""
+    if as_json:
+        members = {"kind": made.kind, "date": str(made.date), "is_empty": made.is_empty}
+        digests = [asdict(digest) if digest else None for digest in made.digests]
+        files = [
+            {"path": str(path), "digest": digest} for path, digest in zip(made.paths, digests, strict=True)
+        ]
+        typer.echo(dumps({**members, "files": files}, ensure_ascii=False))
+        return
+    if made.is_empty:
+        typer.echo(f"{made.kind} {made.date}: an empty day, without a bill", err=True)
+    for path, digest in zip(made.paths, made.digests, strict=True):
+        if sys.stdout.isatty():
+            checked = f"{digest.type} {digest.value}" if digest else "no digest to check"
+            typer.echo(f"{made.kind} {made.date}  {path}  ({path.stat().st_size:,} bytes, {checked})")
+        else:
+            typer.echo(str(path))
+
+
+def _show_table(rows: bills.Rows, limit: int | None) -> None:
+    console, columns = Console(), [key for key in _COLUMNS[rows.kind] if key in rows.keys]
+    table = Table(*columns)
+    for row in islice(rows, limit):
+        table.add_row(*("" if row[key] is None else str(row[key]) for key in columns))
+    more = sum(1 for _ in rows)
+    console.print(table)
+    if more:
+        console.print(f"… and {more:,} more rows; --all shows them", highlight=False)
+    for key, value in (rows.summary or {}).items():
+        console.print(f"{key:20} {value}", highlight=False, markup=False)
+
+
+def _show_findings(found: bills.Reconciliation) -> None:
+    for finding in found:
+        number = finding.out_refund_no or finding.refund_id or finding.out_trade_no or finding.transaction_id
+        both = f": bill {finding.theirs}, books {finding.ours}" if finding.theirs or finding.ours else ""
+        amount = "" if finding.amount is None else f" {finding.amount / 100:,.2f}"
+        kind = "refund" if finding.is_refund else "payment"
+        typer.echo(f"{finding.outcome:22} {kind} {number}{amount}{both}")
+        if finding.advice:
+            typer.echo(f"{'':22} {finding.advice}")
+    summary = found.summary()
+    for outcome, numbers in summary.items():
+        if isinstance(numbers, dict) and numbers["count"]:
+            typer.echo(f"{outcome:22} {numbers['count']:>10,} {numbers['fen'] / 100:>16,.2f} yuan")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a request to terminate end the command as Ctrl-C does: it removes what is half written."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
