@@ -273,3 +273,10 @@ def test_pause_waits(instance, stack, client):
     client.call(instance.v3.pay, "get")
 
     assert time.monotonic() - begun >= 0.05
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 10**400, "1", None])
+def test_pause_takes_seconds(seconds):
+    """What neither clock could wait is refused where it is written."""
+    with pytest.raises(ConfigurationError, match="Pause: give seconds from 0"):
+        Pause(seconds)

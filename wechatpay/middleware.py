@@ -26,15 +26,26 @@ from wechatpay.messages import Request, Response
 __all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "arun", "run", "wrap"]
 
 
+#: Seconds: more than three years, and less than the operating system refuses.
+_LONGEST_PAUSE = 1e8
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """An effect: wait.
 
     Attributes:
-        seconds: How long.
+        seconds: How long, from 0 to 100 million.
+
+    Raises:
+        ConfigurationError: ``seconds`` is not such a number.
     """
 
     seconds: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seconds, int | float) or not 0 <= self.seconds <= _LONGEST_PAUSE:
+            raise ConfigurationError(f"Pause: give seconds from 0 to {_LONGEST_PAUSE:.0f}")
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
