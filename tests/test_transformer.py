@@ -231,7 +231,7 @@ SOUP = st.lists(
 
 
 @given(st.text() | st.binary() | SOUP | SOUP.map(lambda soup: f"<xml>{soup}</xml>"))
-@settings(max_examples=500)
+@settings(max_examples=300)
 def test_any_input_is_read_or_refused(xml):
     """Text, bytes and mark-up soup: fields or ``DecodeError``, never another error."""
     try:

@@ -83,6 +83,8 @@ async def asynchronous() -> None:
     state: str = found.json()["trade_state"]
     promise = one.getAsync({"transaction_id": "1"})
     text: str = (await promise).json()["out_trade_no"]
+    anything: Response[Any] = instance.chain("v3/pay").get(query={"a": 1})
+    promised: Promise[Response[Any]] = instance["v3/pay"].delete.getAsync({"json": {}})
     certificates: Promise[Response[Any]] = instance.v3.certificates.getAsync()
     await instance.v3.merchantService.complaintNotifications.deleteAsync()
 
@@ -100,6 +102,7 @@ def callback(notification: Notification) -> None:
 
 def mistakes() -> None:
     """One mistake a line."""
+    Builder(mchid="1", secrets="2")  # wrong
     instance.v33  # wrong
     instance.v3.payy  # wrong
     transactions.jsapy  # wrong
