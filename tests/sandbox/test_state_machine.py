@@ -11,9 +11,9 @@ from datetime import date, timedelta
 import documented
 import pytest
 import sandboxes
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 from sandboxes import Clock
 from shops import serving
 
@@ -108,9 +108,11 @@ class Books(RuleBasedStateMachine):
         assert ("ORDER_PAID" if number in self.paid else "") == code
 
     @precondition(lambda self: self.paid)
-    @rule(target=refunds, number=orders, amount=st.integers(1, 10_000), is_lost=st.booleans())
-    def refund(self, number, amount, is_lost):
+    @rule(target=refunds, data=st.data(), percent=st.integers(1, 110), is_lost=st.booleans())
+    def refund(self, data, percent, is_lost):
         """Refund an order: never more than what is left of it."""
+        number = data.draw(st.sampled_from(sorted(self.paid)))
+        amount = max(1, self.totals[number] * percent // 100)
         left = self.paid.get(number, 0) - sum(
             part for order, part in self.refunded.values() if order == number
         )
@@ -120,7 +122,7 @@ class Books(RuleBasedStateMachine):
             self.refunded[refund] = (number, amount)
 
         assert (code == "") == (amount <= left)
-        return refund
+        return refund if amount <= left else multiple()
 
     def refund_body(self, refund, number, amount):
         """Return the parameters of a refund."""
@@ -134,8 +136,6 @@ class Books(RuleBasedStateMachine):
     @rule(refund=refunds)
     def refund_again(self, refund):
         """Repeat a refund: nothing moves, and another amount is refused."""
-        if refund not in self.refunded:
-            return
         number, amount = self.refunded[refund]
 
         body = self.refund_body(refund, number, amount)
@@ -189,12 +189,12 @@ class Books(RuleBasedStateMachine):
 
         assert set(self.totals) == set(found)
         assert self.paid == {number: order.total for number, order in found.items() if order.payment}
-        refunds = {
-            refund.out_refund_no: (number, refund.amount)
+        refunds = [
+            (refund.out_refund_no, (number, refund.amount))
             for number, order in found.items()
             for refund in order.refunds
-        }
-        assert self.refunded == refunds
+        ]
+        assert sorted(self.refunded.items()) == sorted(refunds)
 
     def teardown(self):
         """Compare the callbacks and the bills with the books."""
@@ -237,7 +237,7 @@ class Books(RuleBasedStateMachine):
             )
             for row in bill:
                 if row.is_refund:
-                    refunded[row.out_refund_no] += row.refund_fen
+                    refunded[row.out_refund_no] += row.refund_total_fen
                 else:
                     paid[row.out_trade_no] += row.total_fen
 
@@ -245,7 +245,9 @@ class Books(RuleBasedStateMachine):
         assert {refund: amount for refund, (_, amount) in self.refunded.items()} == refunded
 
 
+#: The explanation of failures traces each line, which takes longer than the test.
 QUICK = settings(
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     max_examples=8,
     stateful_step_count=20,
     deadline=None,
@@ -260,5 +262,5 @@ class ThoroughBooks(Books):
     """The same with many more steps."""
 
 
-ThoroughBooks.TestCase.settings = settings(QUICK, max_examples=100, stateful_step_count=50)
-TestThoroughBooks = pytest.mark.slow(ThoroughBooks.TestCase)
+ThoroughBooks.TestCase.settings = settings(QUICK, max_examples=40, stateful_step_count=40)
+TestThoroughBooks = pytest.mark.timeout(1800)(pytest.mark.slow(ThoroughBooks.TestCase))
