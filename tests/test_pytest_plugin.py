@@ -28,6 +28,9 @@ ORDER = {
 HEAD = f"""
 import asyncio
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from wechatpay.notification import views
 from wechatpay import APIError, InvalidRequestError, NoResponseError
 from wechatpay.sandbox import faults
 
@@ -79,6 +82,24 @@ async def test_loop_of_a_plugin(wechatpay_async, wechatpay_sandbox):
     await wechatpay_sandbox.apay("N20261130")
     assert "SUCCESS" == wechatpay_sandbox.orders["N20261130"].state
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_application_on_the_same_loop(wechatpay_async, wechatpay_sandbox):
+    paid = []
+
+    @views.aiohttp(wechatpay_async.getDriver().notifications())
+    async def notified(notification):
+        paid.append(notification.resource["out_trade_no"])
+
+    app = web.Application()
+    app.router.add_post("/notify", notified)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/notify"))
+        native = wechatpay_async.v3.pay.transactions.native
+        await native.postAsync(json={**ORDER, "notify_url": url}, check=False)
+        await wechatpay_sandbox.apay("N20261130")
+    assert ["N20261130"] == paid
+
 def test_promise_without_a_loop(wechatpay_async):
     assert wechatpay_async.v3.pay.transactions.native.postAsync(json=ORDER).wait().json()["code_url"]
 
@@ -103,7 +124,7 @@ def test_numbers_of_its_own_and_keys_of_the_run():
     assert 1 == len({id(identity) for _, identity in seen})
 """)
 
-    result.assert_outcomes(passed=10)
+    result.assert_outcomes(passed=11)
 
 
 def test_marked_tests_meet_their_faults(run):
