@@ -68,15 +68,10 @@ class Exchanges:
             self._kept.append(replace(exchange, number=self._count))
         self.notify()
 
-    def list(self, after: int = 0) -> list[Exchange]:
-        """Return the exchanges with greater numbers, oldest first."""
+    def list(self) -> list[Exchange]:
+        """Return the exchanges, oldest first."""
         with self._lock:
-            return [exchange for exchange in self._kept if exchange.number > after]
-
-    def find(self, number: int) -> Exchange | None:
-        """Return an exchange; ``None`` if it is not kept."""
-        with self._lock:
-            return next((exchange for exchange in self._kept if exchange.number == number), None)
+            return list(self._kept)
 
     def clear(self) -> None:
         """Forget all of them."""
