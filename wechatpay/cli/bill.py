@@ -152,7 +152,11 @@ def reconcile(  # noqa: PLR0913  each is an option
     """
     days = _days([day]) if day else []
     window = (days[0], days[-1]) if days else None
-    with _interruptible(), bills.reconcile(bills.read(file), ours, day=window, matched=matched) as found:
+    with (
+        _interruptible(),
+        bills.read(file) as rows,
+        bills.reconcile(rows, ours, day=window, matched=matched) as found,
+    ):
         if csv:
             found.to_csv(sys.stdout)
         elif json or not sys.stdout.isatty():
