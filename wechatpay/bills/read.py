@@ -74,8 +74,9 @@ class Row(Mapping[str, Any]):
     @property
     def is_refund(self) -> bool:
         """Whether this is the refund of an order, which has a number of its own."""
-        place = self._layout.places.get("refund_id")
-        return place is not None and self._cells[place] not in {"", "0"}
+        places = self._layout.places
+        found = (places.get(name) for name in ("refund_id", "out_refund_no"))
+        return any(place is not None and self._cells[place] not in {"", "0"} for place in found)
 
     @property
     def cells(self) -> dict[str, str]:

@@ -274,8 +274,7 @@ class Reconciliation(Iterator[Finding]):
 
 def _differ(theirs: Entry, ours: Entry) -> Iterator[tuple[str, object, object]]:
     """Yield each outcome that is not a match, what the bill says and what the books say."""
-    names = ("refund_id", "out_refund_no") if theirs.is_refund else ("transaction_id", "out_trade_no")
-    for name in names:
+    for name in ("transaction_id", "out_trade_no", "refund_id", "out_refund_no"):
         they_say, we_say = getattr(theirs, name), getattr(ours, name)
         if we_say and we_say != they_say:
             yield "number_differs", they_say, we_say
@@ -292,7 +291,8 @@ def _agree(theirs: Entry, ours: Entry) -> bool:
         stated = _REFUND_STATES.get(theirs.state, theirs.state)
         # A bill is never written again: what was being processed has been decided since.
         return stated in {"PROCESSING", _REFUND_STATES.get(ours.state, ours.state)}
-    return ours.state not in _UNPAID and (theirs.state == "REVOKED") == (ours.state == "REVOKED")
+    expected = "REVOKED" if ours.state == "REVOKED" else "SUCCESS"
+    return ours.state not in _UNPAID and theirs.state == expected
 
 
 @dataclass(frozen=True, slots=True)
