@@ -54,15 +54,17 @@ def run(gateway, wechat, output, monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
 
     def run(*options, env=None, answers=None):
-        arguments = ["certificates", *options, "-o", str(output), "-u", gateway.url]
-        return CliRunner().invoke(app, arguments, env=env or {}, input=answers)
+        arguments = ["certificates", *options, "-o", str(output)]
+        variables = {"WECHATPAY_BASE_URI": gateway.url, **(env or {})}
+        return CliRunner().invoke(app, arguments, env=variables, input=answers)
 
     return run
 
 
-def test_certificates_are_saved_and_told(run, output, key_file):
+def test_certificates_are_saved_and_shown(run, output, key_file, gateway):
     """Each is a file named by its serial number; number, validity and path are printed."""
-    result = run("-k", APIV3_KEY, "-m", merchants.MCHID, "-f", str(key_file), "-s", merchants.MERCHANT_SERIAL)
+    given = ("-k", APIV3_KEY, "-m", merchants.MCHID, "-f", str(key_file), "-s", merchants.MERCHANT_SERIAL)
+    result = run(*given, "-u", gateway.url, env={"WECHATPAY_BASE_URI": "https://api.mch.weixin.qq.com/"})
 
     assert 0 == result.exit_code, result.output
     for name in ("old", "new"):

@@ -100,7 +100,9 @@ def test_demo_ends_with_its_outcome(run, monkeypatch):
     assert 1 == run("demo")
 
 
-@pytest.mark.parametrize("command", ["", "demo", "sandbox", "certificates", "explain"])
+@pytest.mark.parametrize(
+    "command", ["", "demo", "sandbox", "certificates", "explain", "bill", "bill trade", "bill reconcile"]
+)
 def test_help_fits_80_columns(run, capsys, command):
     """``-h`` and ``--help`` describe each command in plain lines."""
     assert 0 == run(*command.split(), "-h")
@@ -135,6 +137,18 @@ def test_unexpected_error_shows_its_traceback_in_development_mode():
 
     assert 1 == ran.returncode
     assert "ZeroDivisionError: division by zero" in ran.stderr
+
+
+def test_warnings_of_the_library_are_not_printed():
+    """A command prints its error once."""
+    code = (
+        "import logging, sys; from wechatpay.cli import demo;"
+        "demo.run = lambda: logging.getLogger('wechatpay.apiv3').warning('noise') is None;"
+        "from wechatpay.__main__ import main; sys.argv = ['wechatpay', 'demo']; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+
+    assert ("", "") == (ran.stdout, ran.stderr)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import textwrap
 from typing import Annotated, Any, NoReturn
@@ -26,6 +27,8 @@ class _Commands(TyperGroup):
     """Commands that end without a traceback, and silently after Ctrl-C."""
 
     def invoke(self, ctx: Any) -> Any:
+        # Commands print their errors; without a handler, logging would print its warnings, too.
+        logging.getLogger("wechatpay").addHandler(logging.NullHandler())
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -66,7 +66,9 @@ def certificates(  # noqa: PLR0913, PLR0917  the options of PHP's downloader
         Path,
         typer.Option("-o", "--output", exists=True, file_okay=False, help="The directory for the files."),
     ] = Path(),
-    baseuri: Annotated[str, typer.Option("-u", "--baseuri", help="Where to ask.")] = DEFAULT_BASE_URI,
+    baseuri: Annotated[
+        str, typer.Option("-u", "--baseuri", envvar="WECHATPAY_BASE_URI", help="Where to ask.")
+    ] = DEFAULT_BASE_URI,
 ) -> None:
     """Download WeChat Pay's platform certificates, and save each as wechatpay_SERIAL.pem.
 
