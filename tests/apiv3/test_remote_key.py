@@ -82,8 +82,8 @@ def test_function_blocks_no_event_loop(build, client, signature):
 
 
 def test_slow_function_blocks_no_other_call(build, signature):
-    """Twenty calls whose signatures take 0.1 s each are over long before 2 s."""
-    signature.pause = 0.1
+    """Twenty calls whose signatures take 0.3 s each are over long before 6 s."""
+    signature.pause = 0.3
     instance = build(private_key=signature)
 
     async def main():
@@ -93,7 +93,7 @@ def test_slow_function_blocks_no_other_call(build, signature):
     begun = time.monotonic()
     asyncio.run(main())
 
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 5
     assert 20 == len(signature.texts)
 
 

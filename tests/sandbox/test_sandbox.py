@@ -142,7 +142,7 @@ def test_idle_connection_does_not_delay_the_end():
         begun = time.monotonic()
         sandbox.stop()
 
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 4
 
 
 def test_settings_of_a_stopped_sandbox_are_refused():

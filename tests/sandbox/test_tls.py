@@ -91,7 +91,7 @@ def test_idle_connection_is_closed_with_the_sandbox():
         sandbox.stop()
         gc.collect()
 
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 4
 
 
 def test_nothing_is_left_on_the_disk():

@@ -194,7 +194,7 @@ def test_silence_within_the_body_is_a_timeout(client, build, gateway):
     released = threading.Event()
     gateway.behaviour = lambda _, peer: (peer.send(signed(b"{}" * 50)[:-9]), released.wait(5))
     with pytest.raises(ReadTimeoutError):
-        client.call(build(timeout=0.2).v3.x, "post")
+        client.call(build(timeout=(5, 0.2)).v3.x, "post")
     released.set()
 
     assert 1 == len(gateway.seen)
@@ -216,18 +216,18 @@ def test_response_that_trickles_is_a_timeout(part, client, build, gateway):
     """``timeout`` bounds the whole of a response in memory, so that a few bytes cannot hold a call."""
     padding = ("X-Pad", "x" * 4000) if part == "head" else ("X-Pad", "")
     body = b"{}" if part == "head" else b'"%b"' % (b"x" * 4000)
-    gateway.behaviour = trickle(signed(body, "200 OK", padding), 1.2)
+    gateway.behaviour = trickle(signed(body, "200 OK", padding), 4)
     began = time.monotonic()
     with pytest.raises(ReadTimeoutError, match="outcome unknown: no response in time"):
-        client.call(build(timeout=0.4).v3.x, "get")
+        client.call(build(timeout=(5, 0.4)).v3.x, "get")
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     assert 1 == len(gateway.seen)
 
 
 def test_download_that_trickles_is_waited_for(client, build, gateway, tmp_path):
     """A long download may take long: ``timeout`` bounds each of its reads."""
-    gateway.behaviour = trickle(reply(b"x" * 4000), 1.2)
-    client.call(build(timeout=0.4).v3.billdownload.file, "get", sink=tmp_path / "bill")
+    gateway.behaviour = trickle(reply(b"x" * 4000), 2.4)
+    client.call(build(timeout=(5, 1.2)).v3.billdownload.file, "get", sink=tmp_path / "bill")
 
     assert 4000 == (tmp_path / "bill").stat().st_size

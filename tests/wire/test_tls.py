@@ -100,7 +100,7 @@ def test_plain_server_behind_https_is_no_connection(client, build):
     plain = Gateway()
     plain.behaviour = lambda _, peer: peer.close()
     try:
-        instance = build(base_uri=plain.url.replace("http:", "https:"), timeout=(0.5, 0.5))
+        instance = build(base_uri=plain.url.replace("http:", "https:"), timeout=(5, 5))
         with pytest.raises(ConnectError):
             client.call(instance.v3.x, "get")
     finally:
