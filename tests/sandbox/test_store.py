@@ -353,8 +353,28 @@ def test_transaction_writes_once(tmp_path):
     assert {"b": 2} == dict(again.table)
 
 
+def test_wrapped_owner_writes_at_once(tmp_path):
+    """Its methods are transactions; its other attributes are what they are."""
+    store, owner = Store(tmp_path / "db"), Owner()
+    store.add("owner", owner)
+    store.open()
+    store.wrap(owner).put("a", 1)
+    assert store.wrap(owner).table is owner.table
+    store.close()
+    again, store = Owner(), Store(tmp_path / "db")
+    store.add("owner", again)
+    store.open()
+    store.close()
+
+    assert {"a": 1} == dict(again.table)
+
+
 class Owner:
     """Somebody with a table."""
 
     def __init__(self):
         self.table = Table()
+
+    def put(self, key, value):
+        """Write one entry."""
+        self.table[key] = value

@@ -313,22 +313,22 @@ class Merchant(MerchantCallbacks):
     @property
     def bills(self) -> Bills:
         """The bills; ``bills.fill(day, 10_000)`` fills those of a day with generated orders."""
-        return self._services.bills
+        return self._store.wrap(self._services.bills)
 
     @property
     def contracts(self) -> Contracts:
         """The contracts of payers: sign and end them in the payer's place."""
-        return self._services.contracts
+        return self._store.wrap(self._services.contracts)
 
     @property
     def score_orders(self) -> ScoreOrders:
         """The service orders of the pay score: confirm and pay them in the payer's place."""
-        return self._services.score_orders
+        return self._store.wrap(self._services.score_orders)
 
     @property
     def agreements(self) -> Agreements:
         """The authorizations of payers: give and revoke them in the payer's place."""
-        return self._services.agreements
+        return self._store.wrap(self._services.agreements)
 
     def _pay(self, number: str, openid: str) -> tuple[Order, Task | None]:
         """Pay an order or a combined order, and return it with its callback."""

@@ -20,17 +20,20 @@ from collections import UserDict
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 __all__ = ["Store", "Table"]
 
 K = TypeVar("K")
+T = TypeVar("T")
 V = TypeVar("V")
 
 
@@ -122,6 +125,10 @@ class Store:
                 if not self._depth:
                     self._commit()
 
+    def wrap(self, owner: T) -> T:
+        """Return an object like ``owner`` whose methods run in transactions."""
+        return cast("T", _Transactional(owner, self.transaction))
+
     def dump(self) -> dict[str, list[list[Any]]]:
         """Return all entries of all tables, as JSON has them."""
         with self._lock:
@@ -202,6 +209,26 @@ class Store:
         database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kept)
         database.executemany("DELETE FROM state WHERE name = ? AND key = ?", gone)
         database.execute("COMMIT")
+
+
+class _Transactional:
+    """Somebody's methods, each in a transaction."""
+
+    def __init__(self, owner: object, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+        self._owner = owner
+        self._transaction = transaction
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._owner, name)
+        if not callable(found):
+            return found
+
+        @wraps(found)
+        def call(*positional: Any, **named: Any) -> Any:
+            with self._transaction():
+                return found(*positional, **named)
+
+        return call
 
 
 def _connect(file: Path | str) -> sqlite3.Connection:

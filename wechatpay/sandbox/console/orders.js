@@ -146,7 +146,7 @@ function details(order) {
   return facts([
     ["description", order.description],
     ["total", `${money(order.total)} ${order.currency}`],
-    ["refunded", order.refunded ? money(order.refunded) : ""],
+    ["refunded_sum", order.refunded ? money(order.refunded) : ""],
     ["trade_type", `${order.trade_type} · ${order.protocol}`],
     ["merchant", order.mchid],
     ["created", moment(order.created)],

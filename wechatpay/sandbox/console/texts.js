@@ -60,6 +60,7 @@ const TEXTS = {
   expired: ["The order can no longer be paid.", "订单已不能支付。"],
   refund: ["Refund", "退款"],
   refunded: ["Refunded.", "已退款。"],
+  refunded_sum: ["Refunded", "已退款"],
   refund_amount: ["Fen to refund", "退款金额（分）"],
   refunds: ["Refunds", "退款记录"],
   phone: ["The payer's phone", "付款人的手机"],
