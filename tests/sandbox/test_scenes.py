@@ -279,6 +279,18 @@ def test_combined_order_is_placed_whole_or_not_at_all(sandbox, v3):
     assert ["TAKEN-1", "PART-3"] == list(sandbox.orders)
 
 
+def test_combined_order_of_direct_merchants_names_no_sub_merchant(sandbox, v3):
+    """It has ten parts at most."""
+    body = combined(sandbox, "COMBI-D1", "DIRECT-1", "DIRECT-2")
+    many = combined(sandbox, "COMBI-D2", *(f"MANY-{index}" for index in range(11)))
+
+    assert v3.combineTransactions.native.post(json=body).json()["code_url"]
+    sandbox.pay("COMBI-D1")
+    found = v3.combineTransactions.outTradeNo._n_.get(n="COMBI-D1").json()
+    assert ["SUCCESS"] * 2 == [part["trade_state"] for part in found["sub_orders"]]
+    assert (400, "PARAM_ERROR") == refused(v3.combineTransactions.native.post, json=many)
+
+
 def test_combined_order_is_closed_with_all_its_parts(sandbox, v3):
     """An incomplete list, a paid one and an unknown one are refused, in the older codes."""
     by_number, appid = v3.combineTransactions.outTradeNo._n_, sandbox.identity.app["appid"]

@@ -6,7 +6,6 @@ generated response.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,17 +36,6 @@ _FILES = {
     "image": ("image/png", b"\x89PNG\r\n\x1a\n"),
     "pdf": ("application/pdf", b"%PDF-1.4\n%%EOF\n"),
 }
-
-
-#: Overseas settlement statements: signed over a digest.
-_STATEMENTS = frozenset({"v3/statements", "v3/global/statements"})
-
-_STATEMENT_HEADER = (
-    "交易时间,公众账号ID,商户号,子商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,充值券币种,"
-    "充值券金额,优惠券币种,优惠券金额,微信退款单号,商户退款单号,退款类型,退款状态,商品名称,商户数据包,手续费,费率,标价币种,"
-    "订单金额(标价币种),用户支付币种,用户支付金额,结算币种,应结订单金额,支付汇率,退款汇率,申请退款金额,用户退款币种,"
-    "用户退款金额,退款结算币种,退款应结订单金额,充值券退款金额,优惠券退款金额\r\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +162,11 @@ class ApiV3(Api):
             name: replace(field, required=False) if name in one_of else field
             for name, field in call.operation.body.items()
         }
+        parts = fields.get("sub_orders")
+        if parts and call.operation.template.startswith("v3/combine-") and "sub_mchid" in parts.fields:
+            # The documents merge the partner's pages; direct merchants have no sub-merchants.
+            optional = {"sub_mchid": replace(parts.fields["sub_mchid"], required=False)}
+            fields["sub_orders"] = replace(parts, fields={**parts.fields, **optional})
         try:
             body = json.loads(call.request.body or b"{}")
         except ValueError:
@@ -198,8 +191,6 @@ class ApiV3(Api):
         operation = call.operation
         if operation.response_kind == "none":
             return HttpResponse(operation.response_status)
-        if operation.template in _STATEMENTS:
-            return _statement()
         if operation.response_kind in _FILES:
             kind, content = _FILES[operation.response_kind]
             return HttpResponse(200, content, Headers({"Content-Type": kind}), is_signed=False)
@@ -215,13 +206,3 @@ class ApiV3(Api):
             return str(json.loads(response.body)["code"])
         except (ValueError, KeyError, TypeError):
             return ""
-
-
-def _statement() -> HttpResponse:
-    """Return a settlement statement without rows; its SHA-1 is signed in place of the body."""
-    body = _STATEMENT_HEADER.encode("utf-8-sig")
-    sha1 = hashlib.sha1(body, usedforsecurity=False).hexdigest()
-    headers = Headers({"Content-Type": "text/plain; charset=utf-8", "Wechatpay-Statement-Sha1": sha1})
-    return HttpResponse(
-        200, body, headers, signed_text=json.dumps({"sha1": sha1}, separators=(",", ":")).encode()
-    )

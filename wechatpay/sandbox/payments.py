@@ -225,6 +225,11 @@ class Payments:
             return error_responses.invalid_request(
                 "http header中的mchid与post payload中的mchid不匹配", code="PARAM_ERROR"
             )
+        is_direct = not any(part.keys() & {"sub_mchid", "individual_auth_id"} for part in body["sub_orders"])
+        most = 10 if is_direct else 50
+        if len(body["sub_orders"]) > most:
+            rule = f"数组规则校验失败，元素个数超过最大值 {most}"
+            return error_responses.bad_parameter(Violation("body", "sub_orders", None, rule))
         combined = body["combine_out_trade_no"]
         openid = (body.get("combine_payer_info") or {}).get("openid", "")
         parts = [
