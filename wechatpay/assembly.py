@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["USER_AGENT", "assemble", "encode_body", "refuse", "send"]
 
 USER_AGENT = f"wechatpay-chainable/{wechatpay.__version__} Python/{sys.version.split()[0]} ({sys.platform})"
-
-_log = logging.getLogger("wechatpay")
 
 
 def assemble(  # noqa: PLR0913  keywords, each a part of the request
@@ -69,7 +66,8 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
         fields["Content-Length"] = str(len(content))
     if changes:
         fields.update(changes)
-    debug = bool(call.options.get("debug"))
+    if debug := bool(call.options.get("debug")):
+        more["logged"] = True
     return Request(
         method=call.verb,
         url=url,
@@ -79,7 +77,6 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
         timeout=parse_timeout(call.options["timeout"]) if "timeout" in call.options else settings.timeout,
         route=_strip_base(settings.base_uri, url, place.path) if place.origin else place.path,
         debug=debug,
-        logged=debug or _log.isEnabledFor(logging.DEBUG),
         **more,
     )
 

@@ -8,11 +8,12 @@ A :class:`Call` is what the caller wrote, a :class:`Request` the exact bytes tha
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from wechatpay import uri
@@ -41,6 +42,8 @@ __all__ = ["Call", "Headers", "Request", "Response", "SignedSnapshot", "is_word"
 
 #: Seconds: sockets cannot wait for longer than some 292 years, and nobody does.
 _LONGEST = 1e8
+
+_log = logging.getLogger("wechatpay")
 
 Timeout = tuple[float | None, float | None]
 
@@ -228,7 +231,7 @@ class Request:
     encryptor: FieldEncryptor | None = None
     sink: Sink | None = None
     debug: bool = False
-    logged: bool = False
+    logged: bool = field(default_factory=partial(_log.isEnabledFor, logging.DEBUG))
     snapshot: SignedSnapshot | None = None
     written: str = ""
 

@@ -45,7 +45,7 @@ class Request:
     encryptor: FieldEncryptor | None = None
     sink: Any | None = None
     debug: bool = False
-    logged: bool = False
+    logged: bool = ...
     snapshot: SignedSnapshot | None = None
     written: str = ''
     @property
