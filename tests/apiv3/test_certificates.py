@@ -11,7 +11,8 @@ from rotation import APIV3_KEY, SERIALS, body, item
 from wire.gateway import proof
 
 from wechatpay.apiv3.certificates import verify
-from wechatpay.apiv3.keys import PlatformKey, PlatformKeys
+from wechatpay.apiv3.keyring import PlatformKey
+from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.errors import (
     ClockSkewError,
     ConfigurationError,

@@ -21,7 +21,7 @@ from wire.gateway import SERIAL
 
 from wechatpay import Sensitive
 from wechatpay.apiv3.fields import FieldEncryptor
-from wechatpay.apiv3.keys import PlatformKey
+from wechatpay.apiv3.keyring import PlatformKey
 from wechatpay.crypto import rsa
 from wechatpay.errors import InvalidRequestError
 from wechatpay.media import Media

@@ -9,7 +9,8 @@ import pytest
 import rotation
 from rotation import SERIALS
 
-from wechatpay.apiv3.keys import Keyring, PlatformKey, PlatformKeys
+from wechatpay.apiv3.keyring import Keyring, PlatformKey
+from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.errors import ConfigurationError
 
 NOW = time.time()

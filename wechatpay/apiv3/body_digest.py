@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wechatpay.crypto.suites import RSA
 
 if TYPE_CHECKING:
-    from wechatpay.apiv3.keys import PlatformKey
+    from wechatpay.apiv3.keyring import PlatformKey
     from wechatpay.crypto.suites import Suite
     from wechatpay.messages import Headers, Response
 

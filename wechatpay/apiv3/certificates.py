@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
-from wechatpay.apiv3.keys import PlatformKey
+from wechatpay.apiv3.keyring import PlatformKey
 from wechatpay.apiv3.verification import RESPONSE, SignatureHeaders
 from wechatpay.crypto import pem
 from wechatpay.errors import (

@@ -23,7 +23,8 @@ from wechatpay.errors import CryptoError, InvalidRequestError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from wechatpay.apiv3.keys import PlatformKey, PlatformKeys
+    from wechatpay.apiv3.keyring import PlatformKey
+    from wechatpay.apiv3.keys import PlatformKeys
     from wechatpay.catalogue.lookup import EncryptedFields
     from wechatpay.messages import Call, Response
     from wechatpay.uri import Location

@@ -26,7 +26,8 @@ from wechatpay.uri.hosts import PAYMENT_HOSTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from wechatpay.apiv3.keys import PlatformKey, PlatformKeys, Steps
+    from wechatpay.apiv3.keyring import PlatformKey
+    from wechatpay.apiv3.keys import PlatformKeys, Steps
     from wechatpay.messages import Headers, Request, Response
     from wechatpay.middleware import Flow, Handler
 

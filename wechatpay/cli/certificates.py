@@ -14,7 +14,7 @@ from wechatpay.errors import ConfigurationError, CryptoError
 from wechatpay.uri.hosts import DEFAULT_BASE_URI
 
 if TYPE_CHECKING:
-    from wechatpay.apiv3.keys import PlatformKey
+    from wechatpay.apiv3.keyring import PlatformKey
 
 __all__ = ["certificates"]
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wechatpay.apiv3.keys import PlatformKey, PlatformKeys
+from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.apiv3.verification import SignatureHeaders
 from wechatpay.errors import ConfigurationError, InvalidRequestError, NotificationError, WeChatPayError
 from wechatpay.identifiers import load_apiv3_key
@@ -31,6 +31,7 @@ from wechatpay.notification.xml import XMLReader
 from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
+    from wechatpay.apiv3.keyring import PlatformKey
     from wechatpay.notification.message import RawHeaders
     from wechatpay.notification.store import ReplayStore
     from wechatpay.settings import Settings
