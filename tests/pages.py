@@ -77,8 +77,9 @@ def run_shell(line):
     elif words[:2] in (["wechatpay", "explain"], ["wechatpay", "demo"]):
         assert invoke(words[1:]), line
     elif words[:1] == ["wechatpay"]:
-        shown = invoke([words[1], "--help"])
-        for word in words[2:]:
+        size = 3 if words[1] == "bill" else 2  # a group of commands
+        shown = invoke([*words[1:size], "--help"])
+        for word in words[size:]:
             if word.startswith("-"):
                 assert re.search(rf"(?<![\w-]){re.escape(word.partition('=')[0])}(?![\w-])", shown), word
 
