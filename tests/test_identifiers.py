@@ -111,6 +111,20 @@ def test_member_of_an_enum_goes_out_as_its_text(build, client, gateway):
         assert str is type(text)
 
 
+def test_proxy_of_an_enum_is_its_text():
+    """Names and URLs of proxies, too, are those that were given."""
+
+    class Proxy(str, Enum):  # noqa: UP042  as above
+        SCHEME = "https"
+        URL = "http://proxy.example:3128"
+
+    settings = Builder(proxies={Proxy.SCHEME: Proxy.URL}).getDriver()._settings
+    [(scheme, url)] = settings.transport.proxies.reveal().items()
+
+    assert (str, str) == (type(scheme), type(url))
+    assert ("https", "http://proxy.example:3128") == (scheme, url)
+
+
 @pytest.mark.parametrize("name", ["mchid", "base_uri", "user_agent"])
 def test_text_that_changes_after_the_check_is_taken_as_it_is(build, client, gateway, name):
     """A subclass of ``str`` cannot write a header of its own."""

@@ -293,12 +293,17 @@ def _headers(values: Mapping[str, Any]) -> Mapping[str, str | None]:
     return given
 
 
-def _transport(values: Mapping[str, Any]) -> Transport:
-    proxies = values.get("proxies") or Secret(None)
-    if proxies.reveal() is not None and not isinstance(proxies.reveal(), Mapping):
+def _copy_proxies(given: Any) -> Secret[Mapping[str, str]]:
+    if not isinstance(given, Mapping):
         raise ConfigurationError(
             "proxies: a mapping of scheme to proxy URL, such as {'https': 'http://proxy:3128'}"
         )
+    return Secret({exact(name): exact(url) for name, url in given.items()})
+
+
+def _transport(values: Mapping[str, Any]) -> Transport:
+    given = values.get("proxies")
+    proxies = Secret(None) if given is None else given.pass_to(_copy_proxies)
     verify = values.get("verify")
     if verify is not None and not isinstance(verify, bool | str):
         raise ConfigurationError("verify: True, or the path of a CA bundle as text")

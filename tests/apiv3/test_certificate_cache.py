@@ -248,3 +248,13 @@ def test_one_process_downloads_at_a_time(cache, directory):
     assert again is not None
     other.release(again)
     assert 0o600 == next(directory.glob("*.lock")).stat().st_mode & 0o777
+
+
+def test_without_file_locks_each_process_downloads(cache, monkeypatch):
+    """Windows has no `fcntl`: a claim is always granted."""
+    monkeypatch.setattr("wechatpay.apiv3.certificate_cache.fcntl", None)
+    claims = [cache.claim(), cache.claim()]
+    for claim in claims:
+        cache.release(claim)
+
+    assert None not in claims

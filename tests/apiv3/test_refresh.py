@@ -290,9 +290,8 @@ def test_forged_refresh_keeps_the_set(client, ready, wechat, clock):
     assert (OLD,) == ready.getDriver().platform.serials
 
 
-def test_error_response_of_a_new_key_is_verified(client, ready, wechat, gateway):
-    """An error is marked as WeChat Pay's even if a new key signed it."""
-    wechat.rotate("new")
+def failed_call(client, instance, wechat, gateway):
+    """Make a call that gets a signed error response; return the error."""
 
     def behaviour(seen, peer):
         if "certificates" in seen.target:
@@ -302,29 +301,27 @@ def test_error_response_of_a_new_key_is_verified(client, ready, wechat, gateway)
 
     gateway.behaviour = behaviour
     with pytest.raises(APIError) as caught:
-        client.call(ready.v3.x, "get")
+        client.call(instance.v3.x, "get")
+    return caught.value
 
-    assert caught.value.verified
-    assert "PARAM_ERROR" == caught.value.code
+
+def test_error_response_of_a_new_key_is_verified(client, ready, wechat, gateway):
+    """An error is marked as WeChat Pay's even if a new key signed it."""
+    wechat.rotate("new")
+    error = failed_call(client, ready, wechat, gateway)
+
+    assert error.verified
+    assert "PARAM_ERROR" == error.code
 
 
 def test_error_response_is_never_hidden_by_a_refresh_that_fails(client, ready, wechat, gateway):
     """The body reaches the caller, verified or not."""
     wechat.rotate("new")
     wechat.download = refused(500)
+    error = failed_call(client, ready, wechat, gateway)
 
-    def behaviour(seen, peer):
-        if "certificates" in seen.target:
-            wechat(seen, peer)
-        else:
-            peer.send(wechat.signed(failing(), status="400 Bad Request"))
-
-    gateway.behaviour = behaviour
-    with pytest.raises(APIError) as caught:
-        client.call(ready.v3.x, "get")
-
-    assert not caught.value.verified
-    assert "PARAM_ERROR" == caught.value.code
+    assert not error.verified
+    assert "PARAM_ERROR" == error.code
 
 
 def test_platform_is_asked_on_demand(ready, wechat):
