@@ -353,6 +353,25 @@ def test_transaction_writes_once(tmp_path):
     assert {"b": 2} == dict(again.table)
 
 
+def test_failed_write_is_tried_again(tmp_path):
+    """The error is ours; nothing that changed is forgotten."""
+    store, owner = Store(tmp_path / "db"), Owner()
+    store.add("owner", owner)
+    store.open()
+    store._database.execute("DROP TABLE state")
+    with pytest.raises(ConfigurationError, match="db: "), store.transaction():
+        owner.table["a"] = 1
+    store.close()
+    store.open()
+    store.close()
+    again, store = Owner(), Store(tmp_path / "db")
+    store.add("owner", again)
+    store.open()
+    store.close()
+
+    assert {"a": 1} == dict(again.table)
+
+
 def test_wrapped_owner_writes_at_once(tmp_path):
     """Its methods are transactions; its other attributes are what they are."""
     store, owner = Store(tmp_path / "db"), Owner()

@@ -19,9 +19,20 @@ from __future__ import annotations
 
 from wechatpay.sandbox import faults
 from wechatpay.sandbox.callbacks import Callback, Delivered
+from wechatpay.sandbox.exchanges import Exchange
 from wechatpay.sandbox.keys import Identity
 from wechatpay.sandbox.ledger import Order
 from wechatpay.sandbox.messages import HttpRequest, HttpResponse
 from wechatpay.sandbox.sandbox import Sandbox
 
-__all__ = ["Callback", "Delivered", "HttpRequest", "HttpResponse", "Identity", "Order", "Sandbox", "faults"]
+__all__ = [
+    "Callback",
+    "Delivered",
+    "Exchange",
+    "HttpRequest",
+    "HttpResponse",
+    "Identity",
+    "Order",
+    "Sandbox",
+    "faults",
+]

@@ -17,7 +17,7 @@ import sqlite3
 import threading
 from base64 import b64decode, b64encode
 from collections import UserDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from functools import wraps
@@ -46,19 +46,27 @@ class Table(UserDict[K, V]):
 
     def __init__(self) -> None:
         super().__init__()
+        # An order that expires is written by whoever reads it, maybe outside of any transaction.
+        self._lock = threading.Lock()
         self._changed: set[K] = set()
 
     def __setitem__(self, key: K, value: V) -> None:
         self.data[key] = value
-        self._changed.add(key)
+        self.mark(key)
 
     def __delitem__(self, key: K) -> None:
         del self.data[key]
-        self._changed.add(key)
+        self.mark(key)
+
+    def mark(self, *keys: K) -> None:
+        """Note that entries changed."""
+        with self._lock:
+            self._changed.update(keys)
 
     def take_changes(self) -> set[K]:
         """Return the keys that changed since the last call."""
-        changed, self._changed = self._changed, set()
+        with self._lock:
+            changed, self._changed = self._changed, set()
         return changed
 
 
@@ -115,7 +123,11 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep other threads out, and write what changed at the end."""
+        """Keep other threads out, and write what changed at the end.
+
+        Raises:
+            ConfigurationError: The file cannot be written; the next transaction tries it again.
+        """
         with self._lock:
             self._depth += 1
             try:
@@ -189,7 +201,14 @@ class Store:
     def _commit(self) -> None:
         changes = {name: keys for name, table in self._tables.items() if (keys := table.take_changes())}
         if changes and self._database is not None:
-            self._write(self._database, changes)
+            try:
+                self._write(self._database, changes)
+            except sqlite3.Error as error:
+                for name, keys in changes.items():
+                    self._tables[name].mark(*keys)
+                with suppress(sqlite3.Error):
+                    self._database.rollback()
+                raise ConfigurationError(f"db: {self._file}: {error}") from None
         if changes and self._committed is not None:
             self._committed()
 
