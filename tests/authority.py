@@ -1,4 +1,4 @@
-"""Certificate authorities made at run time, for servers and merchants that TLS is to believe."""
+"""Certificate authorities made at run time, for servers and merchants that TLS is to trust."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def server_context(folder, clients=None):
 
 
 def bundle(folder):
-    """Give the path of a CA bundle by which clients believe the server."""
+    """Give the path of a CA bundle by which clients trust the server."""
     file = folder / "authority.pem"
     file.write_text(root())
     return str(file)

@@ -31,13 +31,13 @@ def document(fields):
 
 
 def answer(algorithm="MD5", secret=SECRET, **fields):
-    """Give a signed answer, successful but for what ``fields`` say."""
+    """Give a signed response, successful but for what ``fields`` say."""
     fields = {"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": MCHID, "nonce_str": "n"} | fields
     return document(fields | {"sign": digest(fields, algorithm, secret)})
 
 
 def unsigned(**fields):
-    """Give an answer without ``sign``."""
+    """Give a response without ``sign``."""
     return document({"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": MCHID} | fields)
 
 

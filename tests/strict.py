@@ -29,7 +29,7 @@ class SM2:
 
     @staticmethod
     def is_signed(text, signature):
-        """Tell whether the merchant signed this."""
+        """Return whether the merchant signed this."""
         return smkeys.is_signed(text, signature, "merchant")
 
     @staticmethod
@@ -46,7 +46,7 @@ class RSA:
 
     @staticmethod
     def is_signed(text, signature):
-        """Tell whether the merchant signed this."""
+        """Return whether the merchant signed this."""
         try:
             keys.public_key("merchant").verify(
                 b64decode(signature, validate=True), text, PKCS1v15(), SHA256()
@@ -70,7 +70,7 @@ class Strict:
         party: Name and value of who has to have signed.
         answers: Status and body by path; ``200 {}`` for others.
         serial: The key that answers name, and `signer` its own name.
-        forge: Changes the headers of answers.
+        forge: Changes the headers of responses.
         offered: Members of the list of certificates.
     """
 
@@ -123,7 +123,7 @@ class Strict:
         return self.answers.get(seen.target.partition("?")[0], ("200 OK", b"{}"))
 
     def answer(self, status, body):
-        """Lay out a signed answer."""
+        """Lay out a signed response."""
         return reply(body, status, ("Request-ID", "0123"), *self.signed(body).items())
 
     def signed(self, body, *, at=None):

@@ -123,7 +123,7 @@ def test_pickled_node_keeps_its_path_until_it_is_bound_again(root, node, protoco
 
 @pytest.mark.parametrize("call", [lambda n: n.get(), lambda n: n.getAsync(), lambda n: n.getDriver()])
 def test_pickled_node_says_so_when_called(node, call):
-    """The error tells what is missing and how to give it."""
+    """The error says what is missing and how to give it."""
     with pytest.raises(ConfigurationError, match=r"pickled.*instance\.chain\(node\)"):
         call(pickle.loads(pickle.dumps(node)))
 
@@ -144,7 +144,7 @@ def test_probes_find_nothing(root, node, name):
     assert not any(hasattr(thing, name) for thing in (root, node, node.get))
 
 
-def test_node_is_no_container(node):
+def test_node_is_not_a_container(node):
     """`[]` makes a path; it neither counts nor lists, and never runs for ever."""
     for ask in (iter, len, list, reversed, lambda n: "a" in n):
         with pytest.raises(TypeError):
@@ -172,7 +172,7 @@ def test_mock_takes_a_node_for_its_model(node):
 
 
 @pytest.mark.parametrize("path", ["", "v3/pay"])
-def test_calling_a_path_says_that_it_is_no_verb(root, path):
+def test_calling_a_path_says_that_it_is_not_a_verb(root, path):
     """`instance.v3.pay(…)` lacks its verb; the message lists them."""
     with pytest.raises(InvalidRequestError, match=r"is a path, not a verb.*\.get\(…\), \.post\(…\)"):
         root.chain(path)(json={})
@@ -218,7 +218,7 @@ def test_mapping_and_keywords_make_one_call(gateway, instance, client):
     ],
     ids=["twice", "pairs", "text", "number"],
 )
-def test_what_is_no_set_of_options_is_refused(root, client, options, message):
+def test_what_is_not_a_set_of_options_is_refused(root, client, options, message):
     """A wrong call is told so, before anything is sent."""
     with pytest.raises(InvalidRequestError, match=message):
         client.call(root.v3.pay, "post", options, json={})
@@ -262,7 +262,7 @@ def test_factory_takes_phps_mapping_and_ours(key):
     [([1], "not list"), ({"mchid": "2"}, "mchid: given in the mapping and as a keyword")],
     ids=["list", "twice"],
 )
-def test_factory_refuses_what_is_no_set_of_settings(settings, message):
+def test_factory_refuses_what_is_not_a_set_of_settings(settings, message):
     """The error is the one that all wrong settings raise."""
     with pytest.raises(ConfigurationError, match=message):
         Builder.factory(settings, mchid="1")

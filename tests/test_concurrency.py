@@ -21,7 +21,7 @@ QUERY = {"limit": 10}
 
 
 def test_32_threads_share_a_builder(gateway, instance):
-    """Every call gets its own answer, over no more connections than threads."""
+    """Every call gets its own response, over no more connections than threads."""
     gateway.behaviour = lambda seen, peer: peer.send(wire.signed(seen.target.encode()))
 
     def call(number):
@@ -37,7 +37,7 @@ def test_32_threads_share_a_builder(gateway, instance):
 
 
 def test_500_tasks_share_a_builder(gateway, build):
-    """Tasks in flight at once get their own answers, over no more connections than the pool has."""
+    """Tasks in flight at once get their own responses, over no more connections than the pool has."""
     gateway.behaviour = lambda seen, peer: peer.send(wire.signed(seen.target.encode()))
     instance = build(pool_size=50)
 

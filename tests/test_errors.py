@@ -99,7 +99,7 @@ def test_root_is_all_that_is_caught_for_any_failure():
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_error_carries_request_and_answer(kind):
+def test_error_carries_request_and_response(kind):
     """Both are `None` until there are any."""
     error, own = raised(kind)
 

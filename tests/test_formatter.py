@@ -27,7 +27,7 @@ def inexact(*args):
 
 
 def nested(parameters):
-    """Tell whether PHP would write ``Array`` for one of the parameters, with a warning."""
+    """Return whether PHP would write ``Array`` for one of the parameters, with a warning."""
     return any(isinstance(value, list | dict) for value in dict(parameters).values())
 
 

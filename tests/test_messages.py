@@ -83,7 +83,7 @@ class TestHeaders:
 
 
 class TestBody:
-    """The body of an answer, read in several ways."""
+    """The body of a response, read in several ways."""
 
     def test_json_is_parsed(self):
         """As UTF-8."""
@@ -93,7 +93,7 @@ class TestBody:
     @pytest.mark.parametrize(
         "body", [b"<html>", b"{", b"\xff", b"[" * 100_000, b"1" * 5000], ids=lambda body: repr(body[:6])
     )
-    def test_what_is_no_json_is_told_without_its_text(self, body):
+    def test_what_is_not_json_is_reported_without_its_text(self, body):
         """The error says what came, and how much of it."""
         answer = Response(502, Headers({"Content-Type": "text/html"}), body)
         with pytest.raises(DecodeError, match=rf"text/html, {len(body)} bytes") as caught:

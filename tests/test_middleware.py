@@ -161,7 +161,7 @@ async def awaiting(request, proceed):
     ids=["lambda", "coroutine", "class", "builtin", "None", "partial", "maker"],
 )
 @pytest.mark.parametrize("edit", ["push", "replace"])
-def test_what_is_no_generator_function_is_refused(stack, edit, middleware):
+def test_what_is_not_a_generator_function_is_refused(stack, edit, middleware):
     """The mistake is told where it is made, with the way out, and with nothing that was bound to it."""
     with pytest.raises(ConfigurationError, match="response = yield from proceed") as caught:
         stack.push(middleware) if edit == "push" else stack.replace("signer", middleware)

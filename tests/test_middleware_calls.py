@@ -43,8 +43,8 @@ def test_unknown_effect_is_an_error_at_the_yield(gateway, instance, stack, clien
     assert [] == gateway.seen
 
 
-def test_forgotten_return_is_told_by_name(gateway, instance, stack, client, tmp_path):
-    """A middleware without `return response` loses the answer: no caller, and no sink, is to believe one."""
+def test_forgotten_return_is_reported_by_name(gateway, instance, stack, client, tmp_path):
+    """A middleware without `return response` loses the response: no caller, and no sink, is to trust one."""
 
     def forgetting(request, proceed):
         yield from proceed(request)
@@ -59,7 +59,7 @@ def test_forgotten_return_is_told_by_name(gateway, instance, stack, client, tmp_
     assert ([], 1) == (list(tmp_path.iterdir()), len(gateway.seen))
 
 
-def test_way_on_without_yield_from_is_told_by_name(gateway, instance, stack, client):
+def test_way_on_without_yield_from_is_reported_by_name(gateway, instance, stack, client):
     """`return proceed(request)` in a generator gives a flow that nobody runs: nothing was sent."""
 
     def hurrying(request, proceed):
@@ -86,8 +86,8 @@ def test_error_of_a_middleware_reaches_the_caller(gateway, instance, stack, clie
         client.call(instance[PATH], "get")
 
 
-def test_middleware_may_answer_itself(gateway, instance, stack, client):
-    """One that takes an error in may give an answer of its own."""
+def test_middleware_may_response_itself(gateway, instance, stack, client):
+    """One that takes an error in may give a response of its own."""
 
     def forgiving(request, proceed):
         try:
@@ -150,7 +150,7 @@ def test_nothing_is_sent_but_what_was_signed(gateway, instance, stack, client, c
 
 
 def test_removed_verifier_is_warned_of(gateway, instance, stack, client, caplog):
-    """Answers of anybody's are believed then; the log keeps who chose so."""
+    """Responses of anybody's are accepted then; the log keeps who chose so."""
     gateway.answer(reply(b'{"state":"paid"}'))
     with pytest.raises(IncompleteHeadersError):
         client.call(instance[PATH], "get")

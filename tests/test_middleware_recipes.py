@@ -151,7 +151,7 @@ def test_service_signs_texts(sandbox, signing, client):
 @pytest.mark.parametrize(
     "change", [{"TOKEN": "stolen"}, {"SIGNER": "http://127.0.0.1:9"}], ids=["no", "away"]
 )
-def test_service_that_does_not_sign_is_no_connection(sandbox, signing, client, name, change):
+def test_service_that_does_not_sign_is_a_connect_error(sandbox, signing, client, name, change):
     """Nothing was sent, so it is safe to try again; and `retry` does."""
     signing.globals |= change
     attempts = []
@@ -232,7 +232,7 @@ def test_trace_has_a_line_for_each_attempt(sandbox, guide, client, caplog):
     assert re.fullmatch(rf"trace=blue-1 GET /{PALM} → 200 in \d+ ms, Request-ID 08\w+-0", lines[1])
 
 
-def test_trace_tells_an_attempt_without_an_answer(sandbox, guide, client, caplog):
+def test_trace_says_an_attempt_without_a_response(sandbox, guide, client, caplog):
     """There is no Request-ID then."""
     caplog.set_level(logging.INFO, "payments")
     instance = Builder(**sandbox.settings())
@@ -310,7 +310,7 @@ def test_backup_is_asked_when_the_first_host_is_away(sandbox, reach, client):
 
 
 @unverified
-def test_backup_is_not_asked_while_the_first_host_answers(reach, client):
+def test_backup_is_not_asked_while_the_first_host_responses(reach, client):
     """As long as it can be reached, it is the one."""
     instance, proxy = reach(API2)
 
@@ -365,7 +365,7 @@ def test_retry_waits_out_a_rate_limit(sandbox, guide, client):
 
 
 class Refunds:
-    """WeChat Pay's refunds, on a raw socket: it may lose its answer, or the request.
+    """WeChat Pay's refunds, on a raw socket: it may lose its response, or the request.
 
     Attributes:
         mood: What becomes of each POST in turn: ``"done"``, ``"done, not told"`` or ``"lost"``.
@@ -417,7 +417,7 @@ def test_refund_is_settled_and_made_once(gateway, build, guide, client, moods, a
     assert 1 == len({seen.body for seen in gateway.seen if seen.method == "POST"})
 
 
-def test_what_cannot_be_settled_is_told(gateway, build, guide, client):
+def test_what_cannot_be_settled_is_reported(gateway, build, guide, client):
     """Neither another request, nor a refund that cannot be looked up, is sent twice."""
     guide.globals["Pause"] = lambda _: Pause(0)
     instance = build()

@@ -47,11 +47,11 @@ class TestNames:
         """What resembles nothing gets the list."""
         assert "options are base_uri, body, check, debug" in refused("v3/x", zzz=1)
 
-    def test_name_that_is_no_text_is_refused(self, refused):
+    def test_name_that_is_not_text_is_refused(self, refused):
         """A mapping may hold any key; options have names."""
         assert "is text, not int" in refused("v3/x", {1: 2})
 
-    def test_positional_that_is_no_mapping_is_refused(self, refused):
+    def test_positional_that_is_not_a_mapping_is_refused(self, refused):
         """The one positional is PHP's array."""
         assert "not str" in refused("v3/<openid>", "o1")
 
@@ -93,7 +93,7 @@ class TestBodies:
             "v3/x", verb="post", json={"a": 1}, body=b"{}"
         )
 
-    def test_no_json_is_no_body(self, gateway, instance, client):
+    def test_no_json_is_not_a_body(self, gateway, instance, client):
         """``None`` stands for nothing, as in PHP."""
         client.call(instance.v3.x, "post", json=None, body='{"a":1}')
 
@@ -154,7 +154,7 @@ class TestTimeout:
     """Seconds to wait."""
 
     @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), True, "5", (1, 2, 3), (0, 5)])
-    def test_timeout_that_is_no_time_is_refused(self, timeout, refused):
+    def test_timeout_that_is_not_a_time_is_refused(self, timeout, refused):
         """``0`` waits for ever in PHP, and not at all elsewhere: here ``None`` does."""
         assert "timeout: " in refused("v3/x", timeout=timeout)
 
@@ -204,7 +204,7 @@ class TestHeaders:
         assert "headers: give a mapping" in refused("v3/x", headers=None)
 
     def test_wechatpay_serial_must_be_a_trusted_one(self, refused):
-        """The answer could not be verified by another."""
+        """The response could not be verified by another."""
         assert "Wechatpay-Serial must" in refused("v3/x", headers={"Wechatpay-Serial": "ABC"})
 
 

@@ -242,7 +242,7 @@ def test_redirect_url_comes_back_as_it_was_given(tail):
         pytest.param({"h5_url": H5_URL}, id="the whole answer"),
     ],
 )
-def test_what_is_no_h5_url_is_an_error(url):
+def test_what_is_not_a_h5_url_is_an_error(url):
     """Only an H5 URL as it was answered can be opened."""
     with pytest.raises(InvalidRequestError, match=r"^url: "):
         payment.h5_url(url, "https://www.example.com/")
@@ -264,7 +264,7 @@ def test_what_is_no_h5_url_is_an_error(url):
         pytest.param(1, id="number"),
     ],
 )
-def test_what_is_no_page_is_an_error(page):
+def test_what_is_not_a_page_is_an_error(page):
     """WeChat would send the payer nowhere."""
     with pytest.raises(InvalidRequestError, match=r"^redirect_url: give an absolute http or https URL"):
         payment.h5_url(H5_URL, page)
@@ -614,7 +614,7 @@ def test_secret_that_is_none_is_an_error(function, arguments, secret):
 @pytest.mark.parametrize("function", ["jsapi", "app"])
 @pytest.mark.parametrize("key", [None, "", SECRET, b"\x00"], ids=["None", "empty", "secret", "bytes"])
 def test_key_that_does_not_load_is_an_error(function, key):
-    """A secret is no key, and the message shows neither."""
+    """A secret is not a key, and the message shows neither."""
     called, arguments = CALLS[function]
 
     with pytest.raises(CryptoError, match="private key") as caught:

@@ -131,7 +131,7 @@ if __name__ == "__main__":
 
 
 def forked(check):
-    """Tell whether a check is true in a forked child."""
+    """Return whether a check is true in a forked child."""
     if (child := os.fork()) == 0:
         os._exit(0 if check() else 1)
     return os.waitpid(child, 0)[1] == 0

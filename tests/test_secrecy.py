@@ -61,7 +61,7 @@ def ears(caplog, capfd):
 
 
 def told(thing):
-    """Tell all that an error, an answer or a request says of itself."""
+    """Tell all that an error, a response or a request says of itself."""
     if isinstance(thing, BaseException):
         yield from told(thing.request)
         yield from told(thing.response)
@@ -79,7 +79,7 @@ def locals_of(error):
 
 
 def attempt(client, node, verb, **options):
-    """Make a call, and give its answer or its error."""
+    """Make a call, and give its response or its error."""
     try:
         return client.call(node, verb, **options)
     except WeChatPayError as error:
@@ -88,7 +88,7 @@ def attempt(client, node, verb, **options):
 
 @pytest.mark.parametrize("verb", ["get", "post"])
 @pytest.mark.parametrize("fate", FATES, ids=lambda fate: type(fate).__name__)
-def test_call_is_told_without_its_secrets(sandbox, client, ears, fate, verb):
+def test_call_is_reported_without_its_secrets(sandbox, client, ears, fate, verb):
     """Neither success nor any failure lets out what was sent, what it was signed with, or what came back."""
     sandbox.clear_faults()
     if fate:
@@ -140,7 +140,7 @@ def test_body_that_is_not_json_is_not_quoted(gateway, instance, client, ears, an
     ],
     ids=["no XML", "failed", "unsigned"],
 )
-def test_digested_call_is_told_without_its_secrets(gateway, build, client, ears, answer):
+def test_digested_call_is_reported_without_its_secrets(gateway, build, client, ears, answer):
     """APIv2's key signs every field: neither the key, nor the fields, nor their digest are told."""
     gateway.answer(reply(answer))
     instance = build(secret="secret-apiv2".ljust(32, "0"))
@@ -154,7 +154,7 @@ def test_digested_call_is_told_without_its_secrets(gateway, build, client, ears,
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_proxy_password_is_not_told(client, ears, scheme):
+def test_proxy_password_is_not_reported(client, ears, scheme):
     """A proxy that cannot be reached is named by what failed, not by its URL."""
     settings = identity().settings() | {"proxies": {scheme: "http://user:secret-proxy@127.0.0.1:1"}}
     with Builder(**settings, base_uri=f"{scheme}://localhost:2/") as instance:
@@ -165,7 +165,7 @@ def test_proxy_password_is_not_told(client, ears, scheme):
     assert "secret-proxy" not in said
 
 
-def test_refused_signature_is_told_without_its_text(sandbox, client, ears):
+def test_refused_signature_is_reported_without_its_text(sandbox, client, ears):
     """SIGN_ERROR quotes the signed text, query and body with it: the error's own words do not."""
     with Builder(**sandbox.settings(private_key=keys.private_key("stranger"))) as instance:
         outcome = attempt(client, instance.v3.pay, "post", query=QUERY, json={"p": "secret-body"})
@@ -193,7 +193,7 @@ def test_refused_signature_is_told_without_its_text(sandbox, client, ears):
     ],
     ids=" ".join,
 )
-def test_wrong_call_is_told_without_its_values(instance, client, ears, options):
+def test_wrong_call_is_reported_without_its_values(instance, client, ears, options):
     """The message names what was wrong, not what it held; nor does the cause that led to it."""
     with pytest.raises(InvalidRequestError) as caught:
         client.call(instance.v3.pay._id_, "post", **{"id": "1"} | options)
@@ -215,7 +215,7 @@ def test_wrong_call_is_told_without_its_values(instance, client, ears, options):
     ],
     ids=["cut key", "broken key", "secret", "headers", "base_uri", "proxies"],
 )
-def test_wrong_setting_is_told_without_its_value(build, wrong):
+def test_wrong_setting_is_reported_without_its_value(build, wrong):
     """A key that does not load is told by its length."""
     with pytest.raises(ConfigurationError) as caught:
         build(**wrong)

@@ -21,7 +21,7 @@ from wechatpay import (
 FIELDS = {"mch_id": MCHID, "nonce_str": NONCE}
 
 
-def test_answers_without_result_code_pass(ask):
+def test_responses_without_result_code_pass(ask):
     """Some endpoints answer ``return_code`` alone."""
     fields = {"return_code": "SUCCESS", "rate": "1"}
 
@@ -42,7 +42,7 @@ def test_answers_without_result_code_pass(ask):
 )  # fmt: skip
 @pytest.mark.parametrize("verified", [True, False], ids=["signed", "unsigned"])
 def test_failure_says_what_wechat_pay_said(fields, code, message, verified, ask):
-    """An ``APIError`` has code, words and body of the answer, and says whether it was signed."""
+    """An ``APIError`` has code, words and body of the response, and says whether it was signed."""
     body = answer(**fields) if verified else unsigned(**fields)
     with pytest.raises(APIError) as caught:
         ask(body)

@@ -36,7 +36,7 @@ def download(client, instance, gateway):
 
 @pytest.mark.parametrize("path", DOWNLOADS)
 @pytest.mark.parametrize("body", [CSV, gzip.compress(CSV), b""], ids=["csv", "gzip", "empty"])
-def test_file_is_the_answer(body, path, download):
+def test_file_is_the_response(body, path, download):
     """A download that succeeds answers a file without signature: its bytes as they came."""
     assert body == download(body, path).content
 
@@ -46,7 +46,7 @@ SINKS = ["path", "file", "callable"]
 
 @pytest.fixture(params=SINKS)
 def place(request, tmp_path):
-    """Give a sink, and a function that tells what it got."""
+    """Give a sink, and a function that says what it got."""
     if request.param == "path":
         path = tmp_path / "bill.csv"
         return path, lambda: path.read_bytes() if path.exists() else b""
@@ -77,7 +77,7 @@ def test_file_goes_to_the_sink(body, place, download):
     ids=["failure", "blank-in-front", "signed", "strange-success", "html", "broken-html", "huge"],
 )
 def test_failure_never_reaches_the_sink(body, kind, place, download, tmp_path):
-    """What is XML is no file: it is an error, and the sink stays as it was."""
+    """What is XML is not a file: it is an error, and the sink stays as it was."""
     sink, got = place
     with pytest.raises(kind) as caught:
         download(body, sink=sink)
@@ -105,7 +105,7 @@ def test_http_error_never_reaches_the_sink(place, download):
     assert b"" == got()
 
 
-def test_signed_answer_may_go_to_a_sink(place, client, instance, gateway):
+def test_signed_response_may_go_to_a_sink(place, client, instance, gateway):
     """An ordinary answer is verified before the sink gets it."""
     sink, got = place
     gateway.answer(reply(answer(trade_state="SUCCESS")))
@@ -126,7 +126,7 @@ def test_unverified_response_never_reaches_the_sink(place, client, instance, gat
 
 @pytest.fixture
 def token(client, instance, gateway):
-    """Give a function that asks for the one answer in JSON."""
+    """Give a function that asks for the one response in JSON."""
 
     def token(body):
         gateway.answer(reply(body, "200 OK", ("Content-Type", "application/json")))
@@ -137,7 +137,7 @@ def token(client, instance, gateway):
 
 
 @pytest.mark.parametrize("retcode", [0, "0"], ids=repr)
-def test_the_one_json_answer_passes(retcode, token):
+def test_the_one_json_response_passes(retcode, token):
     """``appauth/getaccesstoken`` answers JSON, and nothing signs it."""
     assert "t" == token(json.dumps({"retcode": retcode, "access_token": "t"}).encode()).json()["access_token"]
 
@@ -156,7 +156,7 @@ def test_failure_in_json_is_an_error_as_any(body, code, token):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"a":1}', b'{"retcode":', b"OK"], ids=repr)
-def test_json_answer_that_cannot_be_read_leaves_the_outcome_unknown(body, token):
+def test_json_response_that_cannot_be_read_leaves_the_outcome_unknown(body, token):
     """What is neither JSON with a ``retcode`` nor XML says nothing."""
     with pytest.raises(VerificationError, match="unknown"):
         token(body)
@@ -259,7 +259,7 @@ def test_upload_and_xml_are_two_bodies(upload):
 
 
 def test_unverified_response_to_an_upload_is_refused(upload, vault):
-    """The answer is verified as any."""
+    """The response is verified as any."""
     vault.answer(reply(answer(secret="another", media_id="M")))
     with pytest.raises(SignatureError):
         upload(Media(CONTENT, filename="a.jpg"))

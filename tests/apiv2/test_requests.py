@@ -143,7 +143,7 @@ def test_what_cannot_be_signed_and_sent_is_refused(options, named, client, insta
 
 
 @pytest.mark.parametrize("uri", ["v2", "v2/", "V2", "https://api.mch.weixin.qq.com/v2"])
-def test_the_prefix_alone_is_no_path(uri, sent):
+def test_the_prefix_alone_is_not_a_path(uri, sent):
     """``v2`` names the protocol; something must follow."""
     with pytest.raises(InvalidRequestError, match="v2"):
         sent("post", uri, {"xml": FIELDS})

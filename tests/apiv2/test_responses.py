@@ -58,7 +58,7 @@ STRANGE_HOST = "exempt path is compared with the full path (base_uri with a pref
 
 
 @pytest.mark.parametrize("name", UNITS.keys() - FAILURES_THAT_PASS_IN_PHP - {STRANGE_HOST})
-def test_recorded_answer_is_judged_as_recorded(name, ask):
+def test_recorded_response_is_judged_as_recorded(name, ask):
     """What the PHP SDK accepts is accepted, and what it rejects is an error."""
     vector = UNITS[name]
     path, body = vector["uri"].removeprefix("v2/"), vector["response"]["body"].encode()
@@ -73,7 +73,7 @@ def test_recorded_answer_is_judged_as_recorded(name, ask):
 
 @pytest.mark.parametrize("name", FAILURES_THAT_PASS_IN_PHP)
 def test_failure_is_an_error_on_unsigned_endpoints_too(name, ask):
-    """``return_code`` FAIL is never handed out as an answer; the PHP SDK does, where nothing is signed."""
+    """``return_code`` FAIL is never handed out as a response; the PHP SDK does, where nothing is signed."""
     with pytest.raises(APIError) as caught:
         ask(UNITS[name]["response"]["body"].encode(), UNITS[name]["uri"].removeprefix("v2/"))
 
@@ -81,8 +81,8 @@ def test_failure_is_an_error_on_unsigned_endpoints_too(name, ask):
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "HMAC-SHA256"])
-def test_signed_answer_passes(algorithm, ask):
-    """An answer with the digest that was asked for passes, as the bytes that came."""
+def test_signed_response_passes(algorithm, ask):
+    """A response with the digest that was asked for passes, as the bytes that came."""
     body = answer(algorithm, trade_state="SUCCESS", attach="<&\"'中文>")
     response = ask(body, xml=FIELDS | {"sign_type": algorithm})
 
@@ -143,8 +143,8 @@ def test_success_that_is_not_verified_is_never_accepted(body, ask):
     ids=["empty", "text", "json", "html", "entity", "deep", "huge", "not-utf-8", "no-return_code"],
 )
 @pytest.mark.parametrize("path", ["pay/orderquery", "mmpaymkttransfers/sendredpack"])
-def test_answer_that_cannot_be_read_leaves_the_outcome_unknown(path, body, ask):
-    """A 2xx that is no answer of APIv2 says nothing about what happened."""
+def test_response_that_cannot_be_read_leaves_the_outcome_unknown(path, body, ask):
+    """A 2xx that is not a response of APIv2 says nothing about what happened."""
     with pytest.raises(VerificationError, match="unknown") as caught:
         ask(body, path)
 
@@ -152,8 +152,8 @@ def test_answer_that_cannot_be_read_leaves_the_outcome_unknown(path, body, ask):
 
 
 @pytest.mark.parametrize("path", UNSIGNED)
-def test_unsigned_endpoints_may_answer_without_sign(path, ask):
-    """On the documented endpoints an answer without ``sign`` passes, in any case of the path."""
+def test_unsigned_endpoints_may_respond_without_sign(path, ask):
+    """On the documented endpoints a response without ``sign`` passes, in any case of the path."""
     for spelling in (path, path.upper()):
         assert unsigned() == ask(unsigned(), spelling).content
 
@@ -197,7 +197,7 @@ def test_verifier_can_be_replaced(ask, instance):
 
 
 @pytest.mark.parametrize("body", [b"", b"OK", b'{"code": "X"}'], ids=["empty", "text", "json"])
-def test_xml_of_what_is_no_xml_is_a_decode_error(body):
+def test_xml_of_what_is_not_xml_is_a_decode_error(body):
     """``response.xml()`` fails as ``response.json()`` does, with the response at hand."""
     response = Response(200, content=body)
     with pytest.raises(DecodeError) as caught:

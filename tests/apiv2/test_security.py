@@ -99,7 +99,7 @@ def test_without_security_nothing_is_presented(client, shop, vault):
 
 
 def test_strange_certificate_is_refused_by_the_server(client, shop, vault):
-    """A certificate of another authority opens nothing, and no answer is taken for one."""
+    """A certificate of another authority opens nothing, and no response is taken for one."""
     instance = shop({"cert": authority.pem("merchant", "elsewhere"), "key": KEY})
     with pytest.raises(TransportError):
         client.call(instance.v2.secapi.pay.refund, "post", xml=FIELDS, security=True)
@@ -116,7 +116,7 @@ def test_server_is_verified_before_the_certificate_is_shown(client, shop, vault)
     assert [] == vault.seen
 
 
-def test_what_tls_said_is_told():
+def test_what_tls_said_is_reported():
     """The reason inside urllib3's own error reaches the message: it says which certificate is missing."""
     cause = requests.exceptions.SSLError(urllib3.exceptions.SSLError(ssl.SSLError(1, "certificate required")))
     error = transport_error(NoResponseError, Request("POST", "https://127.0.0.1/secapi/pay/refund"), cause)

@@ -99,7 +99,7 @@ def test_calls_need_the_settings_of_their_protocol(client, build, gateway):
     assert [] == gateway.seen
 
 
-def test_php_dummies_are_told_to_leave(client):
+def test_php_dummies_are_to_be_left_out(client):
     """Ported APIv2 code passes dummies for APIv3: the error says to leave them out."""
     with pytest.raises(ConfigurationError, match="leave serial, private_key and certs out"):
         Builder.factory(

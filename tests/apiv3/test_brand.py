@@ -42,7 +42,7 @@ def test_brand_signs_by_its_own_id(gateway, wechat, build, client, verb, options
         client.call(instance.brand.store.brandstores, verb, **options)
 
 
-def test_merchant_is_no_brand(wechat, build, client):
+def test_merchant_is_not_a_brand(wechat, build, client):
     """Partners go on signing as merchants; the brand's id is a parameter of theirs."""
     with pytest.raises(APIError, match=r"\['scheme', 'layout', 'party'\]"):
         client.call(

@@ -154,7 +154,7 @@ def test_damaged_file_is_ignored(cache, file, text):
     assert taken(cache) is None
 
 
-def test_timestamp_that_is_no_number_is_ignored(cache):
+def test_timestamp_that_is_not_a_number_is_ignored(cache):
     """Headers in a file are no better than the file."""
     cache.write(response())
     cached = cache.read()

@@ -27,7 +27,7 @@ from wechatpay.sandbox import Sandbox, faults
 JSON = ("Content-Type", "application/json")
 QUERY = "{} by {}, and repeat it with the same number only"
 
-#: Calls, and the sentence that tells what to do when their outcome is unknown.
+#: Calls, and the sentence that says what to do when their outcome is unknown.
 STEPS = [
     pytest.param(
         "post",

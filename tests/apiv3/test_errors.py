@@ -1,4 +1,4 @@
-"""Error answers of APIv3: any body becomes an error that tells what is known."""
+"""Error answers of APIv3: any body becomes an error that says what is known."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def caught(client, instance, verb="get", **options):
     return raised.value
 
 
-def test_error_tells_what_weixin_pay_said(gateway, instance, client):
+def test_error_says_what_weixin_pay_said(gateway, instance, client):
     """Code, words and details are attributes; the text names the call and what support asks for."""
     gateway.answer(signed(PARAM_ERROR, "400 Bad Request", JSON))
     error = caught(client, instance)
@@ -62,7 +62,7 @@ def test_error_tells_what_weixin_pay_said(gateway, instance, client):
 )
 @pytest.mark.parametrize(("status", "kind"), [("403 Forbidden", APIError), ("502 Bad Gateway", ServerError)])
 def test_any_body_reaches_the_caller(gateway, instance, client, body, status, kind):
-    """A page of a machine in between is an answer, too; what it is not is guessed at."""
+    """A page of a machine in between is a response, too; what it is not is guessed at."""
     gateway.answer(reply(body, status, ("Content-Type", "text/html")))
     error = caught(client, instance)
 
@@ -73,7 +73,7 @@ def test_any_body_reaches_the_caller(gateway, instance, client, body, status, ki
 
 
 def test_error_can_be_printed_whatever_came(gateway, instance, client):
-    """Half a character in WeChat Pay's words is no reason for a log to fail."""
+    """Half a character in WeChat Pay's words is not a reason for a log to fail."""
     gateway.answer(signed(b'{"code":"X","message":"\\ud83d"}', "400 Bad Request", JSON))
     error = caught(client, instance)
 
@@ -93,7 +93,7 @@ def test_error_can_be_printed_whatever_came(gateway, instance, client):
         ("404 Not Found", "ORDER_NOT_EXIST", False),
     ],
 )
-def test_error_tells_whether_to_repeat(gateway, instance, client, status, code, retryable):
+def test_error_says_whether_to_repeat(gateway, instance, client, status, code, retryable):
     """Only what WeChat Pay says to repeat with the same business number is retryable."""
     gateway.answer(signed(json.dumps({"code": code}).encode(), status, JSON))
 
@@ -112,7 +112,7 @@ def test_error_tells_whether_to_repeat(gateway, instance, client, status, code, 
     ids=["signed", "unsigned", "by a stranger", "unknown key", "stale"],
 )
 @pytest.mark.parametrize("status", ["400 Bad Request", "503 Service Unavailable"])
-def test_error_tells_whether_it_is_proved(gateway, instance, client, answer, status, verified):
+def test_error_says_whether_it_is_verified(gateway, instance, client, answer, status, verified):
     """A proof that fails never hides what came: the caller reads `.verified`."""
     gateway.answer(answer(status))
     error = caught(client, instance)
@@ -124,7 +124,7 @@ def test_error_tells_whether_it_is_proved(gateway, instance, client, answer, sta
 @pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
 @pytest.mark.parametrize("location", ["https://evil.example/", "http://[::1", "/v3/elsewhere", None])
 def test_redirect_is_not_followed(gateway, instance, client, status, location):
-    """`Authorization` stays home, wherever the answer points."""
+    """`Authorization` stays home, wherever the response points."""
     gateway.answer(reply(b"", f"{status} Moved", *([("Location", location)] if location else [])))
 
     with pytest.raises(RedirectError, match=f"^{status}: redirects are not followed") as raised:
@@ -205,7 +205,7 @@ def test_sign_error_without_a_text_is_an_error_like_others(gateway, instance, cl
 
 @pytest.mark.parametrize("words", ["paid", "已支付已支付已支付"])
 def test_sign_error_of_equal_texts_points_at_the_key(client, words):
-    """When both signed the same, the key is another merchant's; a text that is cut is no other text."""
+    """When both signed the same, the key is another merchant's; a text that is cut is not an other text."""
     with (
         Sandbox(identity=identity()) as sandbox,
         Builder(**sandbox.settings(private_key=keys.private_key("stranger"))) as instance,

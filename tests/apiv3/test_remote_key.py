@@ -132,7 +132,7 @@ def test_function_returns_base64_or_nothing_is_sent(gateway, build, client, resu
     assert "Evil" not in str(caught.value)
 
 
-def test_body_that_is_no_text_cannot_be_signed_by_a_function(gateway, build, client, signature):
+def test_body_that_is_not_text_cannot_be_signed_by_a_function(gateway, build, client, signature):
     """Rather than some other text."""
     with pytest.raises(InvalidRequestError, match="body: is not UTF-8, but private_key is a function"):
         client.call(build(private_key=signature)[PATH], "post", body=b"\xff")

@@ -1,4 +1,4 @@
-"""APIv3 against what the PHP SDK does: requests it makes, answers it believes, settings it takes."""
+"""APIv3 against what the PHP SDK does: requests it makes, answers it trusts, settings it takes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def options(vector):
     return dict(vector["options"] or {})
 
 
-# Where ours is stricter or wiser: name of the vector, then whether we believe the answer.
+# Where ours is stricter or wiser: name of the vector, then whether we trust the response.
 BELIEVED_OTHERWISE = {
     # Unsigned, as documented; PHP's list does not have it.
     "no signature headers on v3/transferdownload/signfile": True,
@@ -100,8 +100,8 @@ BELIEVED_OTHERWISE = {
     "vector",
     [row for row in named("V3Response") if "garbage" not in row.values[0]["certs"].values()],
 )
-def test_answer_is_believed_as_php_believes_it(vector, gateway, build, client):
-    """The answers that PHP takes are taken, and no others; headers are told by name in any case."""
+def test_response_is_accepted_as_php_believes_it(vector, gateway, build, client):
+    """The responses that PHP takes are taken, and no others; headers are told by name in any case."""
     gateway.answer(answer(vector))
     certs = {serial(name): KEYS[key] for name, key in vector["certs"].items()}
     instance = build(certs=certs, **prefixed(vector, gateway))
@@ -119,7 +119,7 @@ def test_answer_is_believed_as_php_believes_it(vector, gateway, build, client):
 
 
 def test_key_that_does_not_load_is_refused_at_once(build):
-    """PHP finds out at the first answer; we at construction."""
+    """PHP finds out at the first response; we at construction."""
     with pytest.raises(ConfigurationError, match="certs"):
         build(certs={PLATFORM_SERIAL: "garbage"})
 
@@ -143,7 +143,7 @@ def prefixed(vector, gateway):
 
 
 def answer(vector):
-    """Lay out the answer that a vector describes."""
+    """Lay out the response that a vector describes."""
     timestamp = int(time.time()) + vector["timestamp_offset"]
     body = vector["signed_body"].encode()
     fields = dict(wire.proof(body, at=timestamp, nonce=vector["nonce"], serial=serial(vector["serial"])))
@@ -173,7 +173,7 @@ def test_wrong_setting_is_refused_by_name(name, setting):
         Builder(**merchants.settings(**INIT[name]["config_override"]))
 
 
-def test_merchants_own_serial_is_no_platform_serial():
+def test_merchants_own_serial_is_not_a_platform_serial():
     """The merchant's certificate among WeChat Pay's is the usual mix-up."""
     with pytest.raises(ConfigurationError, match="merchant's own certificate"):
         Builder(

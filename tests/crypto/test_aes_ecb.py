@@ -16,7 +16,7 @@ KEY = md5(b"secret").hexdigest()
 
 
 def padded_key(_, key):
-    """Tell whether PHP fills the key up with zeros."""
+    """Return whether PHP fills the key up with zeros."""
     return len(key) != 32
 
 

@@ -16,12 +16,12 @@ SEALED = aes_gcm.encrypt("text", KEY, NONCE, "aad")
 
 
 def stricter(text, key, iv="", aad=""):
-    """Tell whether PHP cuts the key, or takes a nonce too short to be safe."""
+    """Return whether PHP cuts the key, or takes a nonce too short to be safe."""
     return len(key) != 32 or 0 < len(iv) < 8
 
 
 def binary(_, expected):
-    """Tell whether a vector's plain text is not UTF-8."""
+    """Return whether a vector's plain text is not UTF-8."""
     return isinstance(expected, bytes)
 
 
@@ -121,7 +121,7 @@ def test_base64_is_strict(text):
         aes_gcm.decrypt(text, KEY, NONCE, "aad")
 
 
-def test_key_error_tells_no_key():
+def test_key_error_shows_no_key():
     """The error counts the bytes of the key and shows none of them."""
     with pytest.raises(CryptoError) as caught:
         aes_gcm.encrypt("x", "hunter2", NONCE)

@@ -48,7 +48,7 @@ def damaged(draw):
 
 
 def harmless(function, *args):
-    """Call, and take any error of ours for an answer."""
+    """Call, and take any error of ours for a response."""
     try:
         function(*args)
     except CryptoError as error:

@@ -14,7 +14,7 @@ SECRET = "192006250b4c09247ec02edce69f6a2d"
 
 
 def unknown(sign_type, *_):
-    """Tell whether PHP would give null for the type."""
+    """Return whether PHP would give null for the type."""
     return sign_type not in ("MD5", "HMAC-SHA256")
 
 
@@ -82,7 +82,7 @@ def test_what_has_no_bytes_cannot_be_digested(value):
         hashing.md5(value)
 
 
-def test_received_digest_that_is_no_text_is_unequal():
+def test_received_digest_that_is_not_text_is_unequal():
     """What was received may be anything, and is then not equal."""
     assert not hashing.equals("a", "\ud800")
 

@@ -1,4 +1,4 @@
-"""What is no key, the wrong key or a damaged key, and what is said about it."""
+"""What is not a key, the wrong key or a damaged key, and what is said about it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_short_private_key_is_an_error(source):
     "source", [keys.public_key(bits=1024), keys.public_pem(bits=1024)], ids=["loaded", "PEM"]
 )
 def test_short_public_key_is_an_error(source):
-    """A short key proves nothing."""
+    """A short key verifies nothing."""
     with pytest.raises(CryptoError, match=r"^public key: 1024 bits were given, where 2048"):
         rsa.load_public_key(source)
 

@@ -91,7 +91,7 @@ def test_serial_number_that_is_not_positive_is_an_error(digit):
         pytest.param(PEM.replace("MII", "MIJ", 1), "is damaged", id="damaged"),
     ],
 )
-def test_what_is_no_certificate_is_an_error_that_says_what_it_is(source, said):
+def test_what_is_not_a_certificate_is_an_error_that_says_what_it_is(source, said):
     """Keys have no serial number."""
     with pytest.raises(CryptoError, match=said):
         pem.parse_certificate_serial_no(source)

@@ -56,7 +56,7 @@ def test_signature_of_something_else_is_not_genuine(message, public):
         pytest.param(None, id="none"),
     ],
 )
-def test_what_is_no_signature_is_not_genuine(signature):
+def test_what_is_not_a_signature_is_not_genuine(signature):
     """Anything may arrive as a signature; it is then not genuine, and no exception."""
     assert rsa.verify("message", signature, PUBLIC) is False
 
@@ -90,12 +90,12 @@ def test_keys_are_whatever_the_loaders_take():
 
 
 def test_loaded_key_is_used_as_it_is():
-    """A key that is loaded is not parsed, copied or proven again: signing costs what RSA costs."""
+    """A key that is loaded is not parsed, copied or verified again: signing costs what RSA costs."""
     assert rsa.load_private_key(KEY) is KEY
     assert rsa.load_public_key(PUBLIC) is PUBLIC
 
 
-def test_message_that_is_no_text_is_an_error():
+def test_message_that_is_not_text_is_an_error():
     """Lone surrogates have no bytes that could be signed; the error does not repeat the message."""
     with pytest.raises(CryptoError, match=r"^message: holds lone surrogates") as caught:
         rsa.sign("private\ud800", KEY)
@@ -129,7 +129,7 @@ def test_longest_plaintext_fits_and_one_more_byte_is_an_error_with_the_limit(bit
     ],
 )
 def test_ciphertext_for_something_else_is_an_error(ciphertext):
-    """What cannot be decrypted is an error, and there is one only: it is no oracle."""
+    """What cannot be decrypted is an error, and there is one only: it is not an oracle."""
     with pytest.raises(CryptoError, match=r"^ciphertext: was not made for this private key and padding$"):
         rsa.decrypt(ciphertext, KEY)
 
@@ -164,7 +164,7 @@ def test_pkcs1_v15_is_never_the_default():
 
 @pytest.mark.parametrize("padding", [None, 4, "OAEP"], ids=repr)
 def test_other_padding_is_an_error(padding):
-    """PHP's numbers, and what is no padding at all, are refused by name, either way."""
+    """PHP's numbers, and what is not a padding at all, are refused by name, either way."""
     with pytest.raises(CryptoError, match=r"^padding: give OAEP or PKCS1_V15"):
         rsa.encrypt("x", PUBLIC, padding)
     with pytest.raises(CryptoError, match=r"^padding: give OAEP or PKCS1_V15"):

@@ -221,7 +221,7 @@ def test_other_keys_are_refused(source):
         sm2.load_public_key(source())
 
 
-def test_loaders_of_both_suites_tell_keys_apart():
+def test_loaders_of_both_suites_distinguish_keys():
     """The suite follows from the kind of a key, and loaded keys stay as they are."""
     ours, theirs = (
         suites.load_private_key(smkeys.private_pem()),
@@ -236,7 +236,7 @@ def test_loaders_of_both_suites_tell_keys_apart():
 
 
 @pytest.mark.parametrize("load", [suites.load_private_key, suites.load_public_key])
-def test_loaders_of_both_suites_tell_what_rsa_loaders_do(load):
+def test_loaders_of_both_suites_report_what_rsa_loaders_do(load):
     """What is neither is told in the words for most."""
     with pytest.raises(CryptoError, match="a text of 6 characters that is neither PEM"):
         load("no key")
@@ -255,7 +255,7 @@ def test_loaders_of_both_suites_tell_what_rsa_loaders_do(load):
     ],
     ids=["empty", "no base64", "cut short", "longer", "zero", "huge", "exchanged"],
 )
-def test_what_is_no_signature_verifies_nothing(signature):
+def test_what_is_not_a_signature_verifies_nothing(signature):
     """Whoever sends garbage learns nothing and breaks nothing."""
     genuine = smkeys.sign(b"text")
 

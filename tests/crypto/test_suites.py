@@ -70,7 +70,7 @@ def instance(wechat, build):
     ids=["get", "query", "post", "delete"],
 )
 def test_requests_are_signed_with_sm2(gateway, wechat, instance, client, verb, options):
-    """Over the bytes that are sent, under the suite's own scheme; and the answer's signature is verified."""
+    """Over the bytes that are sent, under the suite's own scheme; the response's signature is verified."""
     wechat.answers[f"/{PATH}"] = ("200 OK", '{"名":1}'.encode())
 
     assert {"名": 1} == client.call(instance[PATH], verb, **options).json()
@@ -87,15 +87,15 @@ def test_key_of_a_certificate_verifies(wechat, build, client):
         build(**settings(certs={"5E12": smkeys.certificate_pem()}))
 
 
-def test_forged_answer_is_refused(wechat, instance, client):
-    """As with RSA: a signature over another body proves nothing."""
+def test_forged_response_is_refused(wechat, instance, client):
+    """As with RSA: a signature over another body verifies nothing."""
     wechat.forge = lambda headers: headers | {"Wechatpay-Signature": smkeys.sign(b"another")}
 
     with pytest.raises(SignatureError, match="does not belong to the answer"):
         client.call(instance[PATH], "get")
 
 
-def test_algorithm_of_an_answer_is_that_of_its_key(wechat, instance, client):
+def test_algorithm_of_a_response_is_that_of_its_key(wechat, instance, client):
     """Neither what the headers claim, nor a signature of the other suite, changes what is verified."""
     wechat.forge = lambda headers: headers | {"Wechatpay-Signature-Type": strict.RSA.scheme}
     assert {} == client.call(instance[PATH], "get").json()
@@ -105,7 +105,7 @@ def test_algorithm_of_an_answer_is_that_of_its_key(wechat, instance, client):
         client.call(instance[PATH], "get")
 
 
-def test_error_answer_is_verified_too(wechat, instance, client):
+def test_error_response_is_verified_too(wechat, instance, client):
     """`.verified` tells of SM2 signatures as of others."""
     wechat.answers[f"/{PATH}"] = ("404 Not Found", b'{"code":"NOT_FOUND"}')
 
@@ -155,7 +155,7 @@ def test_key_of_another_suite_cannot_be_added(instance):
 
 
 def test_certificates_are_downloaded_when_they_are_needed(gateway, wechat, build, client):
-    """The suite's own are asked for; they are encrypted with SM4, and prove the answer that brings them."""
+    """The suite's own are requested, encrypted with SM4, and verify the response that brings them."""
     wechat.offered.append(strict.offered(keys.certificate_pem("platform"), 1, algorithm="AEAD_AES_256_GCM"))
     wechat.offer()
     instance = build(**settings(certs=None, apiv3_key=APIV3_KEY))
@@ -166,7 +166,7 @@ def test_certificates_are_downloaded_when_they_are_needed(gateway, wechat, build
 
 
 def test_rotated_certificate_is_found(wechat, build, client):
-    """An answer signed by a key that is new makes one download, and is believed."""
+    """A response signed by a key that is new makes one download, and is accepted."""
     wechat.offer()
     instance = build(**settings(certs=None, apiv3_key=APIV3_KEY))
     client.call(instance[PATH], "get")
@@ -185,7 +185,7 @@ def test_rotated_certificate_is_found(wechat, build, client):
     ],
     ids=["another key", "another cipher"],
 )
-def test_certificates_of_no_use_are_told(wechat, build, client, offer, said):
+def test_certificates_of_no_use_are_reported(wechat, build, client, offer, said):
     """A download under another key, or another cipher, is none."""
     wechat.offer(**offer())
     instance = build(**settings(certs=None, apiv3_key=APIV3_KEY))

@@ -237,7 +237,7 @@ class Textual:
 
 @pytest.mark.parametrize("stream", [Unseekable(), Textual()], ids=["unseekable", "text"])
 def test_streams_that_cannot_be_read_twice_as_bytes_are_refused(stream):
-    """What could not be sent after it was hashed is no source."""
+    """What could not be sent after it was hashed is not a source."""
     with pytest.raises(InvalidRequestError, match="rb"):
         Media(stream).read()
 

@@ -122,7 +122,7 @@ def test_upload_waits_where_a_middleware_waits(upload, instance, gateway, path):
     check(gateway.seen[0])
 
 
-def test_early_answer_to_an_upload_reaches_the_caller(upload, gateway, tmp_path):
+def test_early_response_to_an_upload_reaches_the_caller(upload, gateway, tmp_path):
     """A refusal that comes once the body is there is an ``APIError`` as any."""
     path = tmp_path / "门头.jpg"
     path.write_bytes(CONTENT)

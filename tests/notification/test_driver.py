@@ -1,4 +1,4 @@
-"""Callbacks by a Builder's settings: the same keys as its answers, and the same budget for downloads."""
+"""Callbacks by a Builder's settings: the same keys as its responses, and the same budget for downloads."""
 
 from __future__ import annotations
 
@@ -82,15 +82,15 @@ def by(name, **how):
     return signed(BODY, **{"at": int(time.time()), "key": name, "serial": SERIALS[name]} | how)
 
 
-def test_callback_is_proved_with_the_keys_of_the_builder(build, client):
-    """What answers are believed by, callbacks are."""
+def test_callback_is_verified_with_the_keys_of_the_builder(build, client):
+    """What answers are accepted by, callbacks are."""
     driver = build(apiv3_key=APIV3_KEY).getDriver()
     body = envelope()
 
     assert ORDER == client.parse(driver, signed(body, at=int(time.time())), body).resource
 
 
-def test_callback_of_apiv2_is_proved_with_its_secret(build, client):
+def test_callback_of_apiv2_is_verified_with_its_secret(build, client):
     """A Builder with APIv2's settings takes its callbacks."""
     driver = build(serial=None, private_key=None, certs=None, secret=digests.SECRET).getDriver()
 
@@ -130,7 +130,7 @@ def test_builder_that_cannot_take_callbacks_says_what_it_needs(build, client, se
 
 
 def test_mistake_of_the_caller_is_raised_or_the_promises(build, client):
-    """A body that was decoded is no callback."""
+    """A body that was decoded is not a callback."""
     with pytest.raises(InvalidRequestError, match=r"^body"):
         client.parse(build(apiv3_key=APIV3_KEY).getDriver(), {}, "text")
 
@@ -211,7 +211,7 @@ def test_callbacks_at_once_share_one_download_in_a_loop(wechat, driver):
 
 
 def test_outage_refuses_the_callback_and_keeps_the_keys(wechat, driver, client):
-    """The callback comes again; what is known goes on to be believed."""
+    """The callback comes again; what is known goes on to be accepted."""
     wechat.download = rotation.refused(500, "SYSTEM_ERROR")
     with pytest.raises(UnknownSerialNotificationError):
         client.parse(driver, by("new"), BODY)
@@ -231,7 +231,7 @@ def test_callback_without_any_key_to_be_had_is_refused_and_the_log_says_why(wech
     assert b'{"code":"FAIL","message":"signed by an unknown key"}' == caught.value.reply.body
 
 
-def test_key_that_is_added_is_believed_at_once(wechat, driver):
+def test_key_that_is_added_is_accepted_at_once(wechat, driver):
     """The trust set of the driver is the one of its callbacks, while it lives."""
     handler = driver.notifications()
     driver.platform.add(SERIALS["third"], rotation.certificate("third"))
@@ -253,7 +253,7 @@ def test_handler_of_a_driver_takes_a_store_and_a_ttl(driver):
 
 
 def test_handler_of_a_driver_downloads_while_it_handles(wechat, driver, client):
-    """Sync and async, the event is dealt with after the download that proves it."""
+    """Sync and async, the event is dealt with after the download that verifies it."""
     seen, handler = [], driver.notifications()
     if isinstance(client, Sync):
         reply = handler.handle(by("new"), BODY, seen.append)

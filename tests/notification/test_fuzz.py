@@ -75,7 +75,7 @@ def test_any_fields_of_apiv2_arrive_as_they_were(fields):
 
 
 @given(st.binary())
-def test_noise_under_the_secret_is_no_refund(noise):
+def test_noise_under_the_secret_is_not_a_refund(noise):
     """Only a document with the right root is one."""
     assert outcome({}, refund(req_info=closed(noise))) is None
 

@@ -38,7 +38,7 @@ def test_event_that_comes_again_is_acknowledged_and_not_dealt_with(entry, make):
 
 
 def test_reply_with_data_is_repeated_with_its_data(entry):
-    """A few events are questions: the answer was lost if they come again."""
+    """A few events are questions: the response was lost if they come again."""
     service, answers = handler(), iter([{"total_amount": 1500}])
     replies = [entry.handle(service, BODY, lambda _: next(answers)) for _ in range(2)]
 
@@ -88,7 +88,7 @@ def test_probe_is_refused_without_an_alarm(entry, caplog):
 
 
 def test_plain_function_may_block_without_holding_the_loop_up():
-    """Async, what is no coroutine function runs on a thread."""
+    """Async, what is not a coroutine function runs on a thread."""
     threads = []
 
     async def main():
@@ -131,7 +131,7 @@ def test_asynchronous_process_in_the_blocking_entry_says_what_to_do():
     assert 200 == service.handle(signed(BODY), BODY, lambda _: None).status
 
 
-def test_awaitable_that_is_no_coroutine_says_the_same():
+def test_awaitable_that_is_not_a_coroutine_says_the_same():
     """Futures need a loop, too."""
     future = asyncio.new_event_loop()
     try:

@@ -71,7 +71,7 @@ def test_event_is_turned_away_while_it_is_dealt_with(entry):
 
 
 def test_event_of_a_process_that_died_is_dealt_with_after_its_ttl(entry):
-    """Death is no failure that anybody could report."""
+    """Death is not a failure that anybody could report."""
     service, seen = handler(store=MemoryStore(clock=lambda: now), ttl=60), []
     now = 0.0
 

@@ -36,7 +36,7 @@ class TitledHeaders(Mapping):
 
 
 def environment(fields):
-    """Make a WSGI environment, which holds much that is no header."""
+    """Make a WSGI environment, which holds much that is not a header."""
     environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in fields.items()}
     wsgiref.util.setup_testing_defaults(environ)
     return environ | {"wsgi.version": (1, 0)}
@@ -101,7 +101,7 @@ def test_what_are_no_headers_is_a_mistake_of_the_caller(headers):
 
 
 @pytest.mark.parametrize("value", [None, 7, ["a"], object()], ids=["None", "int", "list", "object"])
-def test_header_that_is_no_text_is_missing(value):
+def test_header_that_is_not_text_is_missing(value):
     """Nothing but text, or bytes, is a header's value."""
     with pytest.raises(UnsignedNotificationError, match="lacks Wechatpay-Nonce"):
         handler().parse(signed(BODY) | {"Wechatpay-Nonce": value}, BODY)
@@ -111,7 +111,7 @@ def test_header_that_is_no_text_is_missing(value):
     ("name", "expected"),
     [("Wechatpay-Timestamp", UnsignedNotificationError), ("Wechatpay-Signature", ForgedNotificationError)],
 )
-def test_two_headers_that_differ_prove_nothing(name, expected):
+def test_two_headers_that_differ_verify_nothing(name, expected):
     """Nobody may choose between two values of what is signed."""
     fields = signed(BODY)
 

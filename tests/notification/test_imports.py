@@ -7,7 +7,7 @@ import sys
 
 
 def test_no_framework_and_no_http_library_is_loaded():
-    """A service that only receives callbacks loads what proves them, and its own framework."""
+    """A service that only receives callbacks loads what verifies them, and its own framework."""
     source = (
         "import sys, wechatpay.notification, wechatpay.notification.views;"
         "print([name for name in ('aiohttp', 'asyncio', 'django', 'flask', 'requests', 'starlette')"

@@ -1,4 +1,4 @@
-"""APIv3's callbacks: what is believed, and what is read from it."""
+"""APIv3's callbacks: what is accepted, and what is read from it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_body_may_be_any_bytes(kind):
 
 
 @pytest.mark.parametrize("skew", [300, -300, 0])
-def test_callback_within_300_seconds_is_believed(skew):
+def test_callback_within_300_seconds_is_accepted(skew):
     """The clocks may differ by 300 s."""
     body = envelope()
 
@@ -61,7 +61,7 @@ def test_associated_data_is_optional(aad):
     assert ORDER == handler().parse(signed(body), body).resource
 
 
-def test_create_time_that_is_no_time_does_not_lose_the_event():
+def test_create_time_that_is_not_a_time_does_not_lose_the_event():
     """A genuine event is worth more than its date."""
     body = envelope(create_time="yesterday")
 
@@ -85,7 +85,7 @@ def test_create_time_is_aware(text, expected):
 
 
 def test_missing_words_are_empty():
-    """What an event does not say is no reason to lose it."""
+    """What an event does not say is not a reason to lose it."""
     body = envelope(summary=..., event_type=..., create_time=..., inner={"original_type": ...})
     found = handler().parse(signed(body), body)
 

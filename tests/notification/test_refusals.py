@@ -50,7 +50,7 @@ def refused():
     "body", [envelope().decode(), json.loads(envelope()), None], ids=["str", "json", "None"]
 )
 def test_body_that_is_not_bytes_is_a_mistake_of_the_caller(body):
-    """Only bytes can be proved: text and parsed JSON are not what was signed."""
+    """Only bytes can be verified: text and parsed JSON are not what was signed."""
     with pytest.raises(
         InvalidRequestError, match=r"^body: give the raw bytes as they were received, not \w+"
     ):
@@ -59,7 +59,7 @@ def test_body_that_is_not_bytes_is_a_mistake_of_the_caller(body):
 
 @pytest.mark.parametrize("skew", [301, -301, YEAR])
 def test_callback_of_another_time_is_refused(refused, skew):
-    """A callback signed more than 300 s from our clock is never believed."""
+    """A callback signed more than 300 s from our clock is never accepted."""
     error = refused(envelope(), signed(envelope(), at=NOW - skew))
 
     assert StaleNotificationError is type(error)
@@ -81,7 +81,7 @@ def test_callback_of_another_time_is_refused(refused, skew):
     ids=["word", "cut", "more", "deep", "bytes", "surrogate"],
 )
 def test_tampered_callback_is_refused(refused, change):
-    """A body that is not what was signed is never believed, whatever it is made of."""
+    """A body that is not what was signed is never accepted, whatever it is made of."""
     error = refused(change(envelope()), signed(envelope()))
 
     assert ForgedNotificationError is type(error)
@@ -106,7 +106,7 @@ def test_empty_body_hints_at_a_body_that_was_read_before(refused):
 
 
 def test_signature_of_a_stranger_is_refused(refused):
-    """Another key under WeChat Pay's serial number proves nothing."""
+    """Another key under WeChat Pay's serial number verifies nothing."""
     assert ForgedNotificationError is type(refused(envelope(), signed(envelope(), key="stranger")))
 
 
@@ -176,7 +176,7 @@ def test_malformed_timestamp_is_refused(refused, value):
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
 )
 def test_genuine_callback_that_is_malformed_says_what_is_wrong(refused, body, said):
-    """A signature proves who wrote it, not that it makes sense."""
+    """A signature verifies who wrote it, not that it makes sense."""
     error = refused(body)
 
     assert MalformedNotificationError is type(error)
@@ -232,7 +232,7 @@ def test_other_apiv3_key_opens_nothing(refused):
     ],
     ids=["spaced-ascii", "compact-ascii", "spaced", "indented", "utf-16", "latin-1", "line-feed"],
 )
-def test_body_reencoded_by_a_framework_is_told_from_a_forgery(refused, change):
+def test_body_reencoded_by_a_framework_is_distinguished_from_a_forgery(refused, change):
     """Where other bytes that say the same were signed, the error says so, and what to hand over."""
     error = refused(change(envelope()), signed(envelope()))
 

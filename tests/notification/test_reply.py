@@ -108,8 +108,8 @@ def test_reply_survives_a_store(notification):
 @pytest.mark.parametrize(
     "text", [b"", b"x", b"\xff", b"[]", b"7", b"{}", b'{"status":1,"headers":{},"body":7}']
 )
-def test_what_is_no_stored_reply_is_refused(text):
-    """A store that is shared with something else is no reason to acknowledge."""
+def test_what_is_not_a_stored_reply_is_refused(text):
+    """A store that is shared with something else is not a reason to acknowledge."""
     with pytest.raises(DecodeError, match="the store returned something else"):
         Reply.from_bytes(text)
 

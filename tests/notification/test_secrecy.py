@@ -85,7 +85,7 @@ def test_secrets_are_found_where_they_are(spoken):
 
 
 @pytest.mark.parametrize(("headers", "body"), GOOD.values(), ids=GOOD)
-def test_accepted_callback_tells_nothing(spoken, headers, body):
+def test_accepted_callback_shows_nothing(spoken, headers, body):
     """Neither its log lines, nor what is shown of it, its handler, its store or its reply."""
     service, seen = handler(), []
     replies = [asyncio.run(service.ahandle(headers, body, seen.append)) for _ in range(2)]
@@ -96,7 +96,7 @@ def test_accepted_callback_tells_nothing(spoken, headers, body):
 
 
 @pytest.mark.parametrize(("headers", "body", "settings"), BAD.values(), ids=BAD)
-def test_refused_callback_tells_nothing(spoken, headers, body, settings):
+def test_refused_callback_shows_nothing(spoken, headers, body, settings):
     """Neither the error, its traceback, its pickle, nor the reply, which goes to whoever sent it."""
     service = handler(**settings)
     reply = service.handle(headers, body, print)
@@ -108,7 +108,7 @@ def test_refused_callback_tells_nothing(spoken, headers, body, settings):
     assert [] == spoken(told, repr(caught.value), pickle.dumps(caught.value), repr(reply), reply.body)
 
 
-def test_failed_process_tells_nothing(spoken):
+def test_failed_process_shows_nothing(spoken):
     """What it raises is raised, and nothing is added to it."""
 
     def fail(_):

@@ -34,7 +34,7 @@ def refused():
 
 @pytest.mark.parametrize("algorithm", ["MD5", "HMAC-SHA256"])
 def test_result_of_a_payment_is_read(algorithm):
-    """Its sign proves it, with either digest; the fields are the event."""
+    """Its sign verifies it, with either digest; the fields are the event."""
     body = payment(algorithm)
     found = handler().parse({}, body)
 
@@ -59,7 +59,7 @@ def test_failed_payment_is_handed_over_as_such():
 
 @pytest.mark.parametrize("name", ["sign_type", "algorithm"])
 def test_named_algorithm_must_be_that_of_the_sign(refused, name):
-    """What names HMAC-SHA256 is not believed with an MD5."""
+    """What names HMAC-SHA256 is not accepted with an MD5."""
     assert handler().parse({}, payment("HMAC-SHA256", **{name: "HMAC-SHA256"})).id
 
     error = refused(payment("MD5", **{name: "HMAC-SHA256"}))
@@ -79,7 +79,7 @@ def test_named_algorithm_must_be_that_of_the_sign(refused, name):
     ids=["field", "more", "sign", "comment"],
 )
 def test_tampered_result_is_refused(refused, change):
-    """What is not digested as it stands is not believed."""
+    """What is not digested as it stands is not accepted."""
     assert ForgedNotificationError is type(refused(change(payment())))
 
 
@@ -92,7 +92,7 @@ def test_other_secret_is_refused(refused):
 
 
 def test_result_without_sign_is_refused(refused):
-    """No sign is no proof."""
+    """No sign is not a proof."""
     error = refused(digests.document({"return_code": "SUCCESS", "mch_id": MCHID}))
 
     assert UnsignedNotificationError is type(error)
@@ -136,7 +136,7 @@ def test_refund_arrives_on_the_url_of_apiv3():
     assert REFUND == handler().parse(signed(body), b"\xef\xbb\xbf\r\n" + body).resource
 
 
-def test_unproved_fields_beside_req_info_are_not_part_of_a_refund():
+def test_unverified_fields_beside_req_info_are_not_part_of_a_refund():
     """Anybody could have written them."""
     found = handler().parse({}, refund(refund_status="CHANGE", refund_fee="1"))
 
@@ -246,7 +246,7 @@ def test_xml_that_is_none_is_refused(refused, body):
 
 
 def test_xml_without_secret_says_what_is_missing(refused):
-    """An APIv2 callback on a service for APIv3 alone is no riddle."""
+    """An APIv2 callback on a service for APIv3 alone is not a riddle."""
     error = refused(refund(), secret=None)
 
     assert UnconfiguredNotificationError is type(error)

@@ -57,7 +57,7 @@ def test_callback_is_dealt_with_once_and_acknowledged(port):
     assert [(200, "application/json", b'{"code":"SUCCESS","message":"OK"}')] * 2 == replies
 
 
-def test_refund_of_apiv2_is_answered_in_xml(port):
+def test_refund_of_apiv2_is_acknowledged_in_xml(port):
     """One URL serves both protocols."""
     status, kind, body = servers.post(port, {"Content-Type": "text/xml"}, refund())
 
@@ -75,7 +75,7 @@ def test_forged_callback_is_turned_away(port):
 
 
 def test_callback_without_a_body_is_turned_away(port):
-    """An empty request is no accident that a framework has to handle."""
+    """An empty request is not an accident that a framework has to handle."""
     status, _, _ = servers.post(port, {}, b"")
 
     assert (401, []) == (status, settle.seen)

@@ -1,4 +1,4 @@
-"""TLS that proves the name ``api.weixin.qq.com`` on loopback."""
+"""TLS that verifies the name ``api.weixin.qq.com`` on loopback."""
 
 from __future__ import annotations
 

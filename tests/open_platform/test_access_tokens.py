@@ -152,8 +152,8 @@ def test_wrong_secret_is_explained(build, platform, client):
         b'{"access_token":"T","expires_in":"7200"}',
     ],
 )  # fmt: skip
-def test_answer_without_token_is_an_error(instance, gateway, client, body):
-    """What is no token with its lifetime is not taken for one."""
+def test_response_without_token_is_an_error(instance, gateway, client, body):
+    """What is not a token with its lifetime is not taken for one."""
     gateway.answer(reply(body))
     with pytest.raises(DecodeError, match="the response holds no access_token"):
         send(client, instance)
@@ -227,8 +227,8 @@ def test_middleware_that_moves_a_call_moves_its_token(build, gateway, client):
     ]
 
 
-def test_fetch_that_gets_no_answer_fails_the_call(instance, gateway, client):
-    """No answer to the fetch is the call's error; the call itself was not sent."""
+def test_fetch_that_gets_no_response_fails_the_call(instance, gateway, client):
+    """No response to the fetch is the call's error; the call itself was not sent."""
     gateway.behaviour = lambda _, peer: peer.close()
     with pytest.raises(NoResponseError, match="/cgi-bin/stable_token"):
         send(client, instance)

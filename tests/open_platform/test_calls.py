@@ -84,7 +84,7 @@ def test_secret_goes_to_no_other_app(instance, gateway, client):
 
 
 def test_image_or_error_whichever_comes(instance, client, tmp_path):
-    """A picture is the answer, in memory or in a sink; an ``errcode`` in its place is an error."""
+    """A picture is the response, in memory or in a sink; an ``errcode`` in its place is an error."""
     node = instance.wxa.getwxacode
     assert JPEG == client.call(node, "post", json={"path": "pages/index"}).content
 

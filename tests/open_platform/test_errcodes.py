@@ -21,7 +21,7 @@ def ask(client, instance, **query):
 
 
 def answering(gateway, code, message="words"):
-    """Have the gateway answer an error."""
+    """Have the gateway response an error."""
     gateway.answer(reply(json.dumps({"errcode": code, "errmsg": message}).encode()))
 
 
@@ -76,15 +76,15 @@ def test_retry_repeats_what_is_busy(instance, platform, client):
 
 
 @pytest.mark.parametrize("body", [b'{"errcode":0}', b'{"errcode":"0"}', b"{}", b'{"a":1}', b"[]", b"", b"{,"])
-def test_all_else_is_an_answer(instance, gateway, client, body):
-    """No ``errcode``, or 0, is success, whatever else the answer is."""
+def test_all_else_is_a_response(instance, gateway, client, body):
+    """No ``errcode``, or 0, is success, whatever else the response is."""
     gateway.answer(reply(body))
 
     assert body == ask(client, instance, **TOKEN).content
 
 
-def test_answer_that_is_not_json_says_so_when_it_is_read(instance, gateway, client):
-    """A page in the place of the answer is an error as soon as it is taken for JSON."""
+def test_response_that_is_not_json_says_so_when_it_is_read(instance, gateway, client):
+    """A page in the place of the response is an error as soon as it is taken for JSON."""
     gateway.answer(reply(b"<html>", "200 OK", ("Content-Type", "text/html")))
     with pytest.raises(DecodeError, match="not JSON"):
         ask(client, instance, **TOKEN).json()
@@ -121,8 +121,8 @@ def test_redirects_are_not_followed(instance, gateway, client):
 @pytest.mark.parametrize(
     ("query", "secret"), [(TOKEN, "T0KEN"), ({}, APP["secret"])], ids=["token", "secret"]
 )
-def test_secrets_that_an_answer_quotes_are_taken_out(instance, gateway, client, query, secret):
-    """An error's words, its repr and its pickle never hold a token or secret, though the answer does."""
+def test_secrets_that_a_response_quotes_are_taken_out(instance, gateway, client, query, secret):
+    """An error's words, its repr and its pickle never hold a token or secret, though the response does."""
     answering(gateway, 40125, f"you sent {secret}")
     with pytest.raises(APIError, match="40125: you sent …") as caught:
         ask(client, instance, **query)

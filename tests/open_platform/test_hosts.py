@@ -21,7 +21,7 @@ def spellings(instance):
 
 
 @pytest.mark.parametrize("spelling", range(3), ids=["attributes", "chain", "url"])
-def test_payers_unionid_is_told(tunnel, build, client, spelling):
+def test_payers_unionid_is_reported(tunnel, build, client, spelling):
     """By default the call reaches ``https://api.weixin.qq.com/``, with a token that was fetched for it."""
     settings, tls, proxy = tunnel
     instance = build(**settings, app=APP)
@@ -146,7 +146,7 @@ def test_payment_paths_never_go_to_the_platform(build, client, path):
 
 
 @pytest.mark.parametrize("base_uri", ["https://api.weixin.qq.com/", "https://API.weixin.qq.com:443/x/"])
-def test_platform_is_no_place_for_payments(base_uri):
+def test_platform_is_not_a_place_for_payments(base_uri):
     """A Builder whose base URI is the open platform would sign requests to it: it is refused."""
     with pytest.raises(ConfigurationError, match=r"base_uri: .* is the open platform"):
         Builder(base_uri=base_uri)

@@ -59,7 +59,7 @@ def test_cloud_hosting_is_called_in_plain_and_without_token(build, gateway, clie
     assert "authorization" not in gateway.seen[0].headers
 
 
-def test_code_outside_the_hosting_is_told(build, gateway, client, platform):
+def test_code_outside_the_hosting_is_reported(build, gateway, client, platform):
     """Elsewhere the platform misses a token, and the error says where the code has to run."""
     instance = build(cloud=True)
     with pytest.raises(APIError, match=r"41001: .* must run in WeChat's cloud hosting"):

@@ -191,7 +191,7 @@ def test_other_files_are_not_overwritten(tmp_path, text):
      {"access_token": "T", "good_until": None}, {"access_token": "T", "good_until": float("inf")}],
     ids=repr,
 )  # fmt: skip
-def test_what_is_no_token_is_none(tmp_path, clean_redis, kept):
+def test_what_is_not_a_token_is_none(tmp_path, clean_redis, kept):
     """What does not look like a token, in a file or on a server, is taken for none, and replaced."""
     import redis  # noqa: PLC0415  only here
 
@@ -230,7 +230,7 @@ def test_links_are_not_followed(tmp_path):
 
 
 def test_pipes_are_not_waited_for(tmp_path):
-    """What is no ordinary file is refused, and holds nobody up."""
+    """What is not an ordinary file is refused, and holds nobody up."""
     path = tmp_path / "tokens.json"
     os.mkfifo(path, 0o600)
     with pytest.raises(ConfigurationError, match="tokens: "):
@@ -275,7 +275,7 @@ def test_client_of_ones_own_will_do(clean_redis, decode):
 
 
 def test_server_that_is_gone_is_an_error_that_says_what_was_sent(clean_redis):
-    """No answer from the server means that nothing was sent, and shows neither password nor token."""
+    """No response from the server means that nothing was sent, and shows neither password nor token."""
     store = RedisTokens(clean_redis.replace("hunter2", "wrong-hunter"))
     for act in (
         lambda: store.get(KEY),

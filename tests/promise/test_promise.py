@@ -366,7 +366,7 @@ def test_promise_whose_loop_has_stopped_is_an_error_to_wait_for(background):
 
 
 def test_promise_of_a_loop_that_was_closed_can_be_cancelled(background):
-    """There is no loop that could do it any more."""
+    """There is not a loop that could do it any more."""
     loop = asyncio.new_event_loop()
 
     async def begin():
@@ -672,7 +672,7 @@ def test_error_that_all_did_not_pass_on_is_reported(start, reports):
     assert ["second"] == reports()
 
 
-def test_cancelled_promise_is_no_error(start, reports):
+def test_cancelled_promise_is_not_an_error(start, reports):
     """Whoever cancels does not care for the outcome."""
     gate = threading.Event()
     start(1, gate).cancel()
@@ -681,7 +681,7 @@ def test_cancelled_promise_is_no_error(start, reports):
     assert [] == reports()
 
 
-def test_failed_promise_is_no_reference_cycle(background):
+def test_failed_promise_is_not_a_reference_cycle(background):
     """Reports, and the frames in which secrets may be, do not wait for the garbage collector."""
     alive = weakref.WeakSet()
 

@@ -85,7 +85,7 @@ def test_every_documented_operation_reads_the_same_in_all_spellings():
             literal(uri, ""),
             literal(show(uri), ""),
             literal("/" + uri, ""),
-            # "h5Presign" is no word but a value in a string.
+            # "h5Presign" is not a word but a value in a string.
             literal("/".join(attribute(s, "") if s.startswith("h5") else s for s in dotted), ""),
             walk([("chain", segment) for segment in uri.split("/")]),
         }

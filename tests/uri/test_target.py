@@ -210,7 +210,7 @@ def test_base_uri_is_joined_as_the_standard_library_does(folder, final_slash):
         "https://a.example/\n/",
     ],
 )
-def test_base_uri_that_is_no_plain_folder_is_refused(base_uri):
+def test_base_uri_that_is_not_a_plain_folder_is_refused(base_uri):
     """A base is absolute, and has no query, fragment or unsafe path."""
     with pytest.raises(InvalidRequestError, match="base_uri"):
         folder_of(base_uri)

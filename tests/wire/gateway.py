@@ -169,7 +169,7 @@ def read(stream, number=1):
 
 
 def reply(body=b"", status="200 OK", *headers):
-    """Lay out an answer with ``Content-Length``; ``headers`` are pairs."""
+    """Lay out a response with ``Content-Length``; ``headers`` are pairs."""
     fields = [*headers]
     if not any(name.lower() in ("content-length", "transfer-encoding") for name, _ in fields):
         fields.append(("Content-Length", str(len(body))))
@@ -183,7 +183,7 @@ def signature(text, name="platform"):
 
 
 def proof(body, *, at=None, nonce="NONCE0RESP", serial=SERIAL, key="platform"):
-    """Give the signature headers of an answer with this body, signed ``at`` Unix seconds."""
+    """Give the signature headers of a response with this body, signed ``at`` Unix seconds."""
     timestamp = str(int(time.time()) if at is None else at)
     return (
         ("Wechatpay-Timestamp", timestamp),
@@ -195,5 +195,5 @@ def proof(body, *, at=None, nonce="NONCE0RESP", serial=SERIAL, key="platform"):
 
 
 def signed(body=b"{}", status="200 OK", *headers, **how):
-    """Lay out an answer that verifies; ``how`` goes to `proof`."""
+    """Lay out a response that verifies; ``how`` goes to `proof`."""
     return reply(body, status, ("Request-ID", "0123"), *headers, *proof(body, **how))

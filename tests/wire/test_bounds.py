@@ -46,7 +46,7 @@ def pooled(request):
 
 
 def held(gateway):
-    """Have the gateway answer requests for ``/v3/slow`` once the event is set, and the others at once."""
+    """Have the gateway response requests for ``/v3/slow`` once the event is set, and the others at once."""
     released = threading.Event()
     gateway.behaviour = lambda seen, peer: (
         released.wait(10) if seen.target == "/v3/slow" else None,
@@ -269,7 +269,7 @@ def test_client_session_returns_a_session_of_aiohttp(made, build, looped):
         looped.call(build(client_session=lambda _: made).v3.x, "get")
 
 
-def test_failed_handshake_of_a_session_is_no_connection(build, tmp_path, monkeypatch):
+def test_failed_handshake_of_a_session_is_a_connect_error(build, tmp_path, monkeypatch):
     """Nothing was sent, whoever made the session."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
@@ -330,7 +330,7 @@ def test_download_has_a_bound_of_its_own(client, build, gateway, tmp_path):
 
 
 @pytest.mark.parametrize("packed", [gzip.compress(bytes(9999))[:-9], b"no gzip"], ids=["cut off", "other"])
-def test_malformed_packing_is_no_response(packed, client, instance, gateway):
+def test_malformed_packing_is_not_a_response(packed, client, instance, gateway):
     """Neither is a part of what was packed."""
     gateway.answer(reply(packed, "200 OK", ("Content-Encoding", "gzip")))
     with pytest.raises(TransportError, match="outcome unknown"):
@@ -338,7 +338,7 @@ def test_malformed_packing_is_no_response(packed, client, instance, gateway):
 
 
 def test_long_body_has_the_timeout_for_each_of_its_pieces(pooled, build, gateway):
-    """A slow network path is no reason to give up a request that is leaving."""
+    """A slow network path is not a reason to give up a request that is leaving."""
     instance = build(timeout=(0.5, 1))
     pooled.call(instance.v3.x, "post", body=b"x" * 3_000_000)
     [seen] = gateway.seen
@@ -367,7 +367,7 @@ def test_slow_sink_does_not_hold_the_loop(instance, gateway):
     assert max(later - earlier for earlier, later in itertools.pairwise(beats)) < 0.09
 
 
-def test_proxy_that_drips_its_reply_is_no_connection(client, build, tmp_path):
+def test_proxy_that_drips_its_reply_is_a_connect_error(client, build, tmp_path):
     """A reply to CONNECT that comes byte by byte is waited for as long as any connection."""
 
     def drip(server):

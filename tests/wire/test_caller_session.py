@@ -35,7 +35,7 @@ def platform():
 
 @pytest.fixture
 def merchant(platform):
-    """Give a Builder that believes it."""
+    """Give a Builder that trusts it."""
     with Builder(**platform.settings()) as instance:
         yield instance
 
@@ -74,8 +74,8 @@ def test_matcher_sees_the_exact_body(platform, merchant):
 
 
 @responses.activate
-def test_callback_answers_many_calls(platform, merchant):
-    """Each answer is signed when it is asked for."""
+def test_callback_serves_many_calls(platform, merchant):
+    """Each response is signed when it is asked for."""
     responses.add_callback("GET", PAY, platform.callback(json=[1]))
 
     assert [[1], [1]] == [merchant.v3.pay.get().json() for _ in range(2)]
@@ -91,7 +91,7 @@ def test_sink_receives_an_intercepted_download(platform, merchant, tmp_path):
 
 
 @responses.activate
-def test_intercepted_answers_are_verified(platform, merchant):
+def test_intercepted_responses_are_verified(platform, merchant):
     """A test need not, and cannot, do without signatures; errors come as they do."""
     responses.add("GET", PAY, json={})
     responses.add(**platform.response("POST", PAY, json={"code": "NOT_ENOUGH"}, status=403))
@@ -136,8 +136,8 @@ class Adapter(HTTPAdapter):
         return super().send(request, **kwargs)
 
 
-def test_call_that_is_let_through_answers_as_requests_does(gateway, build):
-    """Tests that let calls through may look at them: they see requests' own form of an answer."""
+def test_call_that_is_let_through_behaves_as_requests_does(gateway, build):
+    """Tests that let calls through may look at them: they see requests' own form of a response."""
     gateway.answer(signed(b'{"a":1}'))
     instance = build()
     with responses.RequestsMock() as mock:
@@ -193,7 +193,7 @@ def test_sessions_proxies_are_honoured(gateway, build, session):
 
 
 def test_sessions_authorities_are_honoured(build, session, tmp_path):
-    """A session decides whom its connections believe, not the Builder."""
+    """A session decides whom its connections trust, not the Builder."""
     gateway = Gateway(authority.server_context(tmp_path))
     bundle = authority.bundle(tmp_path)
     try:
@@ -211,7 +211,7 @@ def test_sessions_authorities_are_honoured(build, session, tmp_path):
     "location", ["/v3/elsewhere", "https://evil.example/", "http://[::1", "//", "é", None]
 )
 def test_session_follows_no_redirect(gateway, build, session, status, location):
-    """Wherever it points, and whether or not that is a URL: the answer is an error with all its headers."""
+    """Wherever it points, and whether or not that is a URL: the response is an error with all its headers."""
     fields = [("Set-Cookie", "id=1"), *([("Location", location)] if location else [])]
     gateway.answer(reply(b"", f"{status} Moved", *fields))
 

@@ -1,4 +1,4 @@
-"""No answer is ever taken for the answer to another request."""
+"""No response is ever taken for the response to another request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def late(gateway):
     return told
 
 
-def test_answer_that_comes_after_its_timeout_is_nobodys(client, instance, gateway):
+def test_response_that_comes_after_its_timeout_is_nobodys(client, instance, gateway):
     """The connection is given up with the call."""
     told = late(gateway)
     with pytest.raises(NoResponseError):
@@ -50,7 +50,7 @@ def test_answer_that_comes_after_its_timeout_is_nobodys(client, instance, gatewa
     assert 2 == gateway.connections
 
 
-def test_answer_that_comes_after_a_cancel_is_nobodys(looped, instance, gateway):
+def test_response_that_comes_after_a_cancel_is_nobodys(looped, instance, gateway):
     """A task that is cancelled takes its connection with it."""
     told = late(gateway)
 
@@ -92,8 +92,8 @@ def test_rest_of_a_download_that_was_given_up_is_nobodys(client, instance, gatew
     assert ["/v3/a", "/v3/b"] == [client.call(instance.v3[name], "get").text for name in "ab"]
 
 
-def test_bytes_behind_an_answer_are_nobodys(client, instance, gateway):
-    """What a server says unasked is not taken for the answer to the next request."""
+def test_bytes_behind_a_response_are_nobodys(client, instance, gateway):
+    """What a server says unasked is not taken for the response to the next request."""
     gateway.behaviour = lambda seen, peer: peer.send(signed(seen.target.encode()) + signed(b"unasked"))
     answers = []
     for name in "abc":
@@ -127,7 +127,7 @@ def test_bytes_that_come_between_calls_are_nobodys(client, instance, gateway):
 
 
 def test_bytes_that_tls_holds_back_are_nobodys(client, build, tmp_path):
-    """What came in one record with an answer, and was not read with it, waits where no socket shows it."""
+    """What came in one record with a response, and was not read with it, waits where no socket shows it."""
 
     def behaviour(seen, peer):
         size = len(signed(seen.target.encode(), "200 OK", ("X-Pad", "")))
@@ -145,7 +145,7 @@ def test_bytes_that_tls_holds_back_are_nobodys(client, build, tmp_path):
     assert 2 == gateway.connections
 
 
-def test_answer_that_follows_another_protocol_is_nobodys(client, instance, gateway):
+def test_response_that_follows_another_protocol_is_nobodys(client, instance, gateway):
     """A server that switches without being asked has left HTTP: the connection is given up."""
 
     def behaviour(seen, peer):
@@ -164,8 +164,8 @@ def test_answer_that_follows_another_protocol_is_nobodys(client, instance, gatew
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-def test_interim_answer_is_not_the_last(verb, client, instance, gateway):
-    """Whatever precedes the answer belongs to the same request."""
+def test_interim_response_is_not_the_last(verb, client, instance, gateway):
+    """Whatever precedes the response belongs to the same request."""
 
     def behaviour(seen, peer):
         peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
@@ -177,7 +177,7 @@ def test_interim_answer_is_not_the_last(verb, client, instance, gateway):
     assert ["/v3/a", "/v3/b"] == [client.call(instance.v3[name], verb).text for name in "ab"]
 
 
-def test_answers_of_calls_at_once_stay_apart(instance, gateway):
+def test_responses_of_calls_at_once_stay_apart(instance, gateway):
     """On one loop, with connections that are kept and shared."""
     gateway.behaviour = echo
 

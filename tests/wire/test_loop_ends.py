@@ -177,7 +177,7 @@ def test_fork_leaves_both_processes_their_connections(script, gateway):
 
 
 def test_close_waits_for_calls_in_flight_on_other_loops(instance, gateway):
-    """Whoever is being paid at the moment gets the answer; the connections end after it."""
+    """Whoever is being paid at the moment gets the response; the connections end after it."""
     told = threading.Event()
     gateway.behaviour = lambda _, peer: (told.wait(5), peer.send(signed()))
     with looped() as client:

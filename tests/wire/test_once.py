@@ -59,7 +59,7 @@ BREAKS = {
 
 @pytest.mark.parametrize("verb", ["get", "post", "put", "delete"])
 @pytest.mark.parametrize("behaviour", BREAKS.values(), ids=BREAKS)
-def test_broken_connection_is_no_answer(behaviour, verb, client, instance, gateway, caplog):
+def test_broken_connection_is_not_a_response(behaviour, verb, client, instance, gateway, caplog):
     """The outcome is unknown; exactly one request has arrived."""
     gateway.behaviour = behaviour
     with pytest.raises(NoResponseError, match=r"/v3/x.*outcome unknown") as caught:
@@ -72,7 +72,9 @@ def test_broken_connection_is_no_answer(behaviour, verb, client, instance, gatew
 
 @pytest.mark.parametrize("verb", ["get", "post", "put", "delete"])
 @pytest.mark.parametrize("behaviour", [BREAKS["closes"], BREAKS["resets"]], ids=["closes", "resets"])
-def test_kept_connection_that_breaks_is_no_reason_to_send_again(behaviour, verb, pooled, instance, gateway):
+def test_kept_connection_that_breaks_is_not_a_reason_to_send_again(
+    behaviour, verb, pooled, instance, gateway
+):
     """Both libraries would repeat a GET on a fresh connection, with a nonce that was used."""
     gateway.behaviour = at_second(behaviour)
     pooled.call(instance.v3.x, verb)
@@ -123,7 +125,7 @@ def test_idle_connection_is_not_used_again_after_seven_seconds(looped, instance,
     assert 4 == call()
 
 
-def test_age_of_a_connection_counts_from_the_last_answer(monkeypatch, instance, gateway):
+def test_age_of_a_connection_counts_from_the_last_response(monkeypatch, instance, gateway):
     """The blocking side looks at the clock, and at nothing else."""
     now = [1000.0]
     monkeypatch.setattr(blocking_connections.time, "monotonic", lambda: now[0])
@@ -151,7 +153,7 @@ def test_refused_connection_is_tried_twice(client, build, caplog):
     assert 1 == caplog.text.count("trying once more")
 
 
-def test_name_that_no_host_has_is_no_connection(client, build):
+def test_name_that_no_host_has_is_a_connect_error(client, build):
     """A label of 64 letters cannot be looked up: nothing was sent."""
     instance = build(base_uri=f"https://{'a' * 64}.example/")
     with pytest.raises(ConnectError, match="nothing was sent"):

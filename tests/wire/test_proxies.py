@@ -20,7 +20,7 @@ PASSWORD = "pr0xy-Passw0rd"
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """Give the bundle that the TLS gateway is believed by."""
+    """Give the bundle that the TLS gateway is accepted by."""
     return certificates.authority(tmp_path_factory.mktemp("tls"))
 
 
@@ -118,7 +118,7 @@ def test_no_proxy_goes_around_it(bypass, client, tunnelled, secure, proxy, monke
 
 @pytest.mark.parametrize("proxies", [{}, {"http": "http://127.0.0.1:1"}, {"https": None}])
 def test_settings_replace_the_environment(proxies, client, tunnelled, secure, proxy, monkeypatch):
-    """``{}`` is no proxy, and what a setting leaves out is not filled in."""
+    """``{}`` is not a proxy, and what a setting leaves out is not filled in."""
     monkeypatch.setenv("https_proxy", proxy.url)
     client.call(tunnelled(proxies=proxies).v3.x, "get")
 
@@ -159,7 +159,7 @@ def test_settings_know_no_exceptions(client, tunnelled, secure, proxy, monkeypat
 
 
 @pytest.mark.parametrize("refusal", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
-def test_refused_tunnel_is_no_connection(refusal, client, tunnelled, secure, proxy):
+def test_refused_tunnel_is_a_connect_error(refusal, client, tunnelled, secure, proxy):
     """Nothing left for WeChat Pay; the password stays out of the error."""
     proxy.refusal = f"HTTP/1.1 {refusal}\r\nContent-Length: 0\r\n\r\n".encode()
     with pytest.raises(ConnectError, match="nothing was sent") as caught:
@@ -170,7 +170,7 @@ def test_refused_tunnel_is_no_connection(refusal, client, tunnelled, secure, pro
     assert PASSWORD not in f"{caught.value!r} {caught.value}"
 
 
-def test_tunnel_that_breaks_is_no_connection(client, tunnelled, secure, proxy):
+def test_tunnel_that_breaks_is_a_connect_error(client, tunnelled, secure, proxy):
     """A proxy that hangs up at CONNECT has sent nothing on."""
     proxy.refusal = b""
     with pytest.raises(ConnectError):
@@ -184,7 +184,7 @@ def test_tunnel_that_breaks_is_no_connection(client, tunnelled, secure, proxy):
     [b"what?\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: " + b"x" * 70_000 + b"\r\n\r\n"],
     ids=["no status line", "no status", "too long"],
 )
-def test_proxy_that_talks_nonsense_is_no_connection(nonsense, client, tunnelled, secure, proxy):
+def test_proxy_that_talks_nonsense_is_a_connect_error(nonsense, client, tunnelled, secure, proxy):
     """Whatever it says to CONNECT, nothing was sent."""
     proxy.refusal = nonsense
     with pytest.raises(ConnectError, match="nothing was sent"):
@@ -193,7 +193,7 @@ def test_proxy_that_talks_nonsense_is_no_connection(nonsense, client, tunnelled,
     assert [] == secure.seen
 
 
-def test_proxy_that_says_nothing_is_no_connection(client, tunnelled, secure):
+def test_proxy_that_says_nothing_is_a_connect_error(client, tunnelled, secure):
     """A tunnel is waited for no longer than any other connection."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -205,7 +205,7 @@ def test_proxy_that_says_nothing_is_no_connection(client, tunnelled, secure):
     assert [] == secure.seen
 
 
-def test_proxy_that_is_not_there_is_no_connection(client, tunnelled, build, secure):
+def test_proxy_that_is_not_there_is_a_connect_error(client, tunnelled, build, secure):
     """For both kinds of request."""
     for instance in (
         tunnelled(proxies={"https": "http://127.0.0.1:1"}),
@@ -231,7 +231,7 @@ def test_proxy_that_is_not_there_is_no_connection(client, tunnelled, build, secu
         "",
     ],
 )
-def test_proxy_that_cannot_be_used_is_told_without_its_password(
+def test_proxy_that_cannot_be_used_is_reported_without_its_password(
     proxy, client, tunnelled, secure, monkeypatch
 ):
     """In the settings at construction; in the environment, which others may have set, when it is met."""
@@ -274,7 +274,7 @@ def test_session_brings_its_own_proxies(build, bundle, secure, proxy, monkeypatc
 
 
 @pytest.mark.parametrize("break_off", ["close", "reset"])
-def test_answer_lost_behind_a_proxy_is_not_asked_for_twice(break_off, client, tunnelled, secure, proxy):
+def test_response_lost_behind_a_proxy_is_not_asked_for_twice(break_off, client, tunnelled, secure, proxy):
     """Once the tunnel stands, a connection that breaks leaves the outcome unknown, as anywhere."""
     secure.behaviour = lambda _, peer: getattr(peer, break_off)()
     with pytest.raises(NoResponseError):

@@ -20,7 +20,7 @@ LIBRARIES = {"HTTPAdapter", "HTTPConnection", "HTTPSConnection", "HTTPResponse",
 
 
 def is_private(name):
-    """Tell whether a name has one leading underscore: `__name__` is the language's."""
+    """Return whether a name has one leading underscore: `__name__` is the language's."""
     return name.startswith("_") and not name.endswith("__")
 
 

@@ -1,4 +1,4 @@
-"""Answers as servers, gateways and proxies really send them."""
+"""Responses as servers, gateways and proxies really send them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def chunked(body):
 
 
 def encoded(encoding, body):
-    """Lay out a signed answer whose body is encoded, though nobody asked for it."""
+    """Lay out a signed response whose body is encoded, though nobody asked for it."""
     return reply(body, "200 OK", ("Content-Encoding", encoding), *proof(BODY))
 
 
@@ -64,7 +64,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-def test_answer_is_verified_as_decoded(answer, client, instance, gateway):
+def test_response_is_verified_as_decoded(answer, client, instance, gateway):
     """The signature is over the body that the caller gets, however it travelled."""
     last = b"Connection: close" in answer()
     gateway.behaviour = lambda _, peer: (peer.send(answer()), last and peer.close())
@@ -76,8 +76,8 @@ def test_answer_is_verified_as_decoded(answer, client, instance, gateway):
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "202 Accepted", "200 OK"])
-def test_empty_answer_is_verified(status, client, instance, gateway):
-    """An answer without a body is signed over none."""
+def test_empty_response_is_verified(status, client, instance, gateway):
+    """A response without a body is signed over none."""
     gateway.answer(reply(b"", status, *proof(b"")))
     response = client.call(instance.v3.x, "post")
 
@@ -118,7 +118,7 @@ LENGTHS = {
 
 @pytest.mark.parametrize(("name", "value", "body"), LENGTHS.values(), ids=LENGTHS)
 @pytest.mark.parametrize("to_file", [False, True], ids=["memory", "file"])
-def test_length_that_nothing_has_is_no_answer(
+def test_length_that_nothing_has_is_not_a_response(
     name, value, body, to_file, client, instance, gateway, tmp_path
 ):
     """Where a body ends is not guessed, and no library's own error comes out."""
@@ -181,7 +181,7 @@ def test_statement_with_a_wrong_digest_is_refused(claimed, body, client, instanc
     [bytes, gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])],
     ids=["plain", "gzip", "members"],
 )
-def test_statement_is_proved_by_its_digest(case, wrap, client, instance, gateway):
+def test_statement_is_verified_by_its_digest(case, wrap, client, instance, gateway):
     """The SHA-1 is of the plain text, also when it comes as a gzip file."""
     digest = case(hashlib.sha1(BODY).hexdigest())
     text = b'{"sha1":"%b"}' % digest.encode()
@@ -203,7 +203,7 @@ def test_statement_with_something_appended_is_refused(tail, client, instance, ga
         client.call(instance.v3.statements, "get")
 
 
-def test_error_after_a_torn_download_is_proved_by_itself(client, instance, gateway, tmp_path):
+def test_error_after_a_torn_download_is_verified_by_itself(client, instance, gateway, tmp_path):
     """What an earlier attempt received has no part in the proof of a later answer."""
     torn = signed(BODY * 9)[:-9]
     answers = iter([torn, signed(b'{"code":"SYSTEM_ERROR"}', "500 Oops")])

@@ -1,4 +1,4 @@
-"""Downloads reach their sink once they are proved, and leave nothing behind when they are not."""
+"""Downloads reach their sink once they are verified, and leave nothing behind when they are not."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class TestPath:
     """A sink that is a path."""
 
     @pytest.mark.parametrize("kind", [str, lambda path: path], ids=["text", "Path"])
-    def test_proved_body_is_renamed_into_place(self, kind, path, gateway, instance, client):
-        """The file holds the whole body, nothing lies beside it, and the answer is empty."""
+    def test_verified_body_is_renamed_into_place(self, kind, path, gateway, instance, client):
+        """The file holds the whole body, nothing lies beside it, and the response is empty."""
         gateway.answer(wire.signed(BODY))
         response = client.call(instance.v3.certificates, "get", sink=kind(path))
 
@@ -68,7 +68,7 @@ class TestPath:
         ],
         ids=["stranger's", "tampered", "cut off", "502", "404"],
     )
-    def test_answer_that_fails_touches_nothing(self, answer, error, path, gateway, instance, client):
+    def test_response_that_fails_touches_nothing(self, answer, error, path, gateway, instance, client):
         """The old file stays, and no part of the new one does."""
 
         def misbehave(_, peer):
@@ -83,7 +83,7 @@ class TestPath:
         assert [path] == list(path.parent.iterdir())
 
     def test_error_body_reaches_the_caller(self, path, gateway, instance, client):
-        """An error is no download: it is where errors are."""
+        """An error is not a download: it is where errors are."""
         gateway.answer(wire.signed(b'{"code":"NO_STATEMENT_EXIST"}', "404 Not Found"))
         with pytest.raises(APIError) as caught:
             client.call(instance.v3.certificates, "get", sink=path)
@@ -112,7 +112,7 @@ class TestFileAndCallable:
         """Give the sink: the collector, or its method."""
         return taken if destination == "file" else taken.write
 
-    def test_proved_body_is_fed(self, sink, taken, gateway, instance, client):
+    def test_verified_body_is_fed(self, sink, taken, gateway, instance, client):
         """All bytes come, in order."""
         gateway.answer(wire.signed(BODY))
         client.call(instance.v3.certificates, "get", sink=sink)
@@ -163,7 +163,7 @@ class TestStatement:
         proof = wire.proof(f'{{"sha1":"{sha1}"}}'.encode())
         return wire.reply(body, "200 OK", ("Wechatpay-Statement-Sha1", sha1), *proof)
 
-    def test_statement_with_its_own_sha1_is_believed(self, packed, streamed, gateway, instance, client):
+    def test_statement_with_its_own_sha1_is_accepted(self, packed, streamed, gateway, instance, client):
         """The digest is the plain file's, even when it comes compressed."""
         body = gzip.compress(BODY) if packed else BODY
         gateway.answer(self.answer(body, BODY))
@@ -171,7 +171,7 @@ class TestStatement:
         assert body == self.call(client, instance, io.BytesIO() if streamed else None)
 
     def test_other_statement_is_refused(self, packed, streamed, gateway, instance, client):
-        """The signed digest proves one file only; PHP never compares it."""
+        """The signed digest verifies one file only; PHP never compares it."""
         other = gzip.compress(BODY + b"more") if packed else BODY + b"more"
         gateway.answer(self.answer(other, BODY))
         sink = io.BytesIO() if streamed else None

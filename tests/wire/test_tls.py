@@ -1,4 +1,4 @@
-"""TLS: whose certificates are believed, and what a failed handshake is."""
+"""TLS: whose certificates are accepted, and what a failed handshake is."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _no_bundle(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["authority.pem", "hashed"], ids=["bundle", "directory"])
-def test_configured_authority_is_believed(name, client, build, gateway, folder):
+def test_configured_authority_is_accepted(name, client, build, gateway, folder):
     """``verify`` names a bundle, or a directory as OpenSSL hashes it."""
     instance = build(verify=str(folder / name))
 
@@ -64,7 +64,7 @@ def test_bundle_of_the_environment_is_read_once(name, client, build, gateway, fo
 
 
 def test_unknown_authority_is_refused_before_anything_is_sent(client, build, gateway):
-    """A handshake that fails is no connection: nothing left, so it is safe to send again."""
+    """A handshake that fails is not a connection: nothing left, so it is safe to send again."""
     instance = build(verify=True)
     with pytest.raises(ConnectError, match=r"nothing was sent.*SSLCertVerificationError"):
         client.call(instance.v3.x, "post", json={"secret": "S3CRET"})
@@ -86,7 +86,7 @@ def test_certificate_of_another_host_is_refused(client, build, folder):
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_no_verification_when_told_so(client, build, gateway, caplog):
+def test_no_verification_when_disabled(client, build, gateway, caplog):
     """``verify=False`` is for the caller who knows why; the log says so once, sync and async."""
     instance = build(verify=False)
 
@@ -95,7 +95,7 @@ def test_no_verification_when_told_so(client, build, gateway, caplog):
     assert 1 == sum("verify=False" in record.getMessage() for record in caplog.records)
 
 
-def test_plain_server_behind_https_is_no_connection(client, build):
+def test_plain_server_behind_https_is_a_connect_error(client, build):
     """Neither is a server that does not speak TLS at all."""
     plain = Gateway()
     plain.behaviour = lambda _, peer: peer.close()
