@@ -16,6 +16,8 @@ def main() -> int:
     """Run the checks in order, and stop at the first that fails."""
     # Hundreds of tests start an interpreter: it need not compile every module again.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    # Every process must list the tests in one order.
+    environment.setdefault("PYTHONHASHSEED", "0")
     for check in CHECKS:
         print(f"$ {' '.join(check)}", flush=True)  # noqa: T201  it is a command
         if status := subprocess.run([sys.executable, "-m", *check], check=False, env=environment).returncode:

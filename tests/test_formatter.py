@@ -13,6 +13,7 @@ import pytest
 import recorded
 from hypothesis import given
 from hypothesis import strategies as st
+from labels import stable_repr
 
 from wechatpay import formatter
 from wechatpay.errors import InvalidRequestError
@@ -167,7 +168,7 @@ def test_scalar_has_the_text_that_php_gives_it(value, expected):
     assert expected == formatter.text(value)
 
 
-@pytest.mark.parametrize("value", [b"x", [], {}, object()], ids=repr)
+@pytest.mark.parametrize("value", [b"x", [], {}, object()], ids=stable_repr)
 def test_value_without_a_text_of_its_own_is_an_error(value):
     """What PHP has no text for is refused by its name, and its content not shown."""
     with pytest.raises(InvalidRequestError, match=f"^total: {type(value).__name__} "):

@@ -12,6 +12,7 @@ import pytest
 from forms import parts
 from hypothesis import given
 from hypothesis import strategies as st
+from labels import stable_repr
 
 from wechatpay import InvalidRequestError
 from wechatpay.media import MAX_SIZE, Media, Part
@@ -195,7 +196,7 @@ def test_no_name_changes_the_layout(name, part):
         ({"source": b"a", "filename": "a", "mime_type": "image/png\r\nX: y"}, "mime_type"),
         ({"source": b"a", "filename": "a", "mime_type": "image"}, "mime_type"),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_what_cannot_be_uploaded_is_refused_at_once(arguments, named):
     """The error names the argument, when the ``Media`` is made."""

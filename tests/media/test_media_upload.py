@@ -9,6 +9,7 @@ import pytest
 import requests
 import responses
 from forms import CONTENT, check, stack
+from labels import stable_repr
 from wire.gateway import proof, reply, signed
 
 from wechatpay import Builder, ConfigurationError, InvalidRequestError, Pause, retry
@@ -56,7 +57,7 @@ def test_retried_upload_is_sent_whole_again(upload, instance, gateway, path):
     assert merchants.nonce(first) != merchants.nonce(second)
 
 
-@pytest.mark.parametrize("media", ["/tmp/a.jpg", b"a", {"file": "a"}, io.BytesIO(b"a")], ids=repr)
+@pytest.mark.parametrize("media", ["/tmp/a.jpg", b"a", {"file": "a"}, io.BytesIO(b"a")], ids=stable_repr)
 def test_only_a_media_is_a_media(media, upload, gateway):
     """What is no ``Media`` is refused with the way to make one."""
     with pytest.raises(InvalidRequestError, match=r"Media\(path\)"):

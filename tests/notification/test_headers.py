@@ -7,6 +7,7 @@ import wsgiref.util
 from collections.abc import Mapping
 
 import pytest
+from labels import stable_repr
 from multidict import CIMultiDict, CIMultiDictProxy
 from notification.callbacks import ID, envelope, handler, signed
 from starlette.datastructures import Headers as StarletteHeaders
@@ -93,7 +94,9 @@ def test_django_headers_are_found():
     assert ID == handler().parse(environ, BODY).id
 
 
-@pytest.mark.parametrize("headers", [None, "Wechatpay-Nonce: 1", 7, [1], [("one",)], object()], ids=repr)
+@pytest.mark.parametrize(
+    "headers", [None, "Wechatpay-Nonce: 1", 7, [1], [("one",)], object()], ids=stable_repr
+)
 def test_what_are_no_headers_is_a_mistake_of_the_caller(headers):
     """Headers are a mapping or pairs."""
     with pytest.raises(InvalidRequestError, match=r"^headers: give a mapping, or pairs"):

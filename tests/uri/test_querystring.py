@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labels import stable_repr
 
 from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.querystring import query
@@ -132,7 +133,7 @@ def test_value_that_cannot_be_written_is_an_error_that_names_it(value):
         ("a=\ud800", "lone surrogate"),
         ({"\ud800": 1}, "lone surrogates"),
     ],
-    ids=repr,
+    ids=stable_repr,
 )
 def test_query_of_another_shape_is_refused(given, why):
     """A fragment, a line break or something that has no names is a mistake."""
