@@ -102,7 +102,7 @@ def callback(notification: Notification) -> None:
 
 def mistakes() -> None:
     """One mistake a line."""
-    Builder(mchid="1", secrets="2")  # wrong
+    Builder(mchid="1", secrets="2")  # wrong, but not for ty
     instance.v33  # wrong
     instance.v3.payy  # wrong
     transactions.jsapy  # wrong

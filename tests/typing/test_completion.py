@@ -46,7 +46,7 @@ class LanguageServer:
         return {item["label"].strip("\"'") for item in (found or {}).get("items", ())}
 
     def ask(self, method, params):
-        """Send a request and return its result; answer what the server asks in between."""
+        """Send a request and return its result; reply to what the server asks in between."""
         self._number += 1
         number = self._number
         self._send({"id": number, "method": method, "params": params})
