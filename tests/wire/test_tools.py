@@ -151,7 +151,7 @@ class Kept(Transport):
         envelopes.append(envelope)
 
 envelopes = []
-sentry_sdk.init("http://key@127.0.0.1:1/1", transport=Kept)
+sentry_sdk.init("http://key@127.0.0.1:1/1", transport=Kept, auto_enabling_integrations=False)
 Builder(**{settings!r}).v3.x.get()
 sentry_sdk.capture_message("look")
 crumbs = envelopes[0].items[0].get_event()["breadcrumbs"]["values"]
