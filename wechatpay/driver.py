@@ -177,9 +177,9 @@ class Driver:
         background = self._background.get()
         from wechatpay.promise import Promise  # noqa: PLC0415  callers that block have no use for it
 
-        return Promise.start(lambda: self._parsed(headers, body), background, name="notification")
+        return Promise.start(lambda: self._parse_notification(headers, body), background, name="notification")
 
-    async def _parsed(self, headers: RawHeaders, body: bytes) -> Notification:
+    async def _parse_notification(self, headers: RawHeaders, body: bytes) -> Notification:
         return await self._callbacks().aparse(headers, body)
 
     def _callbacks(self) -> NotificationHandler:
@@ -264,11 +264,11 @@ class Driver:
         request = protocol.request(call, place)
         handler, media = protocol.stack.handler, call.options.get("media")
         if media is not None:
-            handler = functools.partial(_uploaded, protocol, _checked(media), handler)
+            handler = functools.partial(_attach_media, protocol, _check_media(media), handler)
         flow = (
             protocol.flow(call, place, request, handler) if isinstance(protocol, APIv3) else handler(request)
         )
-        return request, _delivered(request.sink, flow) if request.sink else flow
+        return request, _deliver(request.sink, flow) if request.sink else flow
 
     def close(self) -> None:
         """Close all connections and threads, after the calls in flight. A later call opens new ones."""
@@ -337,7 +337,7 @@ def _template(path: Any) -> str:
     return uri.literal(path, "")
 
 
-def _checked(media: Any) -> Media:
+def _check_media(media: Any) -> Media:
     from wechatpay.media import Media  # noqa: PLC0415  few calls upload
 
     if isinstance(media, Media):
@@ -347,7 +347,7 @@ def _checked(media: Any) -> Media:
     )
 
 
-def _uploaded(
+def _attach_media(
     protocol: APIv2 | APIv3 | OpenPlatform, media: Media, handler: Handler, request: Request
 ) -> Flow:
     """Hash the file, off the event loop, before the stack runs: what is signed is known only then."""
@@ -359,7 +359,7 @@ def _uploaded(
         raise
 
 
-def _delivered(sink: Sink, flow: Flow) -> Flow:
+def _deliver(sink: Sink, flow: Flow) -> Flow:
     """Write the response to the sink after the whole stack has returned it."""
     try:
         response = yield from flow

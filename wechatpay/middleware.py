@@ -74,7 +74,7 @@ class Blocking:
             raise RuntimeError(f"{self!r} raised StopIteration") from error
 
     def __repr__(self) -> str:
-        return f"<Blocking {_called(self.function)}>"
+        return f"<Blocking {_describe(self.function)}>"
 
 
 Effect = Request | Pause | Blocking
@@ -114,7 +114,7 @@ def run(flow: Flow, backend: Backend) -> Response:
                 elif isinstance(effect, Blocking):
                     value = effect()
                 else:
-                    raise _unknown(effect)  # noqa: TRY301  the middleware sees it, too
+                    raise _make_effect_error(effect)  # noqa: TRY301  the middleware sees it, too
             except BaseException as error:  # noqa: BLE001  the flow decides, whatever it is
                 resume, value = flow.throw, error
     except StopIteration as stop:
@@ -138,7 +138,7 @@ async def arun(flow: Flow, backend: AsyncBackend) -> Response:
                 elif isinstance(effect, Blocking):
                     value = await backend.call(effect)
                 else:
-                    raise _unknown(effect)  # noqa: TRY301  the middleware sees it, too
+                    raise _make_effect_error(effect)  # noqa: TRY301  the middleware sees it, too
             except BaseException as error:  # noqa: BLE001  the flow decides, cancellation included
                 resume, value = flow.throw, error
     except StopIteration as stop:
@@ -146,7 +146,7 @@ async def arun(flow: Flow, backend: AsyncBackend) -> Response:
         return response
 
 
-def _unknown(effect: object) -> ConfigurationError:
+def _make_effect_error(effect: object) -> ConfigurationError:
     return ConfigurationError(
         f"a middleware yielded {type(effect).__name__}: yield a Request, a Pause or a Blocking, "
         "and pass a request on with `response = yield from proceed(request)`"
@@ -250,7 +250,7 @@ class Stack:
         name: str | None,
     ) -> None:
         _check(middleware)
-        chosen = str(name or _called(middleware).rpartition(".")[2])
+        chosen = str(name or _describe(middleware).rpartition(".")[2])
         with self._lock:
             layers = list(self._layers)
             if any(chosen == taken for taken, _ in layers):
@@ -266,7 +266,7 @@ class Stack:
         for name, middleware in reversed(layers):
             handler = wrap(middleware, handler)
             if middleware not in self._own:
-                handler = functools.partial(_checked, name, handler)
+                handler = functools.partial(_check_result, name, handler)
         self._layers = tuple(layers)
         self.handler = handler
 
@@ -280,7 +280,7 @@ def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
     return middleware(request, proceed)
 
 
-def _checked(name: str, handler: Handler, request: Request) -> Flow:
+def _check_result(name: str, handler: Handler, request: Request) -> Flow:
     """Check what a middleware of the caller's returns."""
     response: object = yield from handler(request)
     if isinstance(response, Response):
@@ -313,7 +313,7 @@ def _check(middleware: Middleware) -> None:
     if not inspect.isgeneratorfunction(inner) or not _takes_two(middleware):
         # Not its repr: that of a partial shows what is bound to it.
         raise ConfigurationError(
-            f"a middleware is a generator function of (request, proceed), not {_called(middleware)}: "
+            f"a middleware is a generator function of (request, proceed), not {_describe(middleware)}: "
             "write `response = yield from proceed(request)` and `return response` in it"
         )
 
@@ -326,6 +326,6 @@ def _takes_two(function: Callable[..., Any]) -> bool:
     return True
 
 
-def _called(function: object) -> str:
+def _describe(function: object) -> str:
     """Name a function, or another thing that can be called, by itself or by its type."""
     return str(getattr(function, "__qualname__", type(function).__qualname__))

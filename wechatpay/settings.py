@@ -213,7 +213,7 @@ class Settings:
             open_platform=OpenPlatformSettings.load(values, base_uri, mchid),
             base_uri=base_uri,
             trust=trust,
-            timeout=_checked(parse_timeout, values.get("timeout", (5.0, 30.0))),
+            timeout=_apply(parse_timeout, values.get("timeout", (5.0, 30.0))),
             headers=_headers(values),
             transport=_transport(values),
             middlewares=_middlewares(values.get("middlewares", ())),
@@ -278,7 +278,7 @@ def _account(values: Mapping[str, Any], mchid: str | None) -> Account | None:
     return Account(mchid, key.reveal(), identity)
 
 
-def _checked(check: Callable[[Any], Any], value: Any) -> Any:
+def _apply(check: Callable[[Any], Any], value: Any) -> Any:
     try:
         return check(value)
     except InvalidRequestError as error:
@@ -286,10 +286,10 @@ def _checked(check: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _headers(values: Mapping[str, Any]) -> Mapping[str, str | None]:
-    given = dict(_checked(options.read_headers, values.get("headers", {})))
+    given = dict(_apply(options.read_headers, values.get("headers", {})))
     if (agent := values.get("user_agent")) is not None:
         # Last, it goes over a User-Agent in any spelling.
-        given |= _checked(options.read_headers, {"User-Agent": agent})
+        given |= _apply(options.read_headers, {"User-Agent": agent})
     return given
 
 

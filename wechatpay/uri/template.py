@@ -236,14 +236,14 @@ def _variable(spec: str) -> Variable:
 
 def _pieces(operator: _Operator, variable: Variable, values: Mapping[str, Any], template: str) -> list[str]:
     try:
-        return _expanded(operator, variable, values.get(variable.name))
+        return _expand_variable(operator, variable, values.get(variable.name))
     except (TypeError, ValueError) as error:
         why = "it holds a lone surrogate" if isinstance(error, UnicodeError) else str(error)
         where = f"variable {variable.name!r} of {quote(template)}"
         raise InvalidRequestError(f"{where} cannot be used: {why}") from None
 
 
-def _expanded(operator: _Operator, variable: Variable, value: Any) -> list[str]:
+def _expand_variable(operator: _Operator, variable: Variable, value: Any) -> list[str]:
     """Expand one variable into pieces for the separator: none, one, or one a member if exploded."""
     if isinstance(value, (list, tuple, Mapping)):
         if variable.prefix:
@@ -251,32 +251,32 @@ def _expanded(operator: _Operator, variable: Variable, value: Any) -> list[str]:
         return _composite(operator, variable, value)
     if value is None:
         return []
-    encoded = _encoded(text(value)[: variable.prefix], operator)
-    return [_named(variable.name, encoded, operator) if operator.named else encoded]
+    encoded = _encode_value(text(value)[: variable.prefix], operator)
+    return [_add_name(variable.name, encoded, operator) if operator.named else encoded]
 
 
 def _composite(operator: _Operator, variable: Variable, value: Any) -> list[str]:
     if isinstance(value, Mapping):
         defined = [(_key(k), text(v)) for k, v in value.items() if v is not None]
-        pairs = [(_encoded(k, operator), _encoded(v, operator)) for k, v in defined]
+        pairs = [(_encode_value(k, operator), _encode_value(v, operator)) for k, v in defined]
         members = [part for pair in pairs for part in pair]
         if variable.explode:
-            return [_named(k, v, operator) if operator.named else f"{k}={v}" for k, v in pairs]
+            return [_add_name(k, v, operator) if operator.named else f"{k}={v}" for k, v in pairs]
     else:
-        members = [_encoded(text(member), operator) for member in value if member is not None]
+        members = [_encode_value(text(member), operator) for member in value if member is not None]
         if variable.explode:
-            return [_named(variable.name, v, operator) if operator.named else v for v in members]
+            return [_add_name(variable.name, v, operator) if operator.named else v for v in members]
     if not members:
         return []
     joined = ",".join(members)
-    return [_named(variable.name, joined, operator) if operator.named else joined]
+    return [_add_name(variable.name, joined, operator) if operator.named else joined]
 
 
-def _named(name: str, encoded: str, operator: _Operator) -> str:
+def _add_name(name: str, encoded: str, operator: _Operator) -> str:
     return f"{name}={encoded}" if encoded else name + operator.blank
 
 
-def _encoded(value: str, operator: _Operator) -> str:
+def _encode_value(value: str, operator: _Operator) -> str:
     return encode(value, operator.safe) if operator.safe else percent_encode(value, safe="")
 
 
