@@ -38,7 +38,7 @@ def run(
                 said += line
             if interrupt_after is not None:
                 process.send_signal(2)
-            rest, complaints = process.communicate(timeout=30)
+            rest, complaints = process.communicate(timeout=120)
         finally:
             process.kill()
     # The debug mode of asyncio remarks on machines that are busy.

@@ -186,6 +186,7 @@ def test_node_cannot_be_changed(node):
         del node.timeout
 
 
+@pytest.mark.no_cover
 def test_distinct_nodes_leave_no_memory_behind(root):
     """A server that lives for years may put values into paths: nodes are not kept."""
 

@@ -151,6 +151,7 @@ def pasted(url):
     return merchants.settings(private_key=keys.pem("merchant"), certs=certs, base_uri=url, proxies={})
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_calls_leave_no_memory_behind(mode, gateway, build, looped):
     """After the first hundreds, calls cost memory only while they run: Python's own, and the process's."""

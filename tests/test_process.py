@@ -35,7 +35,7 @@ def load():
         instance.v3.pay.getAsync().wait()
 
 def check(number):
-    signal.alarm(20)
+    signal.alarm(60)
     assert instance.v3.child.get(query={{"n": number}}).json() == {{}}
     assert instance.v3.child.getAsync(query={{"n": number}}).wait().json() == {{}}
     instance.getDriver().close()
@@ -50,7 +50,7 @@ codes = []
 
 FORKS = {
     "os.fork": """
-for number in range(15):
+for number in range(8):
     if (child := os.fork()) == 0:
         check(number)
         os._exit(0)
@@ -63,13 +63,13 @@ context = multiprocessing.get_context("fork")
 for number in range(8):
     process = context.Process(target=check, args=(number,))
     process.start()
-    process.join(30)
+    process.join(90)
     codes.append(process.exitcode)
 """,
     # As gunicorn does with preload_app: workers are forked together, serve, and leave by sys.exit().
     "preforking": """
 children = []
-for number in range(6):
+for number in range(4):
     if (child := os.fork()) == 0:
         stop.set()
         for turn in range(2):
@@ -122,7 +122,7 @@ if __name__ == "__main__":
     process = context.Process(target=work, args=({settings(gateway.url)}, queue))
     process.start()
     print(queue.get(timeout=30))
-    process.join(30)
+    process.join(90)
     print(process.exitcode)
 """)
     run = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
