@@ -15,6 +15,7 @@ from pathlib import Path
 MODULES = (
     "wechatpay",
     "wechatpay.apiv3.fields",
+    "wechatpay.apiv3.keyring",
     "wechatpay.apiv3.keys",
     "wechatpay.builder",
     "wechatpay.catalogue",
