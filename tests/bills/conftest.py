@@ -10,7 +10,7 @@ from sandboxes import Clock, identity
 
 from wechatpay import Builder, bills
 from wechatpay.sandbox import Sandbox
-from wechatpay.sandbox.ledger import Order
+from wechatpay.sandbox.orders import Order
 
 #: The sandbox's clock stands in the morning of the day after.
 DAY = dt.date(2023, 11, 15)

@@ -13,7 +13,7 @@ from sandboxes import Clock, identity
 
 from wechatpay import Builder, bills
 from wechatpay.sandbox import Sandbox
-from wechatpay.sandbox.ledger import Order, Payment, Refund
+from wechatpay.sandbox.orders import Order, Payment, Refund
 
 DAY = dt.date(2023, 11, 15)
 MIDNIGHT = dt.datetime(2023, 11, 15, tzinfo=dt.timezone(dt.timedelta(hours=8))).timestamp()

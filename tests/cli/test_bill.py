@@ -20,7 +20,7 @@ from sandboxes import identity
 from wechatpay import __main__
 from wechatpay.sandbox import Sandbox, faults
 from wechatpay.sandbox.clock import CHINA
-from wechatpay.sandbox.ledger import Order
+from wechatpay.sandbox.orders import Order
 
 CODE = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"

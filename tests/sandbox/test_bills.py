@@ -8,7 +8,8 @@ import pytest
 from sandboxes import Clock
 
 from wechatpay.sandbox.bill_texts import trade_bill
-from wechatpay.sandbox.ledger import Ledger, Order
+from wechatpay.sandbox.ledger import Ledger
+from wechatpay.sandbox.orders import Order
 
 TODAY = date(2023, 11, 15)
 ALL = (

@@ -7,7 +7,9 @@ import re
 import pytest
 from sandboxes import NOW, Clock
 
-from wechatpay.sandbox.ledger import PAYER, Ledger, Order, Rejection
+from wechatpay.sandbox.ledger import Ledger
+from wechatpay.sandbox.orders import Order, Rejection
+from wechatpay.sandbox.test_users import PAYER
 
 DAY = 86400
 

@@ -19,7 +19,7 @@ import sandboxes
 from wechatpay import APIError, Builder, ConfigurationError
 from wechatpay.sandbox import Identity, Sandbox
 from wechatpay.sandbox.callbacks import CompleteResource
-from wechatpay.sandbox.ledger import Order, Payment
+from wechatpay.sandbox.orders import Order, Payment
 from wechatpay.sandbox.store import Store, Table, decode, encode
 
 
@@ -203,7 +203,7 @@ def test_foreign_file_is_named(tmp_path):
     with Sandbox(identity=sandboxes.identity(), db=tmp_path / "old"):
         pass
     with sqlite3.connect(tmp_path / "old") as database:
-        row = ("1900000109.Ledger.orders", '"1"', '{"$":"ledger.Order","v":{"invented":1}}')
+        row = ("1900000109.Ledger.orders", '"1"', '{"$":"orders.Order","v":{"invented":1}}')
         database.execute("INSERT INTO state VALUES (?, ?, ?)", row)
     database.close()
     with pytest.raises(ConfigurationError, match="another version"):

@@ -21,8 +21,8 @@ from wechatpay.sandbox import faults
 from wechatpay.sandbox.callbacks import Callback, Delivered
 from wechatpay.sandbox.exchanges import Exchange
 from wechatpay.sandbox.keys import Identity
-from wechatpay.sandbox.ledger import Order
 from wechatpay.sandbox.messages import HttpRequest, HttpResponse
+from wechatpay.sandbox.orders import Order
 from wechatpay.sandbox.sandbox import Sandbox
 
 __all__ = [

@@ -32,9 +32,9 @@ from wechatpay.sandbox.settings_snippet import PREFIX, settings_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wechatpay.sandbox.ledger import Order
     from wechatpay.sandbox.merchant import Merchant
     from wechatpay.sandbox.messages import HttpRequest
+    from wechatpay.sandbox.orders import Order
     from wechatpay.sandbox.sandbox import Sandbox
 
 __all__ = ["accepts", "respond"]

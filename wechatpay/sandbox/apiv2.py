@@ -45,8 +45,8 @@ from wechatpay.messages import Headers
 from wechatpay.sandbox import bill_texts, operations, uploads, xml_messages
 from wechatpay.sandbox.api import Api
 from wechatpay.sandbox.clock import CHINA, format_digits, format_local
-from wechatpay.sandbox.ledger import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.parameters import check
 from wechatpay.sandbox.payments import DESCRIPTIONS
 from wechatpay.sandbox.signing import SIGN_TYPES, FieldSigner, digest
@@ -58,8 +58,9 @@ if TYPE_CHECKING:
 
     from wechatpay.catalogue import Operation
     from wechatpay.sandbox.keys import Identity
-    from wechatpay.sandbox.ledger import Ledger, Refund
+    from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.messages import HttpRequest
+    from wechatpay.sandbox.orders import Refund
     from wechatpay.sandbox.parameters import Violation
     from wechatpay.sandbox.responses import ResponseGenerator
     from wechatpay.sandbox.signing import Signer

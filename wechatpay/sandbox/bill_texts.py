@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from wechatpay.sandbox.clock import CHINA, format_local
-from wechatpay.sandbox.ledger import Order, Payment, Refund, fee
+from wechatpay.sandbox.orders import Order, Payment, Refund, fee
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.bill_texts import FundEntry, Share
-    from wechatpay.sandbox.ledger import Ledger, Order
+    from wechatpay.sandbox.ledger import Ledger
+    from wechatpay.sandbox.orders import Order
     from wechatpay.sandbox.signing import Signer
 
 __all__ = ["AlteredBill", "Bills", "CutBill", "ExpiredUrl", "ForeignUrl", "WrongDigest"]

@@ -17,7 +17,7 @@ from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.deliveries import Task
-from wechatpay.sandbox.ledger import Rejection
+from wechatpay.sandbox.orders import Rejection
 from wechatpay.sandbox.payments import payment_event
 from wechatpay.sandbox.responses import shape
 from wechatpay.sandbox.store import Table
@@ -26,7 +26,8 @@ from wechatpay.sandbox.test_users import PAYER, number, standing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wechatpay.sandbox.ledger import Ledger, Order
+    from wechatpay.sandbox.ledger import Ledger
+    from wechatpay.sandbox.orders import Order
 
 __all__ = ["Contract", "Contracts", "describe_contract"]
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from wechatpay.messages import Headers
     from wechatpay.sandbox.exchanges import Exchange
-    from wechatpay.sandbox.ledger import Order
     from wechatpay.sandbox.merchant import Merchant
+    from wechatpay.sandbox.orders import Order
     from wechatpay.sandbox.sandbox import Sandbox
 
 __all__ = ["describe_exchange", "describe_order", "describe_state", "summarize_exchange"]

@@ -13,9 +13,10 @@ from wechatpay.sandbox.apiv3 import ApiV3
 from wechatpay.sandbox.callbacks import CompleteResource, Notifier
 from wechatpay.sandbox.deliveries import Deliveries, Task
 from wechatpay.sandbox.keys import Signers, list_certificates
-from wechatpay.sandbox.ledger import Ledger, Order, Refund, Rejection
+from wechatpay.sandbox.ledger import Ledger
 from wechatpay.sandbox.merchant_callbacks import MerchantCallbacks
 from wechatpay.sandbox.open_platform import OpenPlatform
+from wechatpay.sandbox.orders import Order, Refund, Rejection
 from wechatpay.sandbox.payments import describe_combined, payment_event
 from wechatpay.sandbox.refunds import refund_event
 from wechatpay.sandbox.responses import ResponseGenerator

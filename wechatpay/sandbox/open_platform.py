@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.keys import Identity
-    from wechatpay.sandbox.ledger import Ledger, Order
+    from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.messages import HttpRequest
+    from wechatpay.sandbox.orders import Order
 
 __all__ = ["OpenPlatform"]
 

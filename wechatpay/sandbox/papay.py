@@ -12,8 +12,8 @@ from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.contracts import Contract, describe_contract, new_contract_id
-from wechatpay.sandbox.ledger import Order, Rejection
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.payments import reject
 from wechatpay.sandbox.responses import shape
 from wechatpay.sandbox.test_users import number, standing

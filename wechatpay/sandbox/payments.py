@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
-from wechatpay.sandbox.ledger import CODE_PAY, Ledger, Order, Rejection
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.parameters import Violation
 from wechatpay.sandbox.test_users import number, standing
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.callbacks import Details
+    from wechatpay.sandbox.ledger import Ledger
 
 __all__ = [
     "DESCRIPTIONS",

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.sandbox.apiv3 import Call, Handler
-    from wechatpay.sandbox.ledger import Ledger, Order
+    from wechatpay.sandbox.ledger import Ledger
+    from wechatpay.sandbox.orders import Order
 
 __all__ = ["ProfitSharing"]
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.clock import format_rfc3339
-from wechatpay.sandbox.ledger import Ledger, Order, Refund, Rejection
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.orders import Order, Refund, Rejection
 from wechatpay.sandbox.parameters import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.sandbox.apiv3 import Call, Handler
+    from wechatpay.sandbox.ledger import Ledger
 
 __all__ = ["Refunds", "describe_refund", "refund_event"]
 

@@ -21,8 +21,8 @@ from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import format_digits
 from wechatpay.sandbox.deliveries import Task
-from wechatpay.sandbox.ledger import Order
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.orders import Order
 from wechatpay.sandbox.responses import shape
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, POOR, number, standing
