@@ -4,7 +4,7 @@
 
 from typing import Any
 
-from wechatpay import Builder, Media, Notification, Promise, Response, Sensitive
+from wechatpay import Builder, Media, Notification, Promise, Response, Sensitive, retry
 from wechatpay.catalogue import resource
 
 instance = Builder(mchid="1900000109")
@@ -130,3 +130,7 @@ def mistakes() -> None:
     instance.v2.pay.orderquery.post(xml={"appid": "a", "mch_id": "1", "trade_no": "N1"})  # wrong
     instance.v2.pay.orderquery.post(xml={"appid": "a", "mch_id": "1"}).xml()["trade_stat"]  # wrong
     one.getAsync(transaction_id="1", query={"mchid": 1})  # wrong
+    one.getAsync(transaction_id="1", query={"mchid": "1"}).json()  # wrong
+    instance.getDriver().select("v3").stack.psh(retry())  # wrong
+    instance.getDriver().platform.keys[0].serial_no  # wrong
+    instance.getDriver().notification({}, b"").event  # wrong
