@@ -107,7 +107,7 @@ class Foreign:
 
 @pytest.mark.parametrize("value", [object(), Foreign(), len], ids=["object", "dataclass", "function"])
 def test_other_types_are_refused(value):
-    """Whoever puts them into a table learns it at once."""
+    """The error comes when they are written."""
     with pytest.raises(TypeError, match="tables do not keep"):
         encode(value)
 
@@ -311,7 +311,7 @@ def test_merchants_that_clash_are_refused(make, message):
 
 
 def test_owners_keep_their_state_in_tables(sandbox):
-    """A dictionary, list or set that is no table would be lost with the process."""
+    """State outside of tables would be lost with the process."""
     exempt = {
         "Bills.files",  # links for half a minute
         "Bills.generated",  # made again from the seed

@@ -74,13 +74,13 @@ class Exchanges:
             return list(self._kept)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all of them."""
         with self._lock:
             self._kept.clear()
         self.notify()
 
     def notify(self) -> None:
-        """Tell the listeners that something changed."""
+        """Call the listeners: something changed."""
         with self._lock:
             self.version += 1
             listeners = list(self._listeners)

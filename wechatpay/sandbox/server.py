@@ -209,7 +209,7 @@ async def _listen(runner: web.ServerRunner, host: str, port: int, context: ssl.S
 
 
 def _channel(request: web.BaseRequest) -> Channel:
-    """Tell what TLS knows; a certificate that it verified has a serial number."""
+    """Describe the connection; a client certificate that TLS verified has a serial number."""
     if not request.secure:
         return PLAIN
     certificate = request.get_extra_info("peercert") or {}
