@@ -93,7 +93,7 @@ def guide(page):
 @pytest.fixture
 def sandbox(guide):
     """Give the page's sandbox, which has received nothing yet."""
-    guide.sandbox._requests.clear()
+    guide.sandbox._exchanges.clear()
     return guide.sandbox
 
 
