@@ -66,7 +66,7 @@ def test_page_runs_in_one_fresh_session(merchant, page, capsys):
     if "sentry_sdk.init" in page.read_text("utf-8"):  # it patches libraries for the whole process
         folder, play = str(Path(pages.__file__).parent), "pages.play(pathlib.Path(sys.argv[2]), {})"
         code = f"import pathlib, sys; sys.path.insert(0, sys.argv[1]); import pages; {play}"
-        subprocess.run([sys.executable, "-c", code, folder, str(page)], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code, folder, str(page)], check=True, timeout=200)
         return
     names = {}
     with contextlib.ExitStack() as stack:
