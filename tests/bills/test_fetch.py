@@ -10,16 +10,21 @@ import os
 import re
 import stat
 import threading
+from base64 import b64encode
 from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
 from bill_samples import ALL, encode
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.hashes import SHA1
+from scenes import Shop
 
 from wechatpay import (
     APIError,
     Builder,
     ConnectError,
+    CryptoError,
     InvalidRequestError,
     NoResponseError,
     RedirectError,
@@ -35,6 +40,7 @@ from wechatpay.sandbox.bill_texts import Share
 from wechatpay.sandbox.bills import AlteredBill, CutBill, ExpiredUrl, ForeignUrl, WrongDigest
 
 DAY = date(2023, 11, 15)
+NOON = 1_700_020_800
 DOWNLOAD = "v3/billdownload/file"
 OFFER = "v3/bill/tradebill"
 
@@ -86,7 +92,7 @@ class TestKinds:
 
     def test_statement_comes_home(self, fetch, sandbox):
         """The overseas statement is signed over its SHA-1, and checked twice."""
-        with fetch("statement", mchid=sandbox.identity.mchid) as bill:
+        with fetch("statement", mchid=sandbox.identity.mchid, base_uri=sandbox.base_uri) as bill:
             assert [101, 2000, 0] == [row.total_fen for row in bill]
             assert "SHA1" == bill.digests[0].type
 
@@ -95,7 +101,7 @@ class TestKinds:
         at = clock.now - 86_400
         share = {"transaction_id": "42", "order_id": "30", "detail_id": "36", "out_order_no": "P1"}
         more = {"order_amount": 2000, "receiver": "1900000002", "amount": 300}
-        sandbox.bills._shares = lambda: [
+        sandbox._services.bills._shares = lambda: [
             Share(at, **share, **more),
             Share(at, **share, **more, is_return=True),
         ]
@@ -104,6 +110,21 @@ class TestKinds:
             assert [300, 300] == [row.amount_fen for row in bill]
             assert ["36", "36"] == [row.detail_id for row in overseas]
             assert (None,) == overseas.digests
+
+    def test_shares_of_orders_are_in_the_bill(self, fetch, sandbox, instance, clock):
+        """What was shared and returned through the API is what the bill says."""
+        clock.now = NOON
+        share = Shop(sandbox, instance).shared()
+        clock.now += 86_400
+        with fetch("sharing") as bill:
+            (row,) = bill
+
+        assert (share["out_order_no"], 100, 1000, "share") == (
+            row.out_order_no,
+            row.amount_fen,
+            row.order_amount_fen,
+            row.description,
+        )
 
     def test_v2_trade_bill_comes_home(self, fetch, sandbox):
         """APIv2 has no digest; its summary is checked as it is read."""
@@ -286,10 +307,13 @@ class TestFaults:
 class TestDays:
     """Days without a bill."""
 
-    @pytest.mark.parametrize("kind", ["trade", "fund", "sharing", "v2-trade"])
+    @pytest.mark.parametrize(
+        "kind", ["trade", "fund", "sharing", "v2-trade", "ecommerce-fund", "overseas-sharing", "statement"]
+    )
     def test_day_on_which_nothing_happened_is_an_empty_bill(self, fetch, sandbox, tmp_path, kind):
         """No error, no file, no rows."""
-        options = {"appid": "wx1", "mchid": sandbox.identity.mchid} if kind == "v2-trade" else {}
+        mchid = {"mchid": sandbox.identity.mchid}
+        options = {"v2-trade": {"appid": "wx1", **mchid}, "statement": mchid}.get(kind, {})
         bill = fetch(kind, date(2023, 11, 14), tmp_path, **options)
 
         assert bill.is_empty
@@ -464,7 +488,7 @@ class TestDownload:
         """Give a function that offers a file, and gives what a signed response says of it."""
 
         def offer(content, type_="SHA256", value=None):
-            sandbox.bills._files["t"] = (clock.now + 99, content)
+            sandbox._services.bills._files["t"] = (clock.now + 99, content)
             if value is None:
                 value = hashlib.new(type_, content).hexdigest()
             return {
@@ -526,6 +550,15 @@ class TestDownload:
         """A receipt that is still being made has no URL."""
         with pytest.raises(InvalidRequestError, match="signed"):
             download(signed, "file")
+
+    def test_key_of_another_size_is_refused(self, sandbox, instance, offer, tmp_path):
+        """What decrypts to something else than a key is an error, and nothing is downloaded."""
+        padding = OAEP(MGF1(SHA1()), SHA1(), None)
+        sealed = sandbox.identity.private_key.public_key().encrypt(b"short", padding)
+        part = {**offer(b"file"), "encrypt_key": b64encode(sealed).decode(), "nonce": "123456789012"}
+        with pytest.raises(CryptoError, match="needs exactly 32 bytes, got 5"):
+            bills.download(instance, part, tmp_path / "bill.csv")
+        assert not sandbox.requests
 
     def test_unreachable_host_is_a_transport_error(self, sandbox, clock, tmp_path):
         """The connection of the URL is as any other."""
