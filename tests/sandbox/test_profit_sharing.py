@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import documented
 import pytest
 import sandboxes
 from scenes import APP, RECEIVER, Shop
 
-from wechatpay import APIError, Builder, Sensitive
+from wechatpay import APIError, Builder, Sensitive, bills
 from wechatpay.sandbox import Sandbox
+from wechatpay.sandbox.clock import CHINA
 
 MERCHANT = {"type": "MERCHANT_ID", "account": RECEIVER}
 
@@ -238,3 +241,16 @@ def test_unmarked_order_is_not_unfrozen(shop):
     }
     with pytest.raises(APIError, match="非分账订单不支持分账"):
         shop.instance.v3.profitsharing.orders.unfreeze.post(json=body)
+
+
+def test_shares_and_returns_are_in_the_fund_bill(shop):
+    """A share leaves the account, a return comes back to it."""
+    made = shop.returned()
+    day = datetime.fromtimestamp(shop.sandbox.now, CHINA).date()
+    shop.sandbox.advance(2 * 86400)
+    rows = [row.cells for row in bills.fetch(shop.instance, "fund", day, clock=lambda: shop.sandbox.now)]
+    (returned,) = [row for row in rows if row["业务凭证号"] == made["out_return_no"]]
+    shared = [row for row in rows if row["业务名称"] == "分账"]
+
+    assert ("收入", "0.40") == (returned["收支类型"], returned["收支金额(元)"])
+    assert {("支出", "1.00")} == {(row["收支类型"], row["收支金额(元)"]) for row in shared}

@@ -289,3 +289,26 @@ def test_echo_is_returned_and_announced(shop):
     assert {"echo_message": "hello"} == shop.instance.v3.security.echo.post(
         json={"echo_message": "hello"}
     ).json()
+
+
+def test_unknown_authorization_is_not_ended(shop):
+    """404, as for a query of it."""
+    path = "v3/payscore/permissions/authorization-code/{authorization_code}/terminate"
+    for code in (f"{documented.number()}_never", "x"):
+        with pytest.raises(APIError, match="RESOURCE_NOT_EXISTS"):
+            shop.instance.chain(path).post(authorization_code=code, json={"service_id": "1", "reason": "x"})
+
+
+def test_contract_says_when_it_is_deducted(shop):
+    """The query has the schedule that the merchant estimated, and what was deducted."""
+    schedule = {
+        "estimated_deduct_date": "2026-02-01",
+        "estimated_deduct_amount": {"total": 1, "currency": "CNY"},
+        "description": "month",
+    }
+    contract = shop.contract(deduct_schedule=schedule)
+    path = "v3/papay/sign/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
+    given = {"plan_id": contract.plan_id, "out_contract_code": contract.code}
+    found = shop.instance.chain(path).get(**given).json()["deduct_schedule"]
+
+    assert ("2026-02-01", "NO_SCHEDULED") == (found["estimated_deduct_date"], found["schedule_state"])
