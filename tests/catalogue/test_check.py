@@ -45,6 +45,8 @@ UNIFIED = {
 
 TRANSIT = calls.options(find("POST", "v2/transit/pay/payapply"))["xml"]
 
+TOKEN = find("GET", "v2/appauth/getaccesstoken")
+
 REFUND = calls.options(find("POST", "v2/secapi/pay/refund"))["xml"]
 
 
@@ -224,6 +226,8 @@ def test_a_call_that_the_documents_do_not_have_is_refused(verb, template, given,
             },
         ),
         ("GET", "v3/bill/tradebill", {"query": {"bill_date": "2026-01-01"}}),
+        ("GET", TOKEN.template, {"xml": calls.options(TOKEN)["query"]}),
+        ("GET", "v3/apply4subject/applyment", {}),
     ],
 )
 def test_what_the_documents_allow_passes(verb, template, given):
