@@ -25,23 +25,19 @@ the same numbers and generated responses.
 from __future__ import annotations
 
 import secrets
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
     from wechatpay import Builder
-    from wechatpay.sandbox import HttpRequest, HttpResponse, Identity, Sandbox
-    from wechatpay.sandbox.messages import Delivery
-
-    _Traffic = list[tuple[HttpRequest, HttpResponse | None]]
+    from wechatpay.sandbox import Identity, Sandbox
 
 __all__ = ["wechatpay", "wechatpay_async", "wechatpay_sandbox"]
 
-_SANDBOX = pytest.StashKey["tuple[Sandbox, _Traffic]"]()
+_SANDBOX = pytest.StashKey["Sandbox"]()
 
 #: Characters of a body that a report shows.
 _SHOWN = 400
@@ -81,9 +77,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the sandbox's traffic to the report of a failed test."""
     report = yield
-    kept = item.stash.get(_SANDBOX, None)
-    if report.failed and kept:
-        report.sections.append(("wechatpay sandbox", _describe(*kept, item.config.option.wechatpay_seed)))
+    sandbox = item.stash.get(_SANDBOX, None)
+    if report.failed and sandbox:
+        report.sections.append(("wechatpay sandbox", _describe(sandbox, item.config.option.wechatpay_seed)))
     return report
 
 
@@ -98,18 +94,18 @@ def _wechatpay_identity() -> Identity:
 @pytest.fixture
 def wechatpay_sandbox(request: pytest.FixtureRequest, _wechatpay_identity: Identity) -> Iterator[Sandbox]:
     """Run WeChat Pay on loopback, with orders and faults of this test alone."""
+    from wechatpay.sandbox import Sandbox  # noqa: PLC0415  the same
     from wechatpay.sandbox.faults.injections import parse  # noqa: PLC0415  the same
 
     # Every test has numbers of its own, whatever the order of the tests.
     seed = f"{request.config.option.wechatpay_seed} {request.node.nodeid}"
-    traffic: _Traffic = []
-    with _recording()(traffic, identity=_wechatpay_identity, seed=seed) as sandbox:
+    with Sandbox(identity=_wechatpay_identity, seed=seed) as sandbox:
         # The marker nearest to the test comes last.
         for marker in reversed(list(request.node.iter_markers("wechatpay_faults"))):
             for fault in marker.args:
                 made, options = parse(fault) if isinstance(fault, str) else (fault, {})
                 sandbox.inject(made, **{**options, **marker.kwargs})
-        request.node.stash[_SANDBOX] = sandbox, traffic
+        request.node.stash[_SANDBOX] = sandbox
         yield sandbox
 
 
@@ -133,28 +129,11 @@ def _build(sandbox: Sandbox) -> Iterator[Builder]:
         yield instance
 
 
-@cache
-def _recording() -> Callable[..., Sandbox]:
-    """Return a sandbox's class that keeps responses, too."""
-    from wechatpay.sandbox import Sandbox  # noqa: PLC0415  the same
-
-    class RecordingSandbox(Sandbox):
-        def __init__(self, traffic: _Traffic, **settings: Any) -> None:
-            super().__init__(**settings)
-            self._traffic = traffic
-
-        def _respond(self, request: HttpRequest) -> Delivery:
-            delivery = super()._respond(request)
-            self._traffic.append((request, delivery.response))
-            return delivery
-
-    return RecordingSandbox
-
-
-def _describe(sandbox: Sandbox, traffic: _Traffic, seed: str) -> str:
+def _describe(sandbox: Sandbox, seed: str) -> str:
     """Lay the traffic out: bodies, too, because everything in a sandbox is made up."""
     lines = [f"seed {seed}; repeat it with --wechatpay-seed={seed}"]
-    for request, response in traffic:
+    for exchange in sandbox.exchanges:
+        request, response = exchange.request, exchange.response
         status = "connection reset" if response is None else response.status
         lines += [f"{request.method} {request.target} → {status}", *_shorten("  sent     ", request.body)]
         lines += _shorten("  received ", response.body) if response else []
