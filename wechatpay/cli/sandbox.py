@@ -87,8 +87,6 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
             _inject(running, fault or [])
             stack.enter_context(running)
             stack.enter_context(_logging())
-            if settings_file:
-                write_private(settings_file, json.dumps(settings_json(running), indent=1) + "\n")
             if env:
                 typer.echo("\n".join(f"{n}={v}" for n, v in environment(running, folder).items()))
             else:
@@ -96,6 +94,9 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
             typer.echo(f"# Console: {running.base_uri}", err=True)
             kept = "stops the sandbox" if keys else "stops the sandbox and deletes its keys"
             typer.echo(f"# Ctrl-C {kept}.", err=True)
+            # Last: who waits for the file may rely on all that is printed.
+            if settings_file:
+                write_private(settings_file, json.dumps(settings_json(running), indent=1) + "\n")
             while True:
                 time.sleep(3600)
     except KeyboardInterrupt:
