@@ -91,7 +91,7 @@ def test_forged_response_is_refused(wechat, instance, client):
     """As with RSA: a signature over another body verifies nothing."""
     wechat.forge = lambda headers: headers | {"Wechatpay-Signature": smkeys.sign(b"another")}
 
-    with pytest.raises(SignatureError, match="does not belong to the answer"):
+    with pytest.raises(SignatureError, match="does not belong to the response"):
         client.call(instance[PATH], "get")
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wechatpay import formatter
 from wechatpay.apiv3.certificate_cache import CertificateCache
 from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.crypto import rsa, suites
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Merchant"]
 
 _GROUP = ("mchid", "brand_id", "serial", "private_key", "certs", "apiv3_key", "certs_cache")
-
-_BRAND_SCHEME = "WECHATPAY-BRAND-SHA256-RSA2048"
 
 #: Characters of a text that is longer than any dummy, and shorter than any key.
 _DUMMY_SIZE = 40
@@ -97,11 +94,6 @@ class Merchant:
         return cls(id_, serial, private_key, platform, apiv3_key, cache, is_brand)
 
     @property
-    def suite(self) -> Suite:
-        """The algorithms that it signs by."""
-        return self.platform.suite
-
-    @property
     def decryption_key(self) -> RSAPrivateKey:
         """The key that decrypts encrypted fields of responses.
 
@@ -115,13 +107,6 @@ class Merchant:
         if not isinstance(self.private_key, suites.RSAPrivateKey):
             raise ConfigurationError("private_key: encrypted fields are decrypted with RSA keys only")
         return self.private_key
-
-    def authorization(self, signature: str, timestamp: str, nonce: str) -> str:
-        """Return the value of ``Authorization`` for a signed request."""
-        scheme, party = (_BRAND_SCHEME, "brand_id") if self.is_brand else (self.suite.scheme, "mchid")
-        return formatter.authorization(
-            self.id, nonce, signature, timestamp, self.serial, scheme=scheme, party=party
-        )
 
     def __str__(self) -> str:
         return f"{'brand' if self.is_brand else 'merchant'} {self.id}"
