@@ -18,7 +18,7 @@ from wechatpay.media import Media
         ({"xml": {"a": 1}}, "xml: APIv2's"),
         ({"security": True}, "security: APIv2's; the merchant certificate is never sent"),
         ({"nonceless": True}, "nonceless: APIv2's"),
-        ({"body": 1}, "body: give bytes or str, not int"),
+        ({"body": 1}, "body: give bytes or text, not int"),
         ({"body": "\ud800"}, "body: holds a lone surrogate"),
         ({"json": float("nan")}, "json: a float"),
         ({"headers": {"Authorization": "x"}}, "headers: Authorization is written by the core"),
