@@ -154,6 +154,7 @@ def test_builders_headers_are_merged_by_name(gateway, build, client):
         ("cert", "cert is not a setting: give `merchant`: {'cert': …, 'key': …}"),
         ("version", "unknown setting 'version'"),
         ("cookies", "cookies is not a setting: cookies are never sent; leave it out"),
+        ("debug", "debug is not a setting: give debug=True to a call, or log `wechatpay` at DEBUG"),
     ],
 )
 def test_hint_for_an_unknown_setting_does_not_mislead(name, hint):

@@ -59,52 +59,52 @@ class Node:
 
     @property
     def get(self) -> Verb:
-        """Send a GET."""
+        """Send a GET: ``node.get(…)``. ``help(node.get)`` shows what is documented."""
         return Verb(self, "get")
 
     @property
     def post(self) -> Verb:
-        """Send a POST."""
+        """Send a POST: ``node.post(…)``. ``help(node.post)`` shows what is documented."""
         return Verb(self, "post")
 
     @property
     def put(self) -> Verb:
-        """Send a PUT."""
+        """Send a PUT: ``node.put(…)``. ``help(node.put)`` shows what is documented."""
         return Verb(self, "put")
 
     @property
     def patch(self) -> Verb:
-        """Send a PATCH."""
+        """Send a PATCH: ``node.patch(…)``. ``help(node.patch)`` shows what is documented."""
         return Verb(self, "patch")
 
     @property
     def delete(self) -> Verb:
-        """Send a DELETE."""
+        """Send a DELETE: ``node.delete(…)``. ``help(node.delete)`` shows what is documented."""
         return Verb(self, "delete")
 
     @property
     def getAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
-        """Send a GET; awaitable."""
+        """Send a GET: ``await node.getAsync(…)``. ``help(node.get)`` shows what is documented."""
         return AsyncVerb(self, "getAsync")
 
     @property
     def postAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
-        """Send a POST; awaitable."""
+        """Send a POST: ``await node.postAsync(…)``. ``help(node.post)`` shows what is documented."""
         return AsyncVerb(self, "postAsync")
 
     @property
     def putAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
-        """Send a PUT; awaitable."""
+        """Send a PUT: ``await node.putAsync(…)``. ``help(node.put)`` shows what is documented."""
         return AsyncVerb(self, "putAsync")
 
     @property
     def patchAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
-        """Send a PATCH; awaitable."""
+        """Send a PATCH: ``await node.patchAsync(…)``. ``help(node.patch)`` shows what is documented."""
         return AsyncVerb(self, "patchAsync")
 
     @property
     def deleteAsync(self) -> AsyncVerb:  # noqa: N802  PHP's name
-        """Send a DELETE; awaitable."""
+        """Send a DELETE: ``await node.deleteAsync(…)``. ``help(node.delete)`` shows what is documented."""
         return AsyncVerb(self, "deleteAsync")
 
     def chain(self, segments: str | Node | CatalogueNode) -> Node:

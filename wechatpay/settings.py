@@ -38,6 +38,8 @@ _ELSEWHERE = {
     "cert": "give `merchant`: {'cert': …, 'key': …}",
     "connect_timeout": "give `timeout`: (connect, read) in seconds",
     "cookies": "cookies are never sent; leave it out",
+    "debug": "give debug=True to a call, or log `wechatpay` at DEBUG",
+    "decode_content": "bodies are always decoded; leave it out",
     "handler": "give `middlewares`, or edit the stack: getDriver().select().stack",
     "http_errors": "an error response is always raised: catch APIError",
     "proxy": "give `proxies`: {'https': 'http://…'}",
