@@ -188,6 +188,7 @@ def test_exception_from_outside_loses_no_place(build, gateway):
     gc.collect()
 
 
+@pytest.mark.timeout(60, method="thread")  # its own signal is the test's
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_signal_handler_that_raises_loses_no_place(build, gateway):

@@ -7,8 +7,10 @@ import io
 import threading
 import time
 import weakref
+from collections import deque
 from contextvars import ContextVar
 from itertools import islice
+from queue import Empty, Full
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -245,8 +247,46 @@ def _is_patched(connection: type) -> bool:
     return connection.__module__ != "urllib3.connection"
 
 
+class _Stack:
+    """The idle connections of a pool, the last one first, without a lock.
+
+    A signal handler may raise at any line: `queue`'s lock would then stay locked, and every call hang.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        self._items: deque[Any] = deque()
+        self._size = maxsize
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002, FBT001, FBT002  a queue's
+        """Add one.
+
+        Raises:
+            queue.Full: There are enough.
+        """
+        if len(self._items) >= self._size:
+            raise Full
+        self._items.append(item)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002, FBT001, FBT002  the same
+        """Take the last one.
+
+        Raises:
+            queue.Empty: There is none.
+        """
+        try:
+            return self._items.pop()
+        except IndexError:
+            raise Empty from None
+
+    def qsize(self) -> int:
+        """Return how many there are."""
+        return len(self._items)
+
+
 class _Pool(urllib3.HTTPConnectionPool):
     """A pool of our connections, or of those of a tool that put its own class in urllib3's place (vcrpy)."""
+
+    QueueCls: Any = _Stack
 
     @property
     def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: N802  urllib3's name
@@ -256,6 +296,8 @@ class _Pool(urllib3.HTTPConnectionPool):
 
 class _PoolTLS(urllib3.HTTPSConnectionPool):
     """The same over TLS."""
+
+    QueueCls: Any = _Stack
 
     @property
     def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: N802  urllib3's name
