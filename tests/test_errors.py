@@ -9,6 +9,7 @@ import pickle
 import pytest
 
 import wechatpay
+import wechatpay.bills.errors
 from wechatpay import Request, Response, errors
 from wechatpay.messages import Headers
 from wechatpay.notification import errors as refusals

@@ -106,7 +106,6 @@ def test_parameters_of_the_path_are_checked():
 @pytest.mark.parametrize(
     "target",
     [
-        "/",
         "/v3",
         "/v3/nowhere",
         f"{CONTRACTS}/",

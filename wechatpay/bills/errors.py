@@ -21,8 +21,15 @@ class BillFormatError(DecodeError):
         line: The number of the line, from 1; 0 if no single line is wrong.
     """
 
-    def __init__(self, message: str = "", *, line: int = 0, response: Response | None = None) -> None:
-        super().__init__(f"line {line}: {message}" if line else message, response=response)
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        line: int = 0,
+        request: Request | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(f"line {line}: {message}" if line else message, request=request, response=response)
         self.line = line
 
 
