@@ -163,10 +163,13 @@ def test_node_shows_its_path(root):
     assert "<wechatpay />" == repr(root)
 
 
-def test_mock_takes_a_node_for_its_model(node):
+def test_mock_takes_a_node_or_a_builder_for_its_model(root, node):
     """Users' tests may stand mocks in for nodes; looking at one calls nothing."""
     assert inspect.unwrap(node) is node
     assert mock.create_autospec(node).get.delete(json={}) is not None
+    double = mock.create_autospec(root)
+    double.v3.pay.transactions.jsapi.post(json={"a": 1})
+    double.v3.pay.transactions.jsapi.post.assert_called_once_with(json={"a": 1})
     with pytest.raises(AttributeError):
         mock.Mock(spec=node).close()
 
