@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from contextvars import ContextVar
 from itertools import islice
-from queue import Empty, Full
+from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -247,15 +247,15 @@ def _is_patched(connection: type) -> bool:
     return connection.__module__ != "urllib3.connection"
 
 
-class _Stack:
+class _Stack(Queue[Any]):
     """The idle connections of a pool, the last one first, without a lock.
 
     A signal handler may raise at any line: `queue`'s lock would then stay locked, and every call hang.
     """
 
     def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
         self._items: deque[Any] = deque()
-        self._size = maxsize
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002, FBT001, FBT002  a queue's
         """Add one.
@@ -263,7 +263,7 @@ class _Stack:
         Raises:
             queue.Full: There are enough.
         """
-        if len(self._items) >= self._size:
+        if len(self._items) >= self.maxsize:
             raise Full
         self._items.append(item)
 
