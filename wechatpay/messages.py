@@ -335,14 +335,6 @@ class SignedSnapshot:
     content: bytes
     text: bytes
 
-    def matches(self, request: Request) -> bool:
-        """Return whether ``request`` is still what was signed."""
-        return (
-            request.method == self.method
-            and request.content == self.content
-            and request.target == self.target
-        )
-
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Response(Generic[Data]):

@@ -71,7 +71,6 @@ class SignedSnapshot:
     target: str
     content: bytes
     text: bytes
-    def matches(self, request: Request) -> bool: ...
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Response(Generic[Data]):
     status_code: int

@@ -18,12 +18,12 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Request, Response
 
-__all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "arun", "run", "wrap"]
+__all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "Steps", "arun", "run", "wrap"]
 
 
 #: Seconds: more than three years, and less than the operating system refuses.
@@ -79,6 +79,12 @@ class Blocking:
 
 Effect = Request | Pause | Blocking
 Flow = Generator[Effect, Any, Response]
+
+_T = TypeVar("_T")
+
+#: A generator of effects, as a flow is, with another result.
+Steps = Generator[Any, Any, _T]
+
 Handler = Callable[[Request], Flow]
 Middleware = Callable[[Request, Handler], Flow]
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wechatpay.apiv3.certificate_cache import CertificateCache
-    from wechatpay.apiv3.keys import PlatformKeys, Steps
+    from wechatpay.apiv3.keys import PlatformKeys
     from wechatpay.messages import Request, Response
-    from wechatpay.middleware import Flow
+    from wechatpay.middleware import Flow, Steps
     from wechatpay.secret import Secret
 
 __all__ = ["CertificateRefresher", "Schedule"]

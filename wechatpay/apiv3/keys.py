@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from wechatpay import middleware
 from wechatpay.apiv3.keyring import Keyring, PlatformKey, same_serial
@@ -22,18 +22,13 @@ if TYPE_CHECKING:
     from wechatpay.apiv3.certificate_refresher import CertificateRefresher
     from wechatpay.crypto.suites import PublicKey, Suite
     from wechatpay.errors import WeChatPayError
-    from wechatpay.middleware import Flow
+    from wechatpay.middleware import Flow, Steps
     from wechatpay.transports import AsyncConnections, Connections
 
-__all__ = ["PlatformKeys", "Steps"]
+__all__ = ["PlatformKeys"]
 
 #: How ids of public keys begin: no download of certificates contains one.
 _PUBLIC_KEY_ID = "PUB_KEY_ID_"
-
-T = TypeVar("T")
-
-#: A generator of effects, as a flow is, with another result.
-Steps = Generator[Any, Any, T]
 
 
 class PlatformKeys:

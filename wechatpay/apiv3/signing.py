@@ -18,9 +18,8 @@ from wechatpay.middleware import Blocking
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wechatpay.apiv3.keys import Steps
     from wechatpay.messages import Request
-    from wechatpay.middleware import Flow, Handler
+    from wechatpay.middleware import Flow, Handler, Steps
     from wechatpay.settings import Merchant
 
 __all__ = ["Signer"]

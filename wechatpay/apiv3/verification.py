@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from wechatpay.apiv3.keyring import PlatformKey
-    from wechatpay.apiv3.keys import PlatformKeys, Steps
+    from wechatpay.apiv3.keys import PlatformKeys
     from wechatpay.messages import Headers, Request, Response
-    from wechatpay.middleware import Flow, Handler
+    from wechatpay.middleware import Flow, Handler, Steps
 
 __all__ = [
     "RESPONSE",

@@ -11,9 +11,8 @@ import contextlib
 import copy
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from wechatpay import jsontext, uri
@@ -26,13 +25,13 @@ from wechatpay.process import PerProcess
 from wechatpay.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from wechatpay.messages import Headers, Response, Timeout
-    from wechatpay.middleware import Flow, Handler
+    from wechatpay.middleware import Flow, Handler, Steps
     from wechatpay.open_platform.settings import App, OpenPlatformSettings
 
-__all__ = ["TOKEN_NAMES", "AccessTokens", "Authenticator", "Steps", "add_query", "query_values"]
+__all__ = ["TOKEN_NAMES", "AccessTokens", "Authenticator", "add_query", "query_values"]
 
 #: Names of tokens in the query: a request with one of them needs no other.
 TOKEN_NAMES = ("access_token", "component_access_token")
@@ -60,11 +59,6 @@ _MAX_TIMEOUT = (5.0, 15.0)
 
 #: Seconds to wait for another's token request: its lock expires in that time.
 _MAX_WAIT = LOCK_TTL + 5.0
-
-T = TypeVar("T")
-
-#: Yields effects, as a flow does.
-Steps = Generator[Any, Any, T]
 
 
 def query_values(request: Request) -> dict[str, list[str]]:
