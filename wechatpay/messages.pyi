@@ -2,7 +2,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic
-from wechatpay import uri
 from collections.abc import Collection, Iterable, Iterator
 from typing_extensions import TypeVar
 from wechatpay.apiv3.fields import FieldEncryptor
@@ -26,7 +25,7 @@ def is_word(name: str) -> bool: ...
 @dataclass(frozen=True, slots=True, repr=False)
 class Call:
     verb: str
-    plan: uri.Plan
+    plan: Any
     variables: Mapping[str, Any]
     options: Mapping[str, Any]
 def parse_timeout(value: Any) -> Timeout: ...

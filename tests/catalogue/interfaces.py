@@ -264,10 +264,16 @@ def _outside(statement):
     """Yield the names that an import takes from modules that the stubs do not follow."""
     for alias in statement.names:
         module = statement.module if isinstance(statement, ast.ImportFrom) else alias.name
-        inside = module in (*MODULES, *LIGHT) or f"{module}.{alias.name}" in MODULES
+        below = f"{module}.{alias.name}"
+        inside = below in MODULES or (module in (*MODULES, *LIGHT) and not _is_module(below))
         library = module.partition(".")[0]
         if not inside and library not in {*sys.stdlib_module_names, "typing_extensions"}:
             yield (alias.asname or alias.name).partition(".")[0]
+
+
+def _is_module(name):
+    path = _ROOT.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def _import(statement, needed):
