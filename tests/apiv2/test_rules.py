@@ -13,6 +13,8 @@ from wechatpay.apiv3 import rules as apiv3_rules
     [
         ("v3/billdownload/file", True),
         ("V3/BillDownload/FILE", True),
+        ("v3/bill/downloadurl", True),
+        ("v3/bill/tradebill", False),
         ("hk/v3/billdownload/file", True),
         ("Global/V3/billdownload/file", True),
         ("v3/merchant-service/images/AbC", True),

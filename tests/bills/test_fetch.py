@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
+import smkeys
 from bill_samples import ALL, encode
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -23,6 +24,7 @@ from scenes import Shop
 from wechatpay import (
     APIError,
     Builder,
+    ConfigurationError,
     ConnectError,
     CryptoError,
     InvalidRequestError,
@@ -79,20 +81,41 @@ class TestKinds:
 
     @pytest.mark.parametrize("kind", ["sub-merchant-fund", "ecommerce-fund"])
     @pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
-    def test_encrypted_bill_is_decrypted(self, sandbox, fetch, kind, packed, tmp_path):
+    @pytest.mark.parametrize("algorithm", ["AEAD_AES_256_GCM", "SM4_GCM"])
+    def test_encrypted_bill_is_decrypted(self, sandbox, fetch, kind, packed, algorithm, tmp_path):
         """Bills of sub-merchants come encrypted, and lie on the disk as any other."""
         sandbox._ledger._orders = {
             name: replace(order, sub_mchid="1900000777") for name, order in sandbox._ledger._orders.items()
         }
         options = {"sub_mchid": "1900000777"} if kind == "sub-merchant-fund" else {}
-        bill = fetch(kind, to=tmp_path, packed=packed, **options)
+        bill = fetch(kind, to=tmp_path, packed=packed, algorithm=algorithm, **options)
 
+        assert f"algorithm={algorithm}" in sandbox.requests[0].target
         assert [101, 1, 2000, 12, 50] == [row.amount_fen for row in bill]
         assert [bill.paths[0].name] == leftovers(tmp_path)
 
-    def test_statement_comes_home(self, fetch, sandbox):
+    @pytest.mark.parametrize("kind", ["payscore", "failed-withdrawals", "funds-to-oversea"])
+    def test_bill_without_documented_columns_comes_home(self, fetch, sandbox, kind, tmp_path):
+        """It is decrypted and checked as any other; reading it says that its columns are not known."""
+        text = "\ufeff列,另一列\r\n`1,`2\r\n".encode()
+        template, options = {
+            "payscore": ("v3/payscore/merchant-bill", {"service_id": "500001"}),
+            "failed-withdrawals": ("v3/merchant/fund/withdraw/bill-type/{bill_type}", {}),
+            "funds-to-oversea": ("v3/funds-to-oversea/bill-download-url", {"sub_mchid": "1900000777"}),
+        }[kind]
+        assert fetch(kind, **options).is_empty
+        sandbox.bills.put(template, DAY, text)
+        bill = fetch(kind, to=tmp_path / "bill.csv", **options)
+
+        assert text == (tmp_path / "bill.csv").read_bytes()
+        assert "SHA1" == bill.digests[0].type
+        with pytest.raises(bills.BillFormatError, match="read the file as CSV"):
+            list(bill)
+
+    @pytest.mark.parametrize("kind", ["statement", "hk-statement"])
+    def test_statement_comes_home(self, fetch, sandbox, kind):
         """The overseas statement is signed over its SHA-1, and checked twice."""
-        with fetch("statement", mchid=sandbox.identity.mchid, base_uri=sandbox.base_uri) as bill:
+        with fetch(kind, mchid=sandbox.identity.mchid, base_uri=sandbox.base_uri) as bill:
             assert [101, 2000, 0] == [row.total_fen for row in bill]
             assert "SHA1" == bill.digests[0].type
 
@@ -108,8 +131,11 @@ class TestKinds:
         with fetch("sharing") as bill, fetch("overseas-sharing") as overseas:
             assert ["分账", "分账回退"] == [row.business_type for row in bill]
             assert [300, 300] == [row.amount_fen for row in bill]
-            assert ["36", "36"] == [row.detail_id for row in overseas]
+            assert ["36"] == [row.detail_id for row in overseas]
             assert (None,) == overseas.digests
+        with fetch("overseas-sharing-refunds") as refunds:
+            assert ["RETURN"] == [row.business_type for row in refunds]
+            assert (None,) == refunds.digests
 
     def test_shares_of_orders_are_in_the_bill(self, fetch, sandbox, instance, clock):
         """What was shared and returned through the API is what the bill says."""
@@ -378,6 +404,8 @@ class TestArguments:
             ({"date": 5}, "date: give a date"),
             ({"account": "basic"}, "account: a bill of kind 'trade' does not take it"),
             ({"kind": "v2-trade", "appid": "wx1"}, "mchid: a bill of kind 'v2-trade' requires it"),
+            ({"kind": "statement"}, "mchid or sp_mchid: a bill of kind 'statement' requires it"),
+            ({"kind": "payscore"}, "service_id: a bill of kind 'payscore' requires it"),
             ({"attempts": 0}, "attempts: give 1 or more"),
             ({"to": "/nowhere/at/all.csv"}, "to: no file can be made"),
             ({"to": "/dev/null"}, "not a plain file"),
@@ -551,12 +579,35 @@ class TestDownload:
         with pytest.raises(InvalidRequestError, match="signed"):
             download(signed, "file")
 
-    def test_key_of_another_size_is_refused(self, sandbox, instance, offer, tmp_path):
+    @pytest.mark.parametrize(
+        ("key", "nonce", "words"),
+        [
+            (b"short", "123456789012", "AES-256 has 32 bytes and SM4 has 16, not 5"),
+            (b"0" * 32, "", "nonce: GCM needs 12 bytes, got 0"),
+        ],
+    )
+    def test_key_of_another_size_is_refused(self, sandbox, instance, offer, tmp_path, key, nonce, words):
         """What decrypts to something else than a key is an error, and nothing is downloaded."""
         padding = OAEP(MGF1(SHA1()), SHA1(), None)
-        sealed = sandbox.identity.private_key.public_key().encrypt(b"short", padding)
-        part = {**offer(b"file"), "encrypt_key": b64encode(sealed).decode(), "nonce": "123456789012"}
-        with pytest.raises(CryptoError, match="needs exactly 32 bytes, got 5"):
+        sealed = sandbox.identity.private_key.public_key().encrypt(key, padding)
+        part = {**offer(b"file"), "encrypt_key": b64encode(sealed).decode(), "nonce": nonce}
+        with pytest.raises(CryptoError, match=words):
+            bills.download(instance, part, tmp_path / "bill.csv")
+        assert not sandbox.requests
+
+    @pytest.mark.parametrize("private_key", ["SM2", "function"])
+    def test_key_that_cannot_be_decrypted_is_an_error(self, sandbox, offer, tmp_path, private_key):
+        """For SM2 keys its form is not documented, and a function signs only: nothing is downloaded."""
+        settings = sandbox.settings()
+        if private_key == "SM2":
+            settings |= {"private_key": smkeys.private_pem(), "certs": {"PUB_KEY_ID_1": smkeys.public_pem()}}
+        else:
+            settings["private_key"] = lambda _: ""
+        part = {**offer(b"file"), "encrypt_key": "AAAA", "nonce": "123456789012"}
+        with (
+            Builder(**settings) as instance,
+            pytest.raises(ConfigurationError, match="private_key: the bill is encrypted"),
+        ):
             bills.download(instance, part, tmp_path / "bill.csv")
         assert not sandbox.requests
 

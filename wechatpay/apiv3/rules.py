@@ -19,6 +19,7 @@ _PREFIXES = ("hk/v3/", "global/v3/")
 #: Downloads that come without a signature; their digest is in the signed response that named them.
 _UNSIGNED = frozenset(
     {
+        "v3/bill/downloadurl",
         "v3/billdownload/file",
         "v3/new-tax-control-fapiao/download",
         "v3/transferdownload/elecvoucherfile",

@@ -24,7 +24,6 @@ __all__ = ["CheckedFile", "Cipher", "Digest"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _TAG_BYTES = 16
-_KEY_BYTES = 32
 
 #: Bytes, unpacked, that a file may have: as many as the setting ``max_download_size`` permits by default.
 MAX_SIZE = 16 << 30
@@ -75,10 +74,10 @@ _HEX = set("0123456789abcdef")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cipher:
-    """The cipher of one file: AES-256-GCM, the tag behind the text.
+    """The cipher of one file, in GCM mode with the tag behind the text: AES-256 or SM4, by the key's size.
 
     Attributes:
-        key: 32 bytes.
+        key: 32 bytes for AES-256, 16 for SM4.
         nonce: 12 bytes.
     """
 
@@ -86,8 +85,24 @@ class Cipher:
     nonce: bytes
 
     def __post_init__(self) -> None:
-        if len(self.key) != _KEY_BYTES:
-            raise CryptoError(f"encrypt_key: AES-256 needs exactly {_KEY_BYTES} bytes, got {len(self.key)}")
+        if len(self.key) not in _KEY_SIZES:
+            raise CryptoError(f"encrypt_key: AES-256 has 32 bytes and SM4 has 16, not {len(self.key)}")
+        if not _NONCE_SIZES[0] <= len(self.nonce) <= _NONCE_SIZES[1]:
+            raise CryptoError(f"nonce: GCM needs 12 bytes, got {len(self.nonce)}")
+
+    def decryptor(self) -> Any:
+        """Begin to decrypt."""
+        from cryptography.hazmat.primitives.ciphers import Cipher as AnyCipher  # noqa: PLC0415  few bills are encrypted
+        from cryptography.hazmat.primitives.ciphers.algorithms import AES, SM4  # noqa: PLC0415  the same
+        from cryptography.hazmat.primitives.ciphers.modes import GCM  # noqa: PLC0415  the same
+
+        algorithm = AES(self.key) if len(self.key) == _KEY_SIZES[0] else SM4(self.key)
+        return AnyCipher(algorithm, GCM(self.nonce)).decryptor()
+
+
+#: Bytes of a key, for AES-256 and for SM4; bytes of a nonce that GCM takes, where 12 are usual.
+_KEY_SIZES = (32, 16)
+_NONCE_SIZES = (8, 128)
 
 
 class CheckedFile(Sink):
@@ -133,7 +148,7 @@ class CheckedFile(Sink):
             self.digest, self._missing = None, error
         self._hash = self.digest.begin() if self.digest else None
         self._unpacker: Unpacker | None = None
-        self._decryptor = _decryptor(self._cipher) if self._cipher else None
+        self._decryptor = self._cipher.decryptor() if self._cipher else None
         length = headers.get("Content-Length", "")
         is_packed = headers.get("Content-Encoding", "identity") != "identity"
         self._total = int(length) if length.isdecimal() and len(length) < 16 and not is_packed else None  # noqa: PLR2004  2^53
@@ -230,11 +245,3 @@ class CheckedFile(Sink):
                 "; it begins like HTML or XML: something between here and WeChat Pay responded in its place"
             )
         return DigestError(text, expected=expected.value if expected else "", actual=actual)
-
-
-def _decryptor(cipher: Cipher) -> Any:
-    from cryptography.hazmat.primitives.ciphers import Cipher as AnyCipher  # noqa: PLC0415  few bills are encrypted
-    from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415  the same
-    from cryptography.hazmat.primitives.ciphers.modes import GCM  # noqa: PLC0415  the same
-
-    return AnyCipher(AES(cipher.key), GCM(cipher.nonce)).decryptor()

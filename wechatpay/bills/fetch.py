@@ -17,6 +17,7 @@ from wechatpay.bills.files import Bill, Target
 from wechatpay.bills.operations import OPERATIONS, Operation
 from wechatpay.errors import (
     APIError,
+    ConfigurationError,
     InvalidRequestError,
     ResponseTooLargeError,
     ServerError,
@@ -58,7 +59,10 @@ class FetchOptions(TypedDict, total=False):
     Attributes:
         account: Whose fund bill: ``basic``, ``operation``, ``fees``, ``deposit`` or ``all``.
         bill_type: Which trade bill: ``ALL``, ``SUCCESS``, ``REFUND``, ``RECHARGE_REFUND`` …
-        mchid: The merchant, for kinds whose request names it: ``statement``, ``v2-trade``, ``v2-fund``.
+        algorithm: How an encrypted bill is encrypted: ``AEAD_AES_256_GCM`` by default, or ``SM4_GCM``.
+        mchid: The merchant, for kinds whose request names it: statements, ``v2-trade``, ``v2-fund``.
+        sp_mchid: The institution, for statements, in place of ``mchid``.
+        service_id: The service of pay score, for ``payscore``.
         appid: The app, for ``v2-trade`` and ``v2-fund``.
         sub_mchid: A partner's sub-merchant.
         base_uri: The host, for overseas merchants.
@@ -70,8 +74,11 @@ class FetchOptions(TypedDict, total=False):
     """
 
     account: str
+    algorithm: str
     bill_type: str
     mchid: str
+    sp_mchid: str
+    service_id: str
     appid: str
     sub_mchid: str
     base_uri: str
@@ -114,8 +121,9 @@ def fetch(
 
     Args:
         instance: The Builder.
-        kind: ``trade``, ``fund``, ``sub-merchant-fund``, ``ecommerce-fund``, ``sharing``, ``statement``,
-            ``overseas-sharing``, ``v2-trade`` or ``v2-fund``.
+        kind: ``trade``, ``fund``, ``sub-merchant-fund``, ``ecommerce-fund``, ``sharing``, ``payscore``,
+            ``failed-withdrawals``, ``funds-to-oversea``, ``statement``, ``hk-statement``,
+            ``overseas-sharing``, ``overseas-sharing-refunds``, ``v2-trade`` or ``v2-fund``.
         date: The day, in Beijing, as a date or ``YYYY-MM-DD``.
         to: A file; a directory, where the file is named after kind and day; or ``None`` for a temporary file.
         options: See `FetchOptions`.
@@ -128,6 +136,7 @@ def fetch(
         DigestError: What came does not match the digest.
         InvalidRequestError: An argument is wrong, or the URL leads to a host that is not WeChat Pay's.
         CryptoError: An encrypted bill was not encrypted for this merchant.
+        ConfigurationError: The bill is encrypted, and ``private_key`` is an SM2 key or a function.
         TransportError: All attempts failed.
         APIError: WeChat Pay returned another error.
         VerificationError: A response is not provably WeChat Pay's.
@@ -348,11 +357,26 @@ def _download_part(
         )
     cipher = None
     if part.get("encrypt_key"):
-        key = instance.getDriver().decrypt_bytes(part["encrypt_key"])
-        cipher = Cipher(key, str(part.get("nonce", "")).encode())
+        cipher = Cipher(_decrypt_key(instance, part["encrypt_key"]), str(part.get("nonce", "")).encode())
     file = CheckedFile(path, lambda _: digest, cipher=cipher, progress=progress)
     yield _Ask(instance.chain(url), "get", {"sink": file})
     return file
+
+
+def _decrypt_key(instance: Builder, key: Any) -> bytes:
+    """Decrypt the key of a file.
+
+    Raises:
+        ConfigurationError: The merchant's key is of SM2, or is not here.
+        CryptoError: It was encrypted for another merchant.
+    """
+    try:
+        return instance.getDriver().decrypt_bytes(str(key))
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            "private_key: the bill is encrypted, and only an RSA key, not a function, decrypts its key; "
+            f"WeChat Pay does not document the form for SM2 keys ({error})"
+        ) from None
 
 
 class _ExpiredUrlError(Exception):

@@ -121,7 +121,9 @@ def find_layout(line: str) -> Layout:
         return layout
     if line.lstrip().startswith("<"):
         raise BillFormatError("the file is HTML or XML, not a bill: an error page was saved", line=1)
-    raise BillFormatError(f"does not have the columns of a bill: {line!r:.80}", line=1)
+    raise BillFormatError(
+        f"these are not the columns of a bill that is documented: {line!r:.80}; read the file as CSV", line=1
+    )
 
 
 class Splitter:

@@ -29,7 +29,8 @@ class Operation:
     Attributes:
         kind: What callers ask for.
         template: Its path.
-        takes: Options and the parameter that each becomes; those that are required end with ``*``.
+        takes: Options and the parameter that each becomes; those that are required end with ``*``, and of
+            those that end with ``?`` one is required.
         fixed: Parameters that are always sent.
         date: The parameter and the format of the day.
         is_direct: Whether the response is the file itself.
@@ -66,19 +67,23 @@ class Operation:
         Raises:
             InvalidRequestError: An option is missing, or this kind of bill does not take it.
         """
-        names = {name.removesuffix("*"): name.endswith("*") for name in self.takes}
+        names = {name.rstrip("*?"): name for name in self.takes}
         for name in options:
             if name not in names and name not in _COMMON:
                 raise InvalidRequestError(
                     f"{name}: a bill of kind {self.kind!r} does not take it; it takes "
                     f"{', '.join(sorted({*names, *_COMMON}))}"
                 )
-        if missing := [name for name, is_required in names.items() if is_required and not options.get(name)]:
+        missing = [name for name, mark in names.items() if mark.endswith("*") and not options.get(name)]
+        choices = [name for name, mark in names.items() if mark.endswith("?")]
+        if choices and not any(map(options.get, choices)):
+            missing.append(" or ".join(choices))
+        if missing:
             raise InvalidRequestError(f"{', '.join(missing)}: a bill of kind {self.kind!r} requires it")
         parameters = dict(self.fixed)
         parameters[self.date[0]] = day.strftime(self.date[1])
         for name, parameter in self.takes.items():
-            if (value := options.get(name.removesuffix("*"))) is not None:
+            if (value := options.get(name.rstrip("*?"))) is not None:
                 parameters[parameter] = self._account(value) if parameter == "account_type" else value
         if self.tar_type and options.get("packed", True):
             parameters["tar_type"] = "GZIP"
@@ -100,13 +105,24 @@ class Operation:
     def file_name(self, day: Date, options: Mapping[str, Any]) -> str:
         """Name a file after the kind, what it was asked with, and the day."""
         asked = [
-            str(options[name]).lower() for name in ("account", "bill_type", "sub_mchid") if options.get(name)
+            str(options[name]).lower()
+            for name in ("account", "bill_type", "service_id", "sub_mchid")
+            if options.get(name)
         ]
         return f"{'-'.join([self.kind, *asked, day.isoformat()])}.csv"
 
 
 _SUB = {"sub_mchid": "sub_mchid"}
-_CIPHER = {"algorithm": "AEAD_AES_256_GCM"}
+_CIPHER = {"algorithm": "algorithm"}
+_AES = "AEAD_AES_256_GCM"
+_STATEMENT: dict[str, Any] = {
+    "takes": {"mchid?": "mchid", "sp_mchid?": "sp_mchid", **_SUB},
+    "date": ("date", "%Y%m%d"),
+    "is_direct": True,
+    "digest_header": "Wechatpay-Statement-Sha1",
+    "has_digest": False,
+    "tar_type": False,
+}
 _V2 = {"appid*": "appid", "mchid*": "mch_id"}
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -117,31 +133,39 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(
             "sub-merchant-fund",
             "v3/bill/sub-merchant-fundflowbill",
-            {"account": "account_type", "sub_mchid*": "sub_mchid"},
-            fixed={**_CIPHER, "account_type": "BASIC"},
+            {"account": "account_type", "sub_mchid*": "sub_mchid", **_CIPHER},
+            fixed={"algorithm": _AES, "account_type": "BASIC"},
             is_encrypted=True,
         ),
         Operation(
             "ecommerce-fund",
             "v3/ecommerce/bill/fundflowbill",
-            {"account": "account_type"},
-            fixed={**_CIPHER, "account_type": "ALL"},
+            {"account": "account_type", **_CIPHER},
+            fixed={"algorithm": _AES, "account_type": "ALL"},
             is_encrypted=True,
         ),
         Operation("sharing", "v3/profitsharing/bills", _SUB),
         Operation(
-            "statement",
-            "v3/global/statements",
-            {"mchid*": "mchid"},
-            date=("date", "%Y%m%d"),
-            is_direct=True,
-            digest_header="Wechatpay-Statement-Sha1",
+            "payscore",
+            "v3/payscore/merchant-bill",
+            {"service_id*": "service_id", "algorithm": "encryption_algorithm"},
+            fixed={"encryption_algorithm": _AES},
+            is_encrypted=True,
+        ),
+        Operation("failed-withdrawals", "v3/merchant/fund/withdraw/bill-type/NO_SUCC", {}),
+        Operation("funds-to-oversea", "v3/funds-to-oversea/bill-download-url", _SUB, tar_type=False),
+        Operation("statement", "v3/global/statements", **_STATEMENT),
+        Operation("hk-statement", "hk/v3/statements", **_STATEMENT),
+        Operation(
+            "overseas-sharing",
+            "v3/global/profit-sharing/bill-download-url",
+            _SUB,
             has_digest=False,
             tar_type=False,
         ),
         Operation(
-            "overseas-sharing",
-            "v3/global/profit-sharing/bill-download-url",
+            "overseas-sharing-refunds",
+            "v3/global/profit-sharing/refunds/bill-download-url",
             _SUB,
             has_digest=False,
             tar_type=False,

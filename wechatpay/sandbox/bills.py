@@ -12,16 +12,16 @@ import gzip
 import hashlib
 import json
 import secrets
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1
 
+from wechatpay.crypto import aes_gcm, sm4_gcm
 from wechatpay.messages import Headers
 from wechatpay.sandbox import bill_texts, error_responses
 from wechatpay.sandbox.bill_texts import fund_bill, sharing_bill, trade_bill
@@ -82,14 +82,19 @@ class Bills:
         self._shares = shares
         self._public_key = public_key
         self._generated: dict[date, list[Order]] = {}
+        self._given: dict[tuple[str, date], bytes] = {}
         self._files: dict[str, tuple[float, bytes]] = {}
         self.handlers: dict[tuple[str, str], Handler] = {
             ("GET", "v3/bill/tradebill"): self._trade_bill,
             ("GET", "v3/bill/fundflowbill"): self._fund_bill,
             ("GET", "v3/bill/sub-merchant-fundflowbill"): self._encrypted_fund_bill,
             ("GET", "v3/ecommerce/bill/fundflowbill"): self._encrypted_fund_bill,
+            ("GET", "v3/payscore/merchant-bill"): self._given_encrypted_bill,
+            ("GET", "v3/merchant/fund/withdraw/bill-type/{bill_type}"): self._given_bill,
+            ("GET", "v3/funds-to-oversea/bill-download-url"): self._given_bill,
             ("GET", "v3/profitsharing/bills"): self._sharing_bill,
             ("GET", "v3/global/profit-sharing/bill-download-url"): self._overseas_sharing_bill,
+            ("GET", "v3/global/profit-sharing/refunds/bill-download-url"): self._overseas_sharing_bill,
             ("GET", "v3/global/statements"): self._statement,
             ("GET", "v3/statements"): self._statement,
             ("GET", "v3/billdownload/file"): self._download,
@@ -106,6 +111,20 @@ class Bills:
             seed: The same seed makes the same orders.
         """
         self._generated[day] = list(bill_texts.generate_orders(count, day, seed))
+
+    def put(self, template: str, day: date, text: bytes) -> None:
+        """Give the bill of a day: this text in place of what the ledger holds.
+
+        Kinds whose columns WeChat Pay does not document have no other bills in the sandbox: those of
+        ``v3/payscore/merchant-bill``, ``v3/merchant/fund/withdraw/bill-type/{bill_type}`` and
+        ``v3/funds-to-oversea/bill-download-url``.
+
+        Args:
+            template: The operation of APIv3 that offers it, such as ``v3/bill/tradebill``.
+            day: The day, in China.
+            text: The file, not packed and not encrypted.
+        """
+        self._given[template, day] = text
 
     def _orders(self, sub_mchid: str = "") -> list[Order]:
         generated = chain.from_iterable(self._generated.values())
@@ -126,13 +145,28 @@ class Bills:
         account = "BASIC" if account == "ALL" else account
         return lambda day: fund_bill(orders, call.mchid, day, account, self._others())
 
+    def _given_bill(self, call: Call) -> HttpResponse:
+        return self._offer(call, _write_nothing)
+
     def _encrypted_fund_bill(self, call: Call) -> HttpResponse:
-        made = self._write(call, self._fund_writer(call))
+        return self._offer_encrypted(call, self._fund_writer(call), call.query.get("algorithm", ""))
+
+    def _given_encrypted_bill(self, call: Call) -> HttpResponse:
+        return self._offer_encrypted(call, _write_nothing, call.query.get("encryption_algorithm", ""))
+
+    def _offer_encrypted(
+        self, call: Call, write: Callable[[date], bytes | None], algorithm: str
+    ) -> HttpResponse:
+        made = self._write(call, write)
         if isinstance(made, HttpResponse):
             return made
-        key, nonce = secrets.token_bytes(32), secrets.token_hex(6)
+        key, nonce = (
+            secrets.token_bytes(sm4_gcm.KEY_BYTES if "SM4" in algorithm else 32),
+            secrets.token_hex(6),
+        )
         file = gzip.compress(made) if call.query.get("tar_type") == "GZIP" else made
-        encrypted = AESGCM(key).encrypt(nonce.encode(), file, None)
+        encrypt = sm4_gcm.encrypt if "SM4" in algorithm else aes_gcm.encrypt
+        encrypted = b64decode(encrypt(file, key, nonce))
         if self._public_key is None:
             return error_responses.error(403, "NO_AUTH", "商户无权限")
         padding = OAEP(MGF1(SHA1()), SHA1(), None)  # noqa: S303  WeChat Pay's choice
@@ -150,7 +184,8 @@ class Bills:
         return self._offer(call, lambda day: sharing_bill(shares, call.mchid, day))
 
     def _overseas_sharing_bill(self, call: Call) -> HttpResponse:
-        shares = self._chosen_shares(call)
+        are_returns = "/refunds/" in call.operation.template
+        shares = [share for share in self._chosen_shares(call) if share.is_return == are_returns]
         made = self._write(call, lambda day: bill_texts.overseas_sharing_bill(shares, call.mchid, day))
         if isinstance(made, HttpResponse):
             return made
@@ -192,7 +227,8 @@ class Bills:
         today = datetime.fromtimestamp(self._clock(), CHINA).date()
         if (today - day).days > _DAYS_KEPT:
             return error_responses.invalid_request("请求的账单日期已过期")
-        return write(day) or error_responses.error(400, "NO_STATEMENT_EXIST", "请求的账单文件不存在")
+        made = self._given.get((call.operation.template, day)) or write(day)
+        return made or error_responses.error(400, "NO_STATEMENT_EXIST", "请求的账单文件不存在")
 
     def _name(self, call: Call, text: bytes, file: bytes) -> dict[str, Any]:
         """Offer a file, and return the members that name it."""
@@ -212,6 +248,10 @@ class Bills:
             return error_responses.invalid_request("无效请求")
         headers = Headers({"Content-Type": "text/plain; charset=utf-8"})
         return HttpResponse(200, file, headers, is_signed=False)
+
+
+def _write_nothing(_day: date) -> None:
+    """Write a bill whose columns are not documented: there is none."""
 
 
 def _sha1(text: bytes) -> str:
