@@ -81,12 +81,21 @@ def _fetch(kind: str) -> Callable[..., None]:
         account: Annotated[str, typer.Option(help="basic, operation, fees, deposit or all.")] = "",
         bill_type: Annotated[str, typer.Option(help="ALL, SUCCESS, REFUND …")] = "",
         sub_mchid: Annotated[str, typer.Option(help="A partner's sub-merchant.")] = "",
+        sp_mchid: Annotated[str, typer.Option(help="The institution, for statements.")] = "",
+        service_id: Annotated[str, typer.Option(help="The service, for payscore.")] = "",
         appid: Annotated[str, typer.Option(help="The app, for bills of APIv2.")] = "",
         json: _Json = False,
     ) -> None:
-        options = {"account": account, "bill_type": bill_type, "sub_mchid": sub_mchid, "appid": appid}
+        options = {
+            "account": account,
+            "appid": appid,
+            "bill_type": bill_type,
+            "service_id": service_id,
+            "sp_mchid": sp_mchid,
+            "sub_mchid": sub_mchid,
+        }
         given: dict[str, Any] = {name: value for name, value in options.items() if value}
-        if "mchid*" in OPERATIONS[kind].takes:
+        if not sp_mchid and {"mchid*", "mchid?"} & set(OPERATIONS[kind].takes):
             given["mchid"] = os.environ.get("WECHATPAY_MCHID", "")
         days = _days(dates)
         if len(days) > 1 and not output.is_dir():
