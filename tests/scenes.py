@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -160,6 +161,63 @@ class Shop:
         self.sandbox.advance(86400)
         return contract
 
+    def paid_id(self, number):
+        """Return WeChat Pay's number of a deduction, which is carried out by now."""
+        self.sandbox.contracts.settle()
+        return self.sandbox.orders[number].payment.transaction_id
+
+    def v2_contract(self, openid="", **changes):
+        """Sign a contract of APIv2, and return it; each for a plan of its own."""
+        operation = catalogue.find("POST", "v2/papay/preentrustweb")
+        given = documented.merge(
+            documented.arguments(operation), {"xml": {"plan_id": documented.number()[1:].lstrip("0")}}
+        )
+        given = documented.merge(given, {"xml": changes})
+        self.instance.chain(operation.template).post(**given)
+        return self.sandbox.contracts.sign(given["xml"]["contract_code"], openid=openid)
+
+    def v2_deducted(self, **changes):
+        """Deduct one fen under a contract of APIv2, and return the order's number."""
+        operation = catalogue.find("POST", "v2/pay/pappayapply")
+        more = {"contract_id": self.v2_contract().contract_id, **changes}
+        given = documented.merge(documented.arguments(operation), {"xml": more})
+        self.instance.chain(operation.template).post(**given)
+        return given["xml"]["out_trade_no"]
+
+    def v2_shared(self, *, is_open=False):
+        """Share an order of APIv2 with a merchant, and return the parameters of the request."""
+        order = self.sandbox.pay(self.v2_order(total_fee=1000, profit_sharing="Y"))
+        self.sandbox.advance(60)
+        receiver = {"type": "MERCHANT_ID", "account": RECEIVER}
+        named = json.dumps({**receiver, "name": "张三", "relation_type": "PARTNER"})
+        ours = {"appid": APP, "mch_id": documented.MCHID, "sign_type": "HMAC-SHA256"}
+        self.instance.v2.pay.profitsharingaddreceiver.post(xml={**ours, "receiver": named})
+        part = {**receiver, "amount": 100, "description": "share"}
+        body = {
+            **ours,
+            "transaction_id": order.payment.transaction_id,
+            "out_order_no": documented.number(),
+            "receivers": json.dumps([part]),
+        }
+        if not is_open:
+            self.instance.v2.secapi.pay.multiprofitsharing.post(xml=body, security=True)
+        return body
+
+    def v2_returned(self):
+        """Return a share of APIv2, and return the parameters of the request."""
+        share = self.v2_shared()
+        names = ("appid", "mch_id", "sign_type", "out_order_no")
+        body = {
+            **{name: share[name] for name in names},
+            "out_return_no": documented.number(),
+            "return_account_type": "MERCHANT_ID",
+            "return_account": RECEIVER,
+            "return_amount": 40,
+            "description": "return",
+        }
+        self.instance.v2.secapi.pay.profitsharingreturn.post(xml=body, security=True)
+        return body
+
     def enrolled(self, *, is_announced=True):
         """Sign a contract for education deductions, and return it."""
         edu = self.instance.v3.eduPapay
@@ -279,6 +337,59 @@ def _score_orders(partner, more):
     yield f"POST {one}/pay", existing("MCH_COMPLETE")
 
 
+def _v2_contracts():
+    """Return the arguments of operations on contracts of APIv2, by operation."""
+    for partner, parties in (("", {}), ("partner/", {"sub_mch_id": SUB["sub_mchid"]})):
+
+        def existing(shop, parties=parties):
+            return {"xml": {"contract_id": shop.v2_contract(**parties).contract_id, **parties}}
+
+        yield f"POST v2/papay/{partner}preentrustweb", lambda _, parties=parties: {"xml": parties}
+        yield f"POST v2/papay/{partner}querycontract", existing
+        yield f"POST v2/papay/{partner}deletecontract", existing
+        yield f"POST v2/pay/{partner}pappayapply", existing
+        yield (
+            f"POST v2/pay/{partner}paporderquery",
+            lambda s: {
+                "xml": {"out_trade_no": (number := s.v2_deducted()), "transaction_id": s.paid_id(number)}
+            },
+        )
+
+
+def _v2_sharing():
+    """Return the arguments of operations of APIv2's profit sharing, by operation."""
+    one = {"type": "MERCHANT_ID", "account": RECEIVER}
+    added = {"xml": {"receiver": json.dumps({**one, "name": "张三", "relation_type": "PARTNER"})}}
+
+    def opened(shop):
+        return {"xml": shop.v2_shared(is_open=True)}
+
+    def existing(shop, *names, **more):
+        share = shop.v2_shared()
+        return {"xml": {**{name: share[name] for name in names}, **more}}
+
+    yield "POST v2/pay/profitsharingaddreceiver", lambda _: added
+    yield "POST v2/secapi/pay/profitsharing", opened
+    yield "POST v2/secapi/pay/multiprofitsharing", opened
+    yield "POST v2/secapi/pay/profitsharingfinish", lambda s: existing(s, "transaction_id")
+    yield "POST v2/pay/profitsharingquery", lambda s: existing(s, "transaction_id", "out_order_no")
+    yield "POST v2/pay/profitsharingorderamountquery", lambda s: existing(s, "transaction_id")
+    yield (
+        "POST v2/secapi/pay/profitsharingreturn",
+        lambda s: existing(s, "out_order_no", return_account=RECEIVER),
+    )
+    yield (
+        "POST v2/pay/profitsharingreturnquery",
+        lambda s: {
+            "xml": {
+                name: value
+                for name, value in s.v2_returned().items()
+                if name in {"out_order_no", "out_return_no"}
+            }
+        },
+    )
+
+
 #: The arguments of operations that ask for something that exists.
 EXISTING = {
     f"GET {V3}/id/{{transaction_id}}": lambda s: {"transaction_id": s.paid().payment.transaction_id},
@@ -381,6 +492,8 @@ EXISTING = {
     "GET v3/edu-papay/transactions/out-trade-no/{out_trade_no}": lambda s: {
         "out_trade_no": s.tuition()["out_trade_no"]
     },
+    **dict(_v2_contracts()),
+    **dict(_v2_sharing()),
     **dict(_score_orders("", {})),
     **dict(_score_orders("partner/", SUB)),
     "GET v3/bill/tradebill": lambda s: {"query": {"bill_date": s.day()}},

@@ -26,6 +26,8 @@ CONTRADICTORY = {
     "POST v3/profitsharing/orders/unfreeze": "a reason for failure, although nothing failed",
     "POST v2/applyment/micro/signcontract": "no field at all",
     "POST v2/billcommentsp/batchquerycomment": "the error only, no success",
+    "POST v2/papay/partner/querycontract": "an error code, although there is no error",
+    "POST v2/papay/querycontract": "an error code, although there is no error",
     "POST v2/pay/refundquery": "an error code, although there is no error",
     "POST v3/gov/subsidy/zhejiang/authcode/try": "numbers with the values of texts",
 }

@@ -16,7 +16,7 @@ from sandboxes import CALLS
 
 from wechatpay import APIError, Builder, ConfigurationError, ReadTimeoutError
 from wechatpay import sandbox as package
-from wechatpay.sandbox import Sandbox, apiv2, faults
+from wechatpay.sandbox import Sandbox, faults, payments_v2
 from wechatpay.sandbox.settings_snippet import settings_snippet
 
 QUERY = {"organization_id": "1"}
@@ -87,7 +87,7 @@ def test_proxies_of_the_environment_do_not_matter(sandbox, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "thing", [package, Sandbox, faults, apiv2], ids=["package", "class", "faults", "apiv2"]
+    "thing", [package, Sandbox, faults, payments_v2], ids=["package", "class", "faults", "payments_v2"]
 )
 def test_documented_examples_run(sandbox, thing):
     """What the docstrings show works as written."""

@@ -9,16 +9,17 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012089417
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import catalogue
 from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.announcements import payment_task
 from wechatpay.sandbox.callbacks import CompleteResource
-from wechatpay.sandbox.clock import format_rfc3339
+from wechatpay.sandbox.clock import format_local, format_rfc3339
 from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.orders import Rejection
-from wechatpay.sandbox.payments import payment_event
 from wechatpay.sandbox.responses import shape
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, number, standing
@@ -29,7 +30,26 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.orders import Order
 
-__all__ = ["Contract", "Contracts", "describe_contract"]
+__all__ = [
+    "CONTRACT_LIFETIME",
+    "TERMINATION_MODES",
+    "Contract",
+    "Contracts",
+    "describe_contract",
+    "new_contract_id",
+]
+
+#: Seconds after which a contract ends.
+CONTRACT_LIFETIME = 10 * 365 * 86400
+
+#: APIv2's numbers of those who end a contract.
+TERMINATION_MODES = {
+    "SYSTEM_TERMINATE": 1,
+    "USER_TERMINATE": 2,
+    "MCH_API_TERMINATE": 3,
+    "WEPAY_WEB_TERMINATE": 4,
+    "CUSTOMER_SERVICE_TERMINATE": 7,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +80,8 @@ class Contract:
         deducted: Unix seconds of the deduction.
         estimated_date: The date of the first deduction, as the merchant estimates.
         estimated: Fen, as the merchant estimates.
+        protocol: ``v2`` or ``v3``, which is that of its callbacks.
+        request_serial: The merchant's number of the signing, in APIv2.
     """
 
     code: str
@@ -85,6 +107,8 @@ class Contract:
     deducted: float = 0.0
     estimated_date: str = ""
     estimated: int = 0
+    protocol: str = "v3"
+    request_serial: str = ""
 
 
 class Contracts:
@@ -107,7 +131,9 @@ class Contracts:
         self._mchid = mchid
         self._lock = threading.RLock()
         self._contracts: Table[str, Contract] = Table()
+        #: The contracts of accepted deductions, and of orders whose payer signs by paying, by order.
         self._accepted: Table[str, str] = Table()
+        self._ordered: Table[str, str] = Table()
 
     def find(self, *, code: str = "", contract_id: str = "", plan_id: str = "") -> Contract | None:
         """Return a contract that was signed, by one of its numbers; ``None`` if unknown."""
@@ -128,12 +154,19 @@ class Contracts:
             ]
         return signed[::-1]
 
-    def prepare(self, contract: Contract) -> bool:
-        """Prepare a contract for signing; ``False`` if one with that number was signed already."""
+    def prepare(self, contract: Contract, *, out_trade_no: str = "") -> bool:
+        """Prepare a contract for signing; ``False`` if one with that number was signed already.
+
+        Args:
+            contract: The contract.
+            out_trade_no: The order whose payer signs it by paying.
+        """
         with self._lock:
             if self.find(code=contract.code):
                 return False
             self._contracts[contract.code] = contract
+            if out_trade_no:
+                self._ordered[out_trade_no] = contract.code
             return True
 
     def change(self, contract: Contract, **changes: Any) -> Contract:
@@ -151,7 +184,8 @@ class Contracts:
             openid: The payer; by default the one that the contract names, else ``oUpF8uMuAJOM2pxb1Q``.
 
         Raises:
-            ConfigurationError: The contract is unknown or signed already, or the openid is unknown.
+            ConfigurationError: The contract is unknown or signed already, or the openid is unknown, or the
+                payer has a contract of APIv2 for the same plan.
         """
         payer = openid or PAYER
         with self._lock:
@@ -161,11 +195,20 @@ class Contracts:
                 raise ConfigurationError(f"code: {code!r:.80} is {state}; prepare a contract first")
             if standing(contract.openid or payer) is None:
                 raise ConfigurationError(f"openid: {payer!r:.80} is unknown")
+            if contract.protocol == "v2" and self._has_live(contract, contract.openid or payer):
+                raise ConfigurationError(f"openid: {payer!r:.80} has a contract for plan {contract.plan_id}")
             signed = self.change(
                 contract, openid=contract.openid or payer, state="SIGNED", signed=self._clock()
             )
         self._announce(signed, "ENTRUST.SIGN")
         return signed
+
+    def _has_live(self, contract: Contract, openid: str) -> bool:
+        wanted = (openid, contract.plan_id, contract.sub_mchid, "v2", "SIGNED")
+        return any(
+            wanted == (other.openid, other.plan_id, other.sub_mchid, other.protocol, other.state)
+            for other in self._contracts.values()
+        )
 
     def terminate(self, code: str, mode: str = "USER_TERMINATE", remark: str = "") -> Contract:
         """End a contract, by default in the payer's place.
@@ -176,8 +219,12 @@ class Contracts:
             remark: Why.
 
         Raises:
-            ConfigurationError: The contract is not signed.
+            ConfigurationError: The contract is not signed, or the mode is unknown.
         """
+        if mode not in TERMINATION_MODES:
+            raise ConfigurationError(
+                f"mode: {mode!r:.40} is unknown; give one of {', '.join(TERMINATION_MODES)}"
+            )
         with self._lock:
             contract = self._contracts.get(code)
             if contract is None or contract.state != "SIGNED":
@@ -187,11 +234,17 @@ class Contracts:
         self._announce(ended, "ENTRUST.TERMINATE")
         return ended
 
-    def deduct(self, contract: Contract, order: Order) -> Order | Rejection:
-        """Accept a deduction: it is carried out afterwards."""
+    def deduct(self, contract: Contract, order: Order, *, is_repeatable: bool = True) -> Order | Rejection:
+        """Accept a deduction: it is carried out afterwards.
+
+        Args:
+            contract: The contract.
+            order: The deduction.
+            is_repeatable: Whether the same request again succeeds, as in APIv3.
+        """
         with self._lock:
             known = self._ledger.find(out_trade_no=order.out_trade_no)
-            if known is not None and known.terms == order.terms:
+            if is_repeatable and known is not None and known.terms == order.terms:
                 return known
             placed = self._ledger.place(replace(order, status="ACCEPT", openid=contract.openid))
             if not isinstance(placed, Rejection):
@@ -204,27 +257,58 @@ class Contracts:
         return order is not None and order.trade_type == "PAP"
 
     def settle(self) -> bool:
-        """Carry out the accepted deductions, and return whether others wait: never."""
+        """Carry out accepted deductions, sign what was paid for; return whether others wait: never."""
         with self._lock:
             for out_trade_no, code in list(self._accepted.items()):
                 del self._accepted[out_trade_no]
                 order = self._ledger.deduct(out_trade_no)
                 if isinstance(order, Rejection):
                     continue
+                contract = self._contracts[code]
                 if order.payment:
                     changes = {"schedule_state": "PAID", "deducted": order.payment.at, "is_announced": False}
-                    self.change(self._contracts[code], **changes)
-                event, resource, details = payment_event(order, self._mchid)
-                self._send(Task(event, order.notify_url, resource, details))
+                    self.change(contract, **changes)
+                self._send(payment_task(order, self._mchid, contract.contract_id))
+            for out_trade_no, code in list(self._ordered.items()):
+                paid = self._ledger.find(out_trade_no=out_trade_no)
+                if paid and paid.payment:
+                    del self._ordered[out_trade_no]
+                    # The payer may have another contract for the plan, or have signed this one already.
+                    with suppress(ConfigurationError):
+                        self.sign(code, openid=paid.payment.openid)
         return False
 
     def _announce(self, contract: Contract, event: str) -> None:
-        if contract.notify_url:
+        details: Any = {"id": f"EV-{contract.contract_id}-{contract.state}"}
+        if contract.protocol == "v2":
+            name = "v2/contract-signed" if event == "ENTRUST.SIGN" else "v2/contract-ended"
+            resource = CompleteResource(_describe_v2(contract, self._mchid))
+            self._send(Task(name, contract.notify_url, resource, details))
+        elif contract.notify_url:
             members = shape(catalogue.events()[event].resource, describe_contract(contract, self._mchid))
             # The callback spells the amounts of the schedule in another way than the query.
             members.pop("deduct_schedule", None)
-            details: Any = {"id": f"EV-{contract.contract_id}-{contract.state}"}
             self._send(Task(event, contract.notify_url, CompleteResource(members), details))
+
+
+def _describe_v2(contract: Contract, mchid: str) -> dict[str, Any]:
+    """Return the fields of APIv2's callback of a contract that was signed or ended."""
+    partner = {"sub_mch_id": contract.sub_mchid} if contract.sub_mchid else {}
+    ended = {"contract_termination_mode": TERMINATION_MODES[contract.mode]} if contract.ended else {}
+    return {
+        "result_code": "SUCCESS",
+        "mch_id": mchid,
+        **partner,
+        "contract_code": contract.code,
+        "plan_id": contract.plan_id,
+        "openid": contract.openid,
+        "change_type": "DELETE" if contract.ended else "ADD",
+        "operate_time": format_local(contract.ended or contract.signed),
+        "contract_id": contract.contract_id,
+        "contract_expired_time": format_local(contract.signed + CONTRACT_LIFETIME),
+        "request_serial": contract.request_serial,
+        **ended,
+    }
 
 
 def describe_contract(contract: Contract, mchid: str) -> dict[str, Any]:
@@ -253,7 +337,7 @@ def describe_contract(contract: Contract, mchid: str) -> dict[str, Any]:
         "contract_display_account": contract.display_account,
         "contract_state": contract.state,
         "contract_signed_time": format_rfc3339(contract.signed),
-        "contract_expired_time": format_rfc3339(contract.signed + 10 * 365 * 86400),
+        "contract_expired_time": format_rfc3339(contract.signed + CONTRACT_LIFETIME),
         "contract_terminate_info": ended if contract.ended else None,
         "out_user_code": contract.user_code or None,
         "deduct_schedule": _describe_schedule(contract) if contract.estimated_date else None,

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from wechatpay.errors import ConfigurationError
+from wechatpay.sandbox.announcements import combined_task, payment_task, refund_task
 from wechatpay.sandbox.api import Gateway
-from wechatpay.sandbox.apiv2 import ApiV2, describe_payment
+from wechatpay.sandbox.apiv2 import ApiV2
 from wechatpay.sandbox.apiv3 import ApiV3
-from wechatpay.sandbox.callbacks import CompleteResource, Notifier
-from wechatpay.sandbox.deliveries import Deliveries, Task
+from wechatpay.sandbox.callbacks import Notifier
+from wechatpay.sandbox.deliveries import Deliveries
 from wechatpay.sandbox.keys import Signers, list_certificates
 from wechatpay.sandbox.ledger import Ledger
 from wechatpay.sandbox.merchant_callbacks import MerchantCallbacks
 from wechatpay.sandbox.open_platform import OpenPlatform
 from wechatpay.sandbox.orders import Order, Refund, Rejection
-from wechatpay.sandbox.payments import describe_combined, payment_event
-from wechatpay.sandbox.refunds import refund_event
 from wechatpay.sandbox.responses import ResponseGenerator
 from wechatpay.sandbox.services import Services
 
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.agreements import Agreements
     from wechatpay.sandbox.bills import Bills
-    from wechatpay.sandbox.callbacks import Details
     from wechatpay.sandbox.clock import VirtualClock
     from wechatpay.sandbox.contracts import Contracts
+    from wechatpay.sandbox.deliveries import Task
     from wechatpay.sandbox.faults.injections import Injections
     from wechatpay.sandbox.keys import Identity, Mode, PlatformSigner
     from wechatpay.sandbox.score_orders import ScoreOrders
@@ -107,11 +106,10 @@ class Merchant(MerchantCallbacks):
             **self._services.handlers,
             ("GET", "v3/certificates"): lambda _: list_certificates(self._signers, identity.apiv3_key),
         }
-        v2 = ApiV2(identity, now, self._ledger, generator)
         apis = (
             OpenPlatform(identity, now, self._ledger),
             ApiV3(identity, wall, self._signers, handlers, generator),
-            v2,
+            ApiV2(identity, self._services.handlers_v2, generator),
         )
         self.gateway = Gateway(apis, environment.injections)
         for owner in (self.deliveries, self._ledger, *self._services.owners):
@@ -335,21 +333,12 @@ class Merchant(MerchantCallbacks):
         """Pay an order or a combined order, and return it with its callback."""
         if parts := self._ledger.find_combined(number):
             paid = tuple(_accept(self._ledger.pay(p.out_trade_no, openid), number) for p in parts)
-            resource = CompleteResource(describe_combined(paid, self.identity.mchid))
-            task = Task("TRANSACTION.SUCCESS", paid[0].notify_url, resource, {"id": _event_id(paid[0])})
-            return paid[0], task
+            return paid[0], combined_task(paid, self.identity.mchid)
         order = _accept(self._ledger.pay(number, openid), number)
+        self._services.contracts.settle()
         if order.trade_type == "MICROPAY":
             return order, None
-        return order, self._payment_task(order)
-
-    def _payment_task(self, order: Order) -> Task:
-        if order.protocol == "v3":
-            event, resource, details = payment_event(order, self.identity.mchid)
-            return Task(event, order.notify_url, resource, details)
-        attach = order.attach or None
-        fields = {"appid": order.appid, "out_trade_no": order.out_trade_no, "attach": attach}
-        return Task("v2/payment", order.notify_url, {**fields, **describe_payment(order)}, {})
+        return order, payment_task(order, self.identity.mchid)
 
     def _settle(self) -> bool:
         """Let the refunds arrive that are due, end expired transfers, and return whether others wait."""
@@ -361,9 +350,7 @@ class Merchant(MerchantCallbacks):
 
     def _announce_refund(self, order: Order, refund: Refund) -> None:
         if refund.notify_url:
-            event, resource = refund_event(order, refund, self.identity.mchid)
-            details: Details = {"id": f"EV-{refund.refund_id}-{refund.status}"}
-            self.deliveries.add(Task(event, refund.notify_url, CompleteResource(resource), details))
+            self.deliveries.add(refund_task(order, refund, self.identity.mchid))
 
 
 def _accept(made: Order | Rejection, number: str) -> Order:
@@ -375,7 +362,3 @@ def _accept(made: Order | Rejection, number: str) -> Order:
     if isinstance(made, Order):
         return made
     raise ConfigurationError(f"out_trade_no: {number!r:.80} {_REASONS[made]}")
-
-
-def _event_id(order: Order) -> str:
-    return f"EV-{order.payment.transaction_id if order.payment else ''}"

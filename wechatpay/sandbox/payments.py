@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from wechatpay.sandbox import error_responses
-from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.apiv3 import Call, Handler
-    from wechatpay.sandbox.callbacks import Details
     from wechatpay.sandbox.ledger import Ledger
 
 __all__ = [
@@ -32,7 +30,6 @@ __all__ = [
     "credential",
     "describe",
     "describe_combined",
-    "payment_event",
     "reject",
 ]
 
@@ -385,13 +382,6 @@ def credential(order: Order) -> dict[str, str]:
         page = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb"
         return {"h5_url": f"{page}?prepay_id={order.prepay_id}&package={session}"}
     return {"prepay_id": order.prepay_id}
-
-
-def payment_event(order: Order, mchid: str) -> tuple[str, CompleteResource, Details]:
-    """Return the callback of a payment or a failed deduction: its event, resource and other members."""
-    number_ = order.payment.transaction_id if order.payment else order.out_trade_no
-    event = "TRANSACTION.SUCCESS" if order.payment else "TRANSACTION.FAIL"
-    return event, CompleteResource(describe(order, mchid)), {"id": f"EV-{number_}"}
 
 
 def reject(rejection: Rejection, codes: Mapping[str, str] | None = None) -> HttpResponse:

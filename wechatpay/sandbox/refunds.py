@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.ledger import Ledger
 
-__all__ = ["Refunds", "describe_refund", "refund_event"]
+__all__ = ["Refunds", "describe_refund"]
 
 _REJECTIONS = {
     Rejection.NO_ORDER: (404, "RESOURCE_NOT_EXISTS", "订单不存在"),
@@ -129,24 +129,6 @@ def describe_refund(order: Order, refund: Refund) -> dict[str, Any]:
             "currency": order.currency,
         },
     }
-
-
-def refund_event(order: Order, refund: Refund, mchid: str) -> tuple[str, dict[str, Any]]:
-    """Return the callback of a refund: its event, and its whole resource."""
-    described = describe_refund(order, refund)
-    parties = {"sp_mchid": mchid, "sub_mchid": order.sub_mchid} if order.sub_mchid else {"mchid": mchid}
-    names = ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")
-    done = {"success_time": described["success_time"]} if "success_time" in described else {}
-    amount = {name: described["amount"][name] for name in ("total", "refund", "payer_total", "payer_refund")}
-    resource = {
-        **parties,
-        **{name: described[name] for name in names},
-        "refund_status": refund.status,
-        **done,
-        "user_received_account": described["user_received_account"],
-        "amount": amount,
-    }
-    return f"REFUND.{refund.status}", resource
 
 
 def _respond(made: tuple[Order, Refund] | Rejection) -> HttpResponse:

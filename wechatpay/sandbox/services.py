@@ -10,16 +10,21 @@ from wechatpay.sandbox.bills import Bills
 from wechatpay.sandbox.contracts import Contracts
 from wechatpay.sandbox.edu_papay import EduPapay
 from wechatpay.sandbox.papay import Papay
+from wechatpay.sandbox.papay_v2 import PapayV2
 from wechatpay.sandbox.payments import Payments
+from wechatpay.sandbox.payments_v2 import PaymentsV2
 from wechatpay.sandbox.profit_sharing import ProfitSharing
+from wechatpay.sandbox.profit_sharing_v2 import ProfitSharingV2
 from wechatpay.sandbox.refunds import Refunds
 from wechatpay.sandbox.score_orders import ScoreOrders
 from wechatpay.sandbox.security_echo import SecurityEcho
+from wechatpay.sandbox.sharing import SharingLedger
 from wechatpay.sandbox.transfers import Transfers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wechatpay.sandbox.apiv2 import HandlerV2
     from wechatpay.sandbox.apiv3 import Handler
     from wechatpay.sandbox.bill_texts import FundEntry
     from wechatpay.sandbox.deliveries import Task
@@ -37,9 +42,10 @@ class Services:
         contracts: Contracts and deductions.
         score_orders: Service orders of the pay score.
         agreements: Authorizations.
-        profit_sharing: Profit sharing.
+        sharings: Profit sharing.
         bills: Bills of all these.
         handlers: What handles each operation of APIv3, by method and template.
+        handlers_v2: What handles each operation of APIv2, by template.
         owners: The objects that hold the state.
     """
 
@@ -66,15 +72,15 @@ class Services:
         self.contracts = Contracts(ledger, clock, send, identity.mchid)
         self.score_orders = ScoreOrders(ledger, clock, send, identity.mchid)
         self.agreements = Agreements(self.contracts, clock, send)
-        self.profit_sharing = ProfitSharing(ledger, clock)
+        self.sharings = SharingLedger(ledger, clock)
         key = identity.private_key.public_key()
-        self.bills = Bills(ledger, clock, self.bookings, self.profit_sharing.shares, key)
+        self.bills = Bills(ledger, clock, self.bookings, self.sharings.rows, key)
         self.owners = (
             self.transfers,
             self.contracts,
             self.score_orders,
             self.agreements,
-            self.profit_sharing,
+            self.sharings,
         )
         self.handlers: dict[tuple[str, str], Handler] = {
             **uploads.HANDLERS,
@@ -84,10 +90,15 @@ class Services:
             **self.transfers.handlers,
             **self.score_orders.handlers,
             **self.agreements.handlers,
-            **self.profit_sharing.handlers,
+            **ProfitSharing(self.sharings, ledger).handlers,
             **Papay(self.contracts, clock).handlers,
             **EduPapay(self.contracts, ledger).handlers,
             **SecurityEcho(identity, signers, send).handlers,
+        }
+        self.handlers_v2: dict[str, HandlerV2] = {
+            **PaymentsV2(ledger, clock).handlers,
+            **PapayV2(self.contracts, ledger).handlers,
+            **ProfitSharingV2(self.sharings, ledger).handlers,
         }
 
     def settle(self) -> bool:
@@ -98,4 +109,4 @@ class Services:
 
     def bookings(self) -> list[FundEntry]:
         """Return the bookings on the merchant's account that belong to no order."""
-        return [*self.transfers.bookings(), *self.profit_sharing.bookings()]
+        return [*self.transfers.bookings(), *self.sharings.bookings()]

@@ -22,6 +22,7 @@ __all__ = [
     "documented",
     "element",
     "failure",
+    "lasting",
     "no_certificate",
     "no_encryption",
     "read",
@@ -86,19 +87,34 @@ _NO_CERTIFICATE = (
 )
 
 
+#: Fields that differ when the same request is made again.
+_FRESH = frozenset({"nonce_str", "sign", "sign_type"})
+
+
+def lasting(sent: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a request that are the same when it is repeated."""
+    return {name: value for name, value in sent.items() if name not in _FRESH}
+
+
 def documented(members: Mapping[str, Any]) -> HttpResponse:
     """Make a response of exactly these members."""
     return _response(members)
 
 
-def success(sent: Mapping[str, str], result: Mapping[str, str | int]) -> HttpResponse:
+def success(
+    sent: Mapping[str, str], result: Mapping[str, str | int], *, has_nonce: bool = True
+) -> HttpResponse:
     """Make a successful response.
 
     Args:
         sent: The fields of the request.
         result: Further fields of the response.
+        has_nonce: Whether it has a ``nonce_str``: those about contracts have none.
     """
-    return _response({**_head(sent), "result_code": "SUCCESS", **result})
+    head = _head(sent)
+    if not has_nonce:
+        del head["nonce_str"]
+    return _response({**head, "result_code": "SUCCESS", **result})
 
 
 def failure(sent: Mapping[str, str], code: str, message: str) -> HttpResponse:

@@ -1,0 +1,338 @@
+"""Orders, payments by code, refunds and bills of APIv2, on the same ledger as APIv3.
+
+::
+
+    with Sandbox() as sandbox:
+        instance = Builder(**sandbox.settings(tls=True))
+        ours = {"appid": "wx8888888888888888", "mch_id": sandbox.identity.mchid}
+        order = {"out_trade_no": "N1", "body": "tea", "total_fee": 101, "trade_type": "NATIVE"}
+        more = {"spbill_create_ip": "127.0.0.1", "notify_url": "https://example.com/notify"}
+        instance.v2.pay.unifiedorder.post(xml={**ours, **order, **more})
+        sandbox.pay("N1")  # in the payer's place
+        refund = {"out_trade_no": "N1", "out_refund_no": "R1", "total_fee": 101, "refund_fee": 40}
+        instance.v2.secapi.pay.refund.post(xml={**ours, **refund}, security=True)
+
+Amounts are in fen, days are China's, and the bill of the present day exists at once.
+
+A number stands for one order: the same request again gets the same ``prepay_id``, another one
+``INVALID_REQUEST``, one with another ``appid`` ``OUT_TRADE_NO_USED``, any for a paid order ``ORDERPAID``.
+Refunds likewise: the same again moves nothing, another amount or total is ``REFUND_FEE_MISMATCH``, more than
+is left ``INVALID_REQUEST``, a fully refunded order ``ERROR``, an unpaid or unknown one ``ORDERNOTEXIST``, an
+unknown ``transaction_id`` ``INVALID_TRANSACTIONID``, an order paid more than a year ago ``TRADE_OVERDUE``.
+
+https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=9_1
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from wechatpay.messages import Headers
+from wechatpay.sandbox import bill_texts
+from wechatpay.sandbox.clock import CHINA, format_digits, format_local
+from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
+from wechatpay.sandbox.payments import DESCRIPTIONS
+from wechatpay.sandbox.test_users import number
+from wechatpay.sandbox.xml_messages import failure, lasting, refuse, success
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wechatpay.sandbox.apiv2 import HandlerV2
+    from wechatpay.sandbox.ledger import Ledger
+    from wechatpay.sandbox.orders import Refund
+
+__all__ = ["PaymentsV2", "describe_payment", "links", "parse_order", "reject", "validate"]
+
+_REJECTIONS = {
+    Rejection.PAID: ("ORDERPAID", "该订单已支付"),
+    Rejection.OTHER_ORDER: ("INVALID_REQUEST", "201 商户订单号重复"),
+    Rejection.OTHER_APP: ("OUT_TRADE_NO_USED", "商户订单号重复"),
+    Rejection.NO_ORDER: ("ORDERNOTEXIST", "订单不存在"),
+    Rejection.NOT_PAID: ("ORDERNOTEXIST", "未支付的订单不能发起退款"),
+    Rejection.OTHER_AMOUNT: ("REFUND_FEE_MISMATCH", "订单金额或退款金额与之前请求不一致，请核实后再试"),
+    Rejection.OTHER_TOTAL: ("REFUND_FEE_MISMATCH", "订单金额或退款金额与之前请求不一致，请核实后再试"),
+    Rejection.FROZEN: ("INVALID_REQUEST", "申请退款金额大于剩余未分账金额，请等待分账完成后再试"),
+    Rejection.CODE_USED: ("AUTHCODEEXPIRE", "二维码已过期，请用户在微信上刷新后再试"),
+    Rejection.OVERDUE: ("TRADE_OVERDUE", "订单已经超过可退款的最大期限(支付后一年内可退款)"),
+    Rejection.ALL_REFUNDED: ("ERROR", "订单已全额退款"),
+    Rejection.TOO_MUCH: ("INVALID_REQUEST", "累计退款金额大于支付金额"),
+    Rejection.TOO_MANY: ("INVALID_REQUEST", "请求参数符合参数格式，但不符合业务规则"),
+    Rejection.CLOSED: ("ORDERCLOSED", "该订单已关闭"),
+    Rejection.CODE_PAY: ("INVALID_REQUEST", "当前交易不允许进行普通关单（只能撤销）"),
+    Rejection.REVERSED: ("ORDERREVERSED", "订单已撤销，请重新下单支付"),
+}
+
+_AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
+
+#: The result of a code payment whose payment code ends so; any other one is paid.
+_CODE_RESULTS = {
+    "01": ("USERPAYING", "需要用户输入支付密码"),
+    "02": ("NOTENOUGH", "余额不足"),
+    "03": ("AUTHCODEEXPIRE", "二维码已过期，请用户在微信上刷新后再试"),
+}
+
+#: The longest values of an order's parameters, in bytes.
+_LENGTHS = {"out_trade_no": 32, "body": 127, "attach": 127, "detail": 6000, "notify_url": 256}
+
+_DAY = re.compile(r"[0-9]{8}")
+
+
+class PaymentsV2:
+    """Handles APIv2's orders, refunds and bills.
+
+    Attributes:
+        handlers: What handles each operation, by template.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+        """Prepare.
+
+        Args:
+            ledger: The merchant's orders.
+            clock: Returns Unix seconds.
+        """
+        self._ledger = ledger
+        self._clock = clock
+        self.handlers: dict[str, HandlerV2] = {
+            "v2/pay/unifiedorder": self._order,
+            "v2/pay/orderquery": self._query,
+            "v2/pay/closeorder": self._close,
+            "v2/pay/micropay": self._pay_by_code,
+            "v2/secapi/pay/reverse": self._reverse,
+            "v2/secapi/pay/refund": self._refund,
+            "v2/pay/refundquery": self._query_refunds,
+            "v2/pay/downloadbill": self._trade_bill,
+            "v2/pay/downloadfundflow": self._fund_bill,
+        }
+
+    def _order(self, sent: Mapping[str, str]) -> HttpResponse:
+        """统一下单: accept an order."""
+        if error := validate(sent):
+            return error
+        trade_type = sent["trade_type"]
+        placed = self._ledger.place(parse_order(sent, trade_type))
+        if isinstance(placed, Rejection):
+            return reject(sent, placed)
+        return success(sent, {"trade_type": trade_type, "prepay_id": placed.prepay_id, **links(placed)})
+
+    def _pay_by_code(self, sent: Mapping[str, str]) -> HttpResponse:
+        """付款码支付: order and pay at once."""
+        code = sent["auth_code"]
+        if int(sent["total_fee"]) < 1:
+            return failure(sent, "PARAM_ERROR", "invalid total_fee")
+        if not _AUTH_CODE.fullmatch(code):
+            return failure(sent, "AUTH_CODE_INVALID", "付款码检验错误")
+        name, message = _CODE_RESULTS.get(code[-2:], ("", ""))
+        if name and name != "USERPAYING":
+            return failure(sent, name, message)
+        paid = self._ledger.pay_by_code(parse_order(sent, CODE_PAY), code, is_waiting=bool(name))
+        if isinstance(paid, Rejection):
+            return reject(sent, paid)
+        if name:
+            return failure(sent, name, message)
+        return success(sent, {**describe_payment(paid), "out_trade_no": paid.out_trade_no})
+
+    def _query(self, sent: Mapping[str, str]) -> HttpResponse:
+        """查询订单: return the state of an order."""
+        order = self._find(sent)
+        if order is None or order.combine_out_trade_no:
+            return reject(sent, Rejection.NO_ORDER)
+        attach = {"attach": order.attach} if order.attach else {}
+        state = {"trade_state": order.state, "trade_state_desc": DESCRIPTIONS[order.state]}
+        return success(
+            sent, {**describe_payment(order), "out_trade_no": order.out_trade_no, **attach, **state}
+        )
+
+    def _close(self, sent: Mapping[str, str]) -> HttpResponse:
+        """关闭订单: close an unpaid order."""
+        closed = self._ledger.close(sent["out_trade_no"])
+        if isinstance(closed, Rejection):
+            return reject(sent, closed)
+        return success(sent, {"result_msg": "OK"})
+
+    def _reverse(self, sent: Mapping[str, str]) -> HttpResponse:
+        """撤销订单: close or refund a payment by code."""
+        order = self._find(sent)
+        if order is None:
+            return reject(sent, Rejection.NO_ORDER)
+        if order.trade_type != CODE_PAY:
+            return failure(sent, "INVALID_REQUEST", "当前交易不允许撤销")
+        self._ledger.reverse(order.out_trade_no)
+        return success(sent, {"recall": "N"})
+
+    def _refund(self, sent: Mapping[str, str]) -> HttpResponse:
+        """申请退款: refund an order, whole or in part."""
+        amount, total = int(sent["refund_fee"]), int(sent["total_fee"])
+        if amount < 1:
+            return failure(sent, "PARAM_ERROR", "invalid refund_fee")
+        order = self._find(sent)
+        if order is None and sent.get("transaction_id"):
+            return failure(sent, "INVALID_TRANSACTIONID", "无效transaction_id")
+        out_trade_no = order.out_trade_no if order else sent["out_trade_no"]
+        made = self._ledger.refund(out_trade_no, sent["out_refund_no"], amount, total)
+        if isinstance(made, Rejection):
+            return reject(sent, made)
+        order, refund = made
+        fields: dict[str, str | int] = {
+            "transaction_id": order.payment.transaction_id if order.payment else "",
+            "out_trade_no": order.out_trade_no,
+            "out_refund_no": refund.out_refund_no,
+            "refund_id": refund.refund_id,
+            "refund_fee": refund.amount,
+            "coupon_refund_fee": 0,
+            "total_fee": order.total,
+            "fee_type": order.currency,
+            "cash_fee": order.total,
+            "cash_refund_fee": refund.amount,
+        }
+        return success(sent, fields)
+
+    def _query_refunds(self, sent: Mapping[str, str]) -> HttpResponse:
+        """查询退款: list the refunds of an order, or one of them."""
+        found = self._ledger.find_refund(
+            out_refund_no=sent.get("out_refund_no", ""), refund_id=sent.get("refund_id", "")
+        )
+        refunds: tuple[Refund, ...] = (found[1],) if found else ()
+        order = found[0] if found else self._find(sent)
+        if order and not found and not (sent.get("out_refund_no") or sent.get("refund_id")):
+            refunds = order.refunds
+        if order is None or order.payment is None or not refunds:
+            return failure(sent, "REFUNDNOTEXIST", "退款订单查询失败")
+        fields: dict[str, str | int] = {
+            "transaction_id": order.payment.transaction_id,
+            "out_trade_no": order.out_trade_no,
+            "total_fee": order.total,
+            "cash_fee": order.total,
+            "refund_count": len(refunds),
+        }
+        for index, refund in enumerate(refunds):
+            fields |= {f"{name}_{index}": value for name, value in _describe_refund(refund).items()}
+        return success(sent, fields)
+
+    def _trade_bill(self, sent: Mapping[str, str]) -> HttpResponse:
+        """下载对账单: the trade bill of a day, the present one included."""
+        if (day := self._bill_day(sent["bill_date"])) is None:
+            return refuse("invalid bill_date", error_code="20001")
+        orders, kind = self._ledger.orders.values(), sent.get("bill_type", "ALL")
+        if (bill := bill_texts.trade_bill(orders, sent["mch_id"], day, kind)) is None:
+            return refuse("No Bill Exist", error_code="20002")
+        return _download(bill, sent)
+
+    def _fund_bill(self, sent: Mapping[str, str]) -> HttpResponse:
+        """下载资金账单: the fund bill of a day."""
+        if (day := self._bill_day(sent["bill_date"])) is None:
+            return refuse("invalid bill_date", error_code="20001")
+        account = sent.get("account_type", "Basic").upper()
+        bill = bill_texts.fund_bill(self._ledger.orders.values(), sent["mch_id"], day, account)
+        if bill is None:
+            return failure(sent, "NO_BILL_EXIST", "No Bill Exist")
+        response = _download(bill, sent)
+        hash_ = hashlib.sha1(bill, usedforsecurity=False).hexdigest()
+        return HttpResponse(200, response.body, response.headers.with_({"Digest": f"SHA={hash_}"}))
+
+    def _bill_day(self, text: str) -> date | None:
+        try:
+            day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+        except ValueError:
+            return None
+        return day if day and day <= datetime.fromtimestamp(self._clock(), CHINA).date() else None
+
+    def _find(self, sent: Mapping[str, str]) -> Order | None:
+        return self._ledger.find(
+            out_trade_no=sent.get("out_trade_no", ""), transaction_id=sent.get("transaction_id", "")
+        )
+
+
+def reject(sent: Mapping[str, str], rejection: Rejection) -> HttpResponse:
+    """Make the error response to an order that the ledger rejects."""
+    return failure(sent, *_REJECTIONS[rejection])
+
+
+def validate(sent: Mapping[str, str]) -> HttpResponse | None:
+    """Return the error response to an order whose parameters are wrong, else ``None``."""
+    trade_type = sent["trade_type"]
+    too_long = (name for name, size in _LENGTHS.items() if len(sent.get(name, "").encode()) > size)
+    if name := next(too_long, ""):
+        return failure(sent, "PARAM_ERROR", f"参数{name}错误：不得超过{_LENGTHS[name]}字节")
+    if trade_type not in {"JSAPI", "NATIVE", "APP", "MWEB"}:
+        return failure(sent, "PARAM_ERROR", "参数trade_type错误")
+    if int(sent["total_fee"]) < 1:
+        return failure(sent, "PARAM_ERROR", "invalid total_fee")
+    if trade_type == "JSAPI" and not (sent.get("openid") or sent.get("sub_openid")):
+        return failure(sent, "LACK_PARAMS", "JSAPI支付必须传openid")
+    return None
+
+
+def parse_order(sent: Mapping[str, str], trade_type: str) -> Order:
+    """Return the order that a request describes."""
+    return Order(
+        out_trade_no=sent["out_trade_no"],
+        appid=sent["appid"],
+        total=int(sent["total_fee"]),
+        trade_type=trade_type,
+        description=sent["body"],
+        attach=sent.get("attach", ""),
+        openid=sent.get("openid", ""),
+        currency=sent.get("fee_type", "CNY"),
+        notify_url=sent.get("notify_url", ""),
+        terms=json.dumps(sorted(lasting(sent).items())),
+        is_sharing=sent.get("profit_sharing") == "Y",
+        device_id=sent.get("device_info", ""),
+        sub_mchid=sent.get("sub_mch_id", ""),
+        sub_appid=sent.get("sub_appid", ""),
+    )
+
+
+def describe_payment(order: Order) -> dict[str, str | int]:
+    """Return the fields of a payment; ``{}`` for an unpaid order."""
+    if (payment := order.payment) is None:
+        return {}
+    return {
+        "openid": payment.openid,
+        "is_subscribe": "N",
+        "trade_type": order.trade_type,
+        "bank_type": "OTHERS",
+        "total_fee": order.total,
+        "fee_type": order.currency,
+        "cash_fee": order.total,
+        "cash_fee_type": order.currency,
+        "transaction_id": payment.transaction_id,
+        "time_end": format_digits(payment.at),
+    }
+
+
+def _describe_refund(refund: Refund) -> dict[str, str | int]:
+    done = {"refund_success_time": format_local(refund.done)} if refund.done else {}
+    return {
+        "out_refund_no": refund.out_refund_no,
+        "refund_id": refund.refund_id,
+        "refund_channel": refund.channel,
+        "refund_fee": refund.amount,
+        "refund_status": {"CLOSED": "REFUNDCLOSE", "ABNORMAL": "CHANGE"}.get(refund.status, refund.status),
+        "refund_recv_accout": "支付用户零钱",
+        **done,
+    }
+
+
+def links(order: Order) -> dict[str, str]:
+    """Return what the payer's side needs beside the ``prepay_id``."""
+    session = number(order.prepay_id, 10)
+    if order.trade_type == "NATIVE":
+        return {"code_url": f"weixin://wxpay/bizpayurl?pr={session}"}
+    if order.trade_type == "MWEB":
+        page = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb"
+        return {"mweb_url": f"{page}?prepay_id={order.prepay_id}&package={session}"}
+    return {}
+
+
+def _download(bill: bytes, sent: Mapping[str, str]) -> HttpResponse:
+    if sent.get("tar_type") == "GZIP":
+        return HttpResponse(200, gzip.compress(bill), Headers({"Content-Type": "application/x-gzip"}))
+    return HttpResponse(200, bill, Headers({"Content-Type": "text/plain; charset=utf-8"}))
