@@ -246,14 +246,19 @@ class Shop:
         path = "v3/edu-papay/transactions/out-trade-no/{out_trade_no}"
         return self.instance.chain(path).get(out_trade_no=number).json()
 
-    def score(self, partner="", state="CREATED", openid=f"{documented.PAYER}_poor", **changes):
-        """Create a service order of 100 fen and bring it into a state; return its number."""
+    def score(self, partner="", state="CREATED", openid="", **changes):
+        """Create a service order of 100 fen and bring it into a state; return its number.
+
+        By default each payer has one, and no money.
+        """
+        number = changes.setdefault("out_order_no", documented.number())
+        openid = f"{documented.PAYER}{number}_poor" if openid == "" else openid
         path = f"v3/payscore/{partner}serviceorder"
         fund = {"name": "ESTIMATE_ORDER_COST", "amount": 100}
         more = {"json": {"risk_fund": fund, "openid": openid, "service_id": "1", **changes}}
         given = documented.merge(documented.arguments(catalogue.find("POST", path)), more)
         self.instance.chain(path).post(**given)
-        number = given["json"]["out_order_no"]
+        del changes["out_order_no"]
         if state != "CREATED":
             self.sandbox.score_orders.confirm(number)
         if state == "MCH_COMPLETE":

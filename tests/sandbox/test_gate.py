@@ -174,6 +174,17 @@ def test_nonce_of_a_refused_request_is_not_used_up(gate):
     assert gate.check(sandboxes.received(timestamp=str(NOW), nonce_str="N")) is None
 
 
+def test_nonces_kept_are_bounded():
+    """A load test does not fill the memory: of many in a moment the last 20,000 are kept."""
+    nonces = Nonces()
+    for number in range(20_001):
+        nonces.is_new(str(number), NOW)
+
+    assert 20_000 == len(nonces)
+    assert not nonces.is_new("20000", NOW)
+    assert nonces.is_new("0", NOW)
+
+
 def test_nonces_are_forgotten_when_their_request_is_stale():
     """A nonce is remembered while its request could be sent again, twice 300 s at most."""
     nonces = Nonces()

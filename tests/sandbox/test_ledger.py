@@ -109,9 +109,10 @@ def test_orders_are_found_by_either_number(paid):
     assert Rejection.NO_ORDER is paid.pay("3")
 
 
-def test_refunds_add_up(paid):
+def test_refunds_add_up(paid, clock):
     """An order is given back piece by piece, to the last fen."""
     for number, amount in (("r1", 1), ("r2", 98), ("r3", 1)):
+        clock.now += 60
         found, refund = paid.refund("1", number, amount, 100)
 
         assert amount == refund.amount

@@ -337,6 +337,7 @@ def test_abnormal_refund_goes_to_another_card(sandbox, v3):
 
 def test_closed_refund_returns_what_it_took(sandbox, v3):
     """Its amount can be refunded again; a final refund cannot be decided again."""
+    sandbox.rules.refund_interval = 0
     v3.pay.transactions.native.post(json=order(sandbox, "SHUT-001"))
     sandbox.pay("SHUT-001")
     refunds = v3.refund.domestic.refunds
@@ -368,6 +369,7 @@ def test_wrong_parameter_of_a_refund_is_refused(v3, changes):
 
 def test_refunds_of_an_order_end(sandbox, v3):
     """After fifty, after the last fen, and for an unpaid order."""
+    sandbox.rules.refund_interval = 0
     refunds = v3.refund.domestic.refunds
     for number in ("END-001", "END-002", "END-003"):
         v3.pay.transactions.native.post(json=order(sandbox, number))
@@ -478,6 +480,7 @@ def test_v2_order_is_closed_and_not_reversed(sandbox, v2):
 
 def test_v2_refunds_are_listed(sandbox, v2):
     """All of an order, or the one that is named; none is REFUNDNOTEXIST."""
+    sandbox.rules.refund_interval = 0
     v2("pay/unifiedorder", **NATIVE, out_trade_no="V2REF1")
     sandbox.pay("V2REF1")
     assert "REFUNDNOTEXIST" == v2("pay/refundquery", out_trade_no="V2REF1")
@@ -562,6 +565,7 @@ def test_decided_refund_is_told(sandbox, v3, root, status):
 
 def test_reversal_refunds_what_is_left(sandbox, v3):
     """After a partial refund and a closed one, the rest is returned, once."""
+    sandbox.rules.refund_interval = 0
     ours = {"appid": sandbox.identity.app["appid"], "mchid": sandbox.identity.mchid}
     v3.pay.transactions.codepay.post(json=code_order(sandbox, "LEFT-1", 10))
     v3.refund.domestic.refunds.post(json=refund("LEFT-1"))

@@ -18,7 +18,7 @@ from sandboxes import Clock
 from shops import serving
 
 from wechatpay import APIError, Builder, NoResponseError, bills
-from wechatpay.sandbox import Sandbox, faults
+from wechatpay.sandbox import Rules, Sandbox, faults
 
 APP = "wx8888888888888888"
 TRANSFERS = "v3/fund-app/mch-transfer/transfer-bills"
@@ -35,7 +35,8 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.sandbox = Sandbox(identity=sandboxes.identity(), clock=Clock()).start()
+        rules = Rules(refund_interval=0)
+        self.sandbox = Sandbox(identity=sandboxes.identity(), clock=Clock(), rules=rules).start()
         self.instance = Builder(**self.sandbox.settings())
         self._serving = serving()
         self.server = self._serving.__enter__()

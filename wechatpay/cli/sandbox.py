@@ -50,6 +50,9 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
             help="A fault from the start, such as 'Reset; times=1' or 'RateLimit; probability=0.1'."
         ),
     ] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(help="A rule to change, such as 'refund_interval=0'.")
+    ] = None,
     settings_file: Annotated[
         Path | None, typer.Option(help="JSON file with the settings, written once the sandbox listens.")
     ] = None,
@@ -60,7 +63,7 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
 
     The console is at the address that is printed; open it in a browser.
     """
-    from wechatpay.sandbox import Sandbox  # noqa: PLC0415  other commands need not load it
+    from wechatpay.sandbox import Rules, Sandbox  # noqa: PLC0415  other commands need not load it
     from wechatpay.sandbox.key_files import keep_identities, write_private  # noqa: PLC0415  the same
     from wechatpay.sandbox.keys import DEFAULT_MCHID  # noqa: PLC0415  the same
     from wechatpay.sandbox.settings_snippet import (  # noqa: PLC0415  the same
@@ -82,7 +85,7 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
             folder = folder.absolute()  # the printed settings are used elsewhere
             first, *others = keep_identities(folder, merchant or [DEFAULT_MCHID])
             options: dict[str, Any] = {"mode": mode, "seed": seed, "refund_delay": refund_delay, "db": db}
-            options |= {"port": port, "tls_port": tls_port, "host": host}
+            options |= {"port": port, "tls_port": tls_port, "host": host, "rules": Rules.parse(rule or [])}
             running = Sandbox(identity=first, merchants=others, **options)
             _inject(running, fault or [])
             stack.enter_context(running)

@@ -23,6 +23,7 @@ from wechatpay.sandbox.exchanges import Exchange
 from wechatpay.sandbox.keys import Identity
 from wechatpay.sandbox.messages import HttpRequest, HttpResponse
 from wechatpay.sandbox.orders import Order
+from wechatpay.sandbox.rules import Rules
 from wechatpay.sandbox.sandbox import Sandbox
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "HttpResponse",
     "Identity",
     "Order",
+    "Rules",
     "Sandbox",
     "faults",
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wechatpay.sandbox.clock import format_digits
 from wechatpay.sandbox.orders import CODE_PAY, ORDER_LIFETIME, Order, Payment, Refund, Rejection
+from wechatpay.sandbox.rules import Rules
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, POOR, number
 
@@ -23,9 +24,6 @@ __all__ = ["Ledger"]
 #: How long after its payment an order may be refunded, in seconds.
 REFUND_PERIOD = timedelta(days=365).total_seconds()
 
-#: How long receipts stay frozen for profit sharing, in seconds.
-FREEZE_PERIOD = timedelta(days=30).total_seconds()
-
 #: Partial refunds of one order.
 MAX_REFUNDS = 50
 
@@ -36,15 +34,23 @@ _ENDED = frozenset({"CLOSED", "REVOKED", "PAY_FAIL"})
 class Ledger:
     """One merchant's orders; thread-safe."""
 
-    def __init__(self, clock: Callable[[], float], seed: str = "", refund_delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        seed: str = "",
+        refund_delay: float = 0.0,
+        rules: Rules | None = None,
+    ) -> None:
         """Make an empty ledger.
 
         Args:
             clock: Returns Unix seconds.
             seed: Mixed into WeChat Pay's numbers.
             refund_delay: Seconds after which the money of an APIv3 refund arrives.
+            rules: The rules of the sandbox.
         """
         self._clock = clock
+        self._rules = rules or Rules()
         self._seed = seed
         self._refund_delay = refund_delay
         self._lock = threading.RLock()
@@ -239,6 +245,7 @@ class Ledger:
         is_instant: bool = True,
         notify_url: str = "",
         reason: str = "",
+        is_manual: bool = False,
     ) -> tuple[Order, Refund] | Rejection:
         """Refund an order, or return the refund that was made with the same number.
 
@@ -250,6 +257,7 @@ class Ledger:
             is_instant: Whether the money arrives at once, else after the ledger's ``refund_delay``.
             notify_url: Receives the callback.
             reason: Shown to the payer.
+            is_manual: Whether it is made on WeChat Pay's web site, where refunds may follow one another.
         """
         with self._lock:
             order = self.find(out_trade_no=out_trade_no)
@@ -261,9 +269,12 @@ class Ledger:
                 is_same = made[0].out_trade_no == out_trade_no
                 is_same = is_same and (made[1].amount, order.total) == (amount, total)
                 return made if is_same else Rejection.OTHER_AMOUNT
-            age = self._clock() - order.payment.at
-            if rejection := _refund_rejection(order, amount, total, age):
+            now = self._clock()
+            if rejection := _refund_rejection(order, amount, total, now - order.payment.at):
                 return rejection
+            is_early = order.refunds and now - order.refunds[-1].at < self._rules.refund_interval
+            if is_early and not is_manual:
+                return Rejection.TOO_SOON
             status = "SUCCESS" if is_instant else "PROCESSING"
             refund = self._make_refund(out_refund_no, amount, status)
             refund = replace(refund, notify_url=notify_url, reason=reason)
@@ -320,13 +331,16 @@ class Ledger:
         refunds = tuple(refund if r.refund_id == refund.refund_id else r for r in order.refunds)
         return self._store(replace(order, refunds=refunds)), refund
 
+    def _is_thawed(self, paid: float) -> bool:
+        return self._clock() > paid + self._rules.freeze_days * 86400
+
     def _store(self, order: Order) -> Order:
         self._orders[order.out_trade_no] = order
         return order
 
     def _present(self, order: Order) -> Order:
         """Return an order as it is now: WeChat Pay closes it after seven days without payment."""
-        if order.frozen and order.payment and self._clock() > order.payment.at + FREEZE_PERIOD:
+        if order.frozen and order.payment and self._is_thawed(order.payment.at):
             return self._store(replace(order, is_unfrozen=True))
         is_open = order.payment is None and order.status in {"NOTPAY", "USERPAYING", "PAYERROR"}
         if is_open and self._clock() > order.created + ORDER_LIFETIME:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.deliveries import Task
     from wechatpay.sandbox.faults.injections import Injections
     from wechatpay.sandbox.keys import Identity, Mode, PlatformSigner
+    from wechatpay.sandbox.rules import Rules
     from wechatpay.sandbox.score_orders import ScoreOrders
     from wechatpay.sandbox.server import Address
     from wechatpay.sandbox.store import Store
@@ -57,6 +58,7 @@ class Environment:
         mode: How merchants verify.
         seed: Determines numbers and generated responses.
         refund_delay: Seconds until the money of an APIv3 refund arrives.
+        rules: The rules of the sandbox.
         injections: The faults that wait for a request.
         store: Keeps the state.
         locate: Returns where the sandbox listens.
@@ -68,6 +70,7 @@ class Environment:
     mode: Mode
     seed: str
     refund_delay: float
+    rules: Rules
     injections: Injections
     store: Store
     locate: Callable[[], Address]
@@ -97,9 +100,15 @@ class Merchant(MerchantCallbacks):
         notifier = Notifier(identity, self._signers, wall, now)
         deliveries = Deliveries(notifier, now, self._settle, self._store.transaction)
         super().__init__(notifier, deliveries)
-        self._ledger = Ledger(now, seed, environment.refund_delay)
+        self._ledger = Ledger(now, seed, environment.refund_delay, environment.rules)
         self._services = Services(
-            identity, self._signers, self._ledger, now, self.deliveries.add, self._settle
+            identity,
+            self._signers,
+            self._ledger,
+            now,
+            self.deliveries.add,
+            self._settle,
+            environment.rules,
         )
         generator = ResponseGenerator(identity, now, seed)
         handlers = {
@@ -285,6 +294,7 @@ class Merchant(MerchantCallbacks):
                 total,
                 is_instant=False,
                 reason=reason,
+                is_manual=True,
             )
         if isinstance(made, Rejection):
             why = made.name.lower().replace("_", " ")

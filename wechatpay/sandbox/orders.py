@@ -46,6 +46,7 @@ class Rejection(Enum):
     NO_REFUND = auto()
     REFUND_STATE = auto()
     TOO_MANY = auto()
+    TOO_SOON = auto()
     FROZEN = auto()
     CODE_USED = auto()
 

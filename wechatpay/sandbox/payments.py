@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.ledger import Ledger
+    from wechatpay.sandbox.rules import Rules
 
 __all__ = [
     "DESCRIPTIONS",
@@ -85,13 +86,15 @@ class Payments:
         handlers: What handles each operation, by method and template.
     """
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], float], rules: Rules) -> None:
         """Prepare.
 
         Args:
             ledger: The merchant's orders.
             clock: Returns Unix seconds.
+            rules: The rules of the sandbox.
         """
+        self._rules = rules
         self._ledger = ledger
         self._clock = clock
         self.handlers: dict[tuple[str, str], Handler] = {}
@@ -114,6 +117,8 @@ class Payments:
         if error := self._order_error(call, trade_type):
             return error
         placed = self._ledger.place(self._parse(call.body, trade_type))
+        if placed is Rejection.OTHER_ORDER and self._rules.other_order == "INVALID_REQUEST":
+            return error_responses.invalid_request("请求重入时，参数与首次请求时不一致")
         if isinstance(placed, Rejection):
             return reject(placed)
         return HttpResponse.json(credential(placed))

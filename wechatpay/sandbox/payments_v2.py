@@ -64,6 +64,7 @@ _REJECTIONS = {
     Rejection.ALL_REFUNDED: ("ERROR", "订单已全额退款"),
     Rejection.TOO_MUCH: ("INVALID_REQUEST", "累计退款金额大于支付金额"),
     Rejection.TOO_MANY: ("INVALID_REQUEST", "请求参数符合参数格式，但不符合业务规则"),
+    Rejection.TOO_SOON: ("FREQUENCY_LIMITED", "单笔订单退款频率限制"),
     Rejection.CLOSED: ("ORDERCLOSED", "该订单已关闭"),
     Rejection.CODE_PAY: ("INVALID_REQUEST", "当前交易不允许进行普通关单（只能撤销）"),
     Rejection.REVERSED: ("ORDERREVERSED", "订单已撤销，请重新下单支付"),

@@ -32,6 +32,7 @@ _REJECTIONS = {
     Rejection.ALL_REFUNDED: (400, "INVALID_REQUEST", "订单已全额退款"),
     Rejection.TOO_MUCH: (400, "INVALID_REQUEST", "申请退款金额超过订单可退金额"),
     Rejection.TOO_MANY: (400, "INVALID_REQUEST", "请求参数符合参数格式，但不符合业务规则"),
+    Rejection.TOO_SOON: (429, "FREQUENCY_LIMITED", "单笔订单退款频率限制"),
     Rejection.NO_REFUND: (404, "RESOURCE_NOT_EXISTS", "退款单不存在"),
     Rejection.REFUND_STATE: (400, "INVALID_REQUEST", "退款单状态错误"),
 }

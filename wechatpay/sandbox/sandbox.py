@@ -14,6 +14,7 @@ from wechatpay.sandbox.faults.injections import Injections
 from wechatpay.sandbox.keys import Identity
 from wechatpay.sandbox.lifecycle import Lifecycle
 from wechatpay.sandbox.merchant import Environment, Merchant
+from wechatpay.sandbox.rules import Rules
 from wechatpay.sandbox.store import Store
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Sandbox(Merchant, Lifecycle):
         merchants: All merchants by ``mchid``, the sandbox itself for the first one; each has orders and
             callbacks of its own.
         seed: Determines WeChat Pay's numbers and generated responses.
+        rules: What is not certain about WeChat Pay, and limits; they can be changed at any time.
     """
 
     def __init__(  # noqa: PLR0913  each is a setting of its own
@@ -64,6 +66,7 @@ class Sandbox(Merchant, Lifecycle):
         host: str = "127.0.0.1",
         seed: str = "",
         refund_delay: float = 0.0,
+        rules: Rules | None = None,
         db: Path | str | None = None,
     ) -> None:
         """Prepare a sandbox; ``with`` starts it.
@@ -82,6 +85,8 @@ class Sandbox(Merchant, Lifecycle):
                 containers, whose ports are published there.
             seed: Determines WeChat Pay's numbers and generated responses.
             refund_delay: Seconds until the money of an APIv3 refund arrives, in the sandbox's clock.
+            rules: Limits, such as the minute between two refunds of one order, and what WeChat Pay's
+                documents contradict themselves on.
             db: SQLite file that keeps orders, refunds, transfers, callbacks that wait, and the clock; made if
                 it is missing. By default they are in memory.
 
@@ -96,6 +101,7 @@ class Sandbox(Merchant, Lifecycle):
         Lifecycle.__init__(self, first.authority, (port, tls_port), host)
         wall = clock or time.time
         self.seed = seed
+        self.rules = rules or Rules()
         self._now = VirtualClock(wall)
         self._exchanges = Exchanges()
         self._injections = Injections(seed)
@@ -106,6 +112,7 @@ class Sandbox(Merchant, Lifecycle):
             mode=mode,
             seed=seed,
             refund_delay=refund_delay,
+            rules=self.rules,
             injections=self._injections,
             store=store,
             locate=lambda: self.address,

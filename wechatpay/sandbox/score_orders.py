@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.ledger import Ledger
+    from wechatpay.sandbox.rules import Rules
 
 __all__ = ["ScoreOrder", "ScoreOrders"]
 
@@ -90,7 +91,12 @@ class ScoreOrders:
     """
 
     def __init__(
-        self, ledger: Ledger, clock: Callable[[], float], send: Callable[[Task], bool], mchid: str
+        self,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        send: Callable[[Task], bool],
+        mchid: str,
+        rules: Rules,
     ) -> None:
         """Prepare.
 
@@ -99,7 +105,9 @@ class ScoreOrders:
             clock: Returns Unix seconds.
             send: Delivers a callback.
             mchid: The merchant.
+            rules: The rules of the sandbox.
         """
+        self._rules = rules
         self._ledger = ledger
         self._clock = clock
         self._send = send
@@ -210,6 +218,8 @@ class ScoreOrders:
             if order is not None and order.terms != terms:
                 return error_responses.error(400, "PARAM_ERROR", _REPEATED)
             if order is None:
+                if message := self._obstacle(openid):
+                    return error_responses.invalid_request(message)
                 order = ScoreOrder(
                     body["out_order_no"],
                     f"15{number('score ' + body['out_order_no'], 26)}",
@@ -223,6 +233,13 @@ class ScoreOrders:
                     order = replace(order, state="DOING", description="USER_CONFIRM")
                 self._store(order)
         return self._respond(call, order, package=f"AAQ{number(order.order_id, 40)}")
+
+    def _obstacle(self, openid: str) -> str:
+        """Return why a payer cannot have another order; ``""`` if nothing is in the way."""
+        running = [o for o in self._orders.values() if openid and o.openid == openid and o.state == "DOING"]
+        if any(order.description == "MCH_COMPLETE" for order in running):
+            return "存在待处理的超时未支付订单"
+        return _RULE if len(running) >= self._rules.score_orders else ""
 
     def _query(self, call: Call) -> HttpResponse:
         order = self._find(call, call.query.get("out_order_no", ""))
@@ -278,7 +295,8 @@ class ScoreOrders:
         order = self._find(call)
         if isinstance(order, HttpResponse):
             return order
-        if order.state not in {"CREATED", "DOING", "REVOKED"} or order.description == "MCH_COMPLETE":
+        is_paying = order.description == "MCH_COMPLETE" and not self._rules.can_cancel_paying
+        if order.state not in {"CREATED", "DOING", "REVOKED"} or is_paying:
             return error_responses.invalid_request("当前订单状态不满足撤销条件")
         revoked = replace(order, state="REVOKED", description="")
         return self._respond(call, self._store(revoked))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.deliveries import Task
     from wechatpay.sandbox.keys import Identity, Signers
     from wechatpay.sandbox.ledger import Ledger
+    from wechatpay.sandbox.rules import Rules
 
 __all__ = ["Services"]
 
@@ -57,6 +58,7 @@ class Services:
         clock: Callable[[], float],
         send: Callable[[Task], bool],
         settle: Callable[[], object],
+        rules: Rules,
     ) -> None:
         """Wire the services together.
 
@@ -67,10 +69,11 @@ class Services:
             clock: Returns Unix seconds.
             send: Delivers a callback.
             settle: Lets everything happen that is due.
+            rules: The rules of the sandbox.
         """
         self.transfers = Transfers(clock, send)
         self.contracts = Contracts(ledger, clock, send, identity.mchid)
-        self.score_orders = ScoreOrders(ledger, clock, send, identity.mchid)
+        self.score_orders = ScoreOrders(ledger, clock, send, identity.mchid, rules)
         self.agreements = Agreements(self.contracts, clock, send)
         self.sharings = SharingLedger(ledger, clock)
         key = identity.private_key.public_key()
@@ -84,7 +87,7 @@ class Services:
         )
         self.handlers: dict[tuple[str, str], Handler] = {
             **uploads.HANDLERS,
-            **Payments(ledger, clock).handlers,
+            **Payments(ledger, clock, rules).handlers,
             **Refunds(ledger, settle).handlers,
             **self.bills.handlers,
             **self.transfers.handlers,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections import deque
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
@@ -28,6 +27,9 @@ __all__ = ["Nonces", "RequestVerifier", "parse_authorization"]
 
 #: Allowed clock difference in seconds.
 TOLERANCE = 300
+
+#: Nonces kept: a load test would fill the memory with them.
+_NONCES_KEPT = 20_000
 
 _AUTHORIZATION = re.compile(r'WECHATPAY2-SHA256-RSA2048 ((?:[a-z_]+="[^"]*"(?:,(?=[a-z])|\Z))+)')
 _FIELD = re.compile(r'([a-z_]+)="([^"]*)"')
@@ -118,21 +120,23 @@ class RequestVerifier:
 
 
 class Nonces:
-    """Remembers nonces for as long as a request that carries one could be sent again."""
+    """Remembers the last 20,000 nonces for as long as a request that carries one could be sent again."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
-        self._ages: deque[tuple[float, str]] = deque()
+        #: When each nonce was seen, in Unix seconds, oldest first.
+        self._seen: dict[str, float] = {}
 
     def is_new(self, nonce: str, now: float) -> bool:
         """Return whether ``nonce`` is new within the tolerance, and remember it."""
-        # A timestamp may be as far ahead as behind: its request keeps for twice the tolerance.
-        while self._ages and self._ages[0][0] < now - 2 * TOLERANCE:
-            self._seen.discard(self._ages.popleft()[1])
+        while self._seen:
+            oldest = next(iter(self._seen))
+            # A timestamp may be as far ahead as behind: its request keeps for twice the tolerance.
+            if self._seen[oldest] >= now - 2 * TOLERANCE and len(self._seen) < _NONCES_KEPT:
+                break
+            del self._seen[oldest]
         if nonce in self._seen:
             return False
-        self._seen.add(nonce)
-        self._ages.append((now, nonce))
+        self._seen[nonce] = now
         return True
 
     def __len__(self) -> int:
