@@ -100,7 +100,7 @@ def test_parameters_of_the_path_are_checked():
     wrong = Field("openid", "integer", required=True)
     changed = dataclasses.replace(operation, path={"openid": wrong}, query={})
 
-    assert "path" == check(changed, path={"openid": ["x"]}, query={}).location
+    assert "path" == check(changed, {"path": {"openid": ["x"]}, "query": {}}).location
 
 
 @pytest.mark.parametrize(

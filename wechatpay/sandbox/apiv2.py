@@ -149,7 +149,7 @@ class ApiV2(Api):
         given = {name: [value] for name, value in sent.items()}
         if operation.body_kind == "multipart":
             given["media"] = ["media"]
-        if violation := check(operation, **{location: given}):
+        if violation := check(operation, {location: given}):
             if operations.is_download(operation):
                 return _download_violation(violation)
             return xml_messages.violation_response(sent, violation)

@@ -147,35 +147,18 @@ class ApiV3(Api):
         for name, value in request.query:
             query.setdefault(name, []).append(value)
         path = {name: [value] for name, value in variables.items()}
-        if violation := check(operation, path=path, query=query):
+        serial = request.headers.get("Wechatpay-Serial", "")
+
+        def decrypt(text: str) -> str:
+            return self._decrypt(text, serial)
+
+        if violation := check(operation, {"path": path, "query": query}, decrypt):
             return violation
         call = Call(operation, request, self._identity.mchid, variables, dict(request.query))
         if operation.body_kind == "multipart":
-            serial = request.headers.get("Wechatpay-Serial", "")
-            upload = uploads.read(operation, request, lambda text: self._decrypt(text, serial))
+            upload = uploads.read(operation, request, decrypt)
             return upload if isinstance(upload, Violation) else replace(call, upload=upload)
-        return self._with_body(call) if operation.body_kind == "json" or request.body else call
-
-    def _with_body(self, call: Call) -> Call | Violation:
-        one_of = call.operation.one_of
-        fields = {
-            name: replace(field, required=False) if name in one_of else field
-            for name, field in call.operation.body.items()
-        }
-        parts = fields.get("sub_orders")
-        if parts and call.operation.template.startswith("v3/combine-") and "sub_mchid" in parts.fields:
-            # The documents merge the partner's pages; direct merchants have no sub-merchants.
-            optional = {"sub_mchid": replace(parts.fields["sub_mchid"], required=False)}
-            fields["sub_orders"] = replace(parts, fields={**parts.fields, **optional})
-        try:
-            body = json.loads(call.request.body or b"{}")
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            return Violation("body", "", None, "", "请求体不是合法的JSON对象")
-        serial = call.request.headers.get("Wechatpay-Serial", "")
-        violation = check_body(fields, body, lambda text: self._decrypt(text, serial))
-        return violation or replace(call, body=body)
+        return _with_body(call, decrypt) if operation.body_kind == "json" or request.body else call
 
     def _decrypt(self, text: str, serial: str) -> str:
         """Decrypt a member of the body.
@@ -206,3 +189,25 @@ class ApiV3(Api):
             return str(json.loads(response.body)["code"])
         except (ValueError, KeyError, TypeError):
             return ""
+
+
+def _with_body(call: Call, decrypt: Callable[[str], str]) -> Call | Violation:
+    """Read and check the JSON body of a call."""
+    one_of = call.operation.one_of
+    fields = {
+        name: replace(field, required=False) if name in one_of else field
+        for name, field in call.operation.body.items()
+    }
+    parts = fields.get("sub_orders")
+    if parts and call.operation.template.startswith("v3/combine-") and "sub_mchid" in parts.fields:
+        # The documents merge the partner's pages; direct merchants have no sub-merchants.
+        optional = {"sub_mchid": replace(parts.fields["sub_mchid"], required=False)}
+        fields["sub_orders"] = replace(parts, fields={**parts.fields, **optional})
+    try:
+        body = json.loads(call.request.body or b"{}")
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        return Violation("body", "", None, "", "请求体不是合法的JSON对象")
+    violation = check_body(fields, body, decrypt)
+    return violation or replace(call, body=body)

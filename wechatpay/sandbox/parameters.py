@@ -49,24 +49,33 @@ class Violation:
     message: str = ""
 
 
-def check(operation: Operation, **given: Mapping[str, Sequence[str]]) -> Violation | None:
+def check(
+    operation: Operation,
+    given: Mapping[str, Mapping[str, Sequence[str]]],
+    decrypt: Callable[[str], str] | None = None,
+) -> Violation | None:
     """Return the first rule that a request violates, or ``None``.
 
     Args:
         operation: The operation.
         given: ``path``, ``query`` or, for XML, ``body``: the values of each name.
+        decrypt: Decrypts an encrypted parameter of the query; raises ValueError for plain text.
     """
-    return next(_violations(operation, given), None)
+    return next(_violations(operation, given, decrypt), None)
 
 
 def _violations(
-    operation: Operation, given: Mapping[str, Mapping[str, Sequence[str]]]
+    operation: Operation,
+    given: Mapping[str, Mapping[str, Sequence[str]]],
+    decrypt: Callable[[str], str] | None,
 ) -> Iterator[Violation]:
     for location, values in given.items():
         for field in getattr(operation, location).values():
             if operation.one_of and field.name in operation.one_of and not values.get(field.name):
                 continue
-            if violation := check_texts(field, location, values.get(field.name, ())):
+            if field.cipher and decrypt and len(values.get(field.name, ())) == 1:
+                yield from _check_cipher(location, field.name, values[field.name][0], decrypt)
+            elif violation := check_texts(field, location, values.get(field.name, ())):
                 yield violation
     if (
         "body" in given
@@ -148,13 +157,13 @@ def _check_member(field: Field, name: str, member: Any, decrypt: Callable[[str],
     elif kind == "object":
         yield from _body_violations(field.fields, value, f"{name}/", decrypt)
     elif field.cipher == "platform-rsa":
-        yield from _check_cipher(name, value, decrypt)
+        yield from _check_cipher("body", name, value, decrypt)
     elif rule := _check_value(field, value):
         yield Violation("body", name, value, rule)
 
 
-def _check_cipher(name: str, value: str, decrypt: Callable[[str], str]) -> Iterator[Violation]:
+def _check_cipher(location: str, name: str, value: str, decrypt: Callable[[str], str]) -> Iterator[Violation]:
     try:
         decrypt(value)
     except ValueError:
-        yield Violation("body", name, None, "解密失败，请使用微信支付公钥或平台证书公钥加密")
+        yield Violation(location, name, None, "解密失败，请使用微信支付公钥或平台证书公钥加密")

@@ -113,7 +113,7 @@ def read(operation: Operation, request: HttpRequest, decrypt: Callable[[str], st
     """
     found = parts(request) or {}
     # One byte stands for a file: the rules of texts do not apply to it.
-    if violation := check(operation, body={name: [part[:1].hex()] for name, part in found.items()}):
+    if violation := check(operation, {"body": {name: [part[:1].hex()] for name, part in found.items()}}):
         return violation
     meta = _members(found.get("meta", b"{}"))
     if meta is None:
