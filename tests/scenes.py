@@ -395,6 +395,31 @@ def _v2_sharing():
     )
 
 
+def _completed(_):
+    """Return the arguments of an order that is completed when it is created."""
+    hire = {"total_amount": 1, "post_payments": [{"name": "hire", "amount": 1}]}
+    openid = f"{documented.PAYER}{documented.number()}"
+    return {"json": {"openid": openid, "service_introduction": "hire", **hire}}
+
+
+def _later(**parties):
+    """Return the arguments of an order that is paid after its delivery."""
+    link = {"jump_link_type": "JUMP_LINK_MINI_PROGRAM", "appid": APP, "path": "pages/index"}
+    goods = {"name": "tea", "picture": "https://shop.example.com/tea.png", "amount": 1, "count": 1}
+    shopping = {"jump_link": link, "goods": [{**goods, "category_id": ["1"]}]}
+    return lambda _: {"json": {"shopping_info": shopping, **parties}}
+
+
+def _authorised(**given):
+    """Return arguments for a payer who has authorised the pay score."""
+
+    def build(shop):
+        shop.sandbox.agreements.authorize("payscore", documented.PAYER)
+        return given
+
+    return build
+
+
 #: The arguments of operations that ask for something that exists.
 EXISTING = {
     f"GET {V3}/id/{{transaction_id}}": lambda s: {"transaction_id": s.paid().payment.transaction_id},
@@ -501,6 +526,17 @@ EXISTING = {
     **dict(_v2_sharing()),
     **dict(_score_orders("", {})),
     **dict(_score_orders("partner/", SUB)),
+    **dict(_score_orders("acquiringbank/", {**SUB, "channel_id": "1"})),
+    **dict(_score_orders("oversea/partner/", SUB)),
+    "POST v3/payscore/serviceorder/direct-complete": _completed,
+    "POST v3/payscore/partner/serviceorder/direct-complete": _completed,
+    "POST v3/payscore/servicepayondeliveryorder": _later(),
+    "POST v3/payscore/partner/servicepayondeliveryorder": _later(),
+    "POST v3/payscore/acquiringbank/servicepayondeliveryorder": _later(**SUB),
+    "GET v3/payscore/partner/permissions/search": _authorised(query={"openid": documented.PAYER}),
+    "POST v3/payscore/permissions/openid/{openid}/terminate": _authorised(),
+    "POST v3/payscore/partner/permissions/terminate": _authorised(json={"openid": documented.PAYER}),
+    "POST v3/payscore/users/{openid}/permissions/{service_id}/terminate": _authorised(),
     "GET v3/bill/tradebill": lambda s: {"query": {"bill_date": s.day()}},
     "GET v3/bill/fundflowbill": lambda s: {"query": {"bill_date": s.day()}},
     "GET v3/bill/sub-merchant-fundflowbill": lambda s: {

@@ -8,7 +8,7 @@ import sandboxes
 from scenes import APP, Shop
 from shops import serving
 
-from wechatpay import APIError, Builder, ConfigurationError, Sensitive
+from wechatpay import APIError, Builder, ConfigurationError, Sensitive, catalogue
 from wechatpay.sandbox import Sandbox
 
 ROOT = "v3/payscore/serviceorder"
@@ -210,6 +210,88 @@ def test_unknown_order_is_not_found(shop):
             node(**given)
 
         assert (404, "订单不存在") == (caught.value.status_code, caught.value.message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parties"),
+    [
+        pytest.param("acquiringbank/", {"sub_mchid": "1900000110", "channel_id": "1"}, id="bank"),
+        pytest.param("oversea/partner/", {"sub_mchid": "1900000110"}, id="overseas"),
+    ],
+)
+def test_order_of_a_bank_or_an_overseas_partner_is_paid(shop, kind, parties):
+    """Its life is that of all service orders."""
+    number = shop.score(kind, "MCH_COMPLETE", openid=f"{documented.PAYER}{kind[0]}", **parties)
+    shop.sandbox.score_orders.settle()
+    query = {"service_id": "1", "out_order_no": number, **parties}
+    found = shop.instance.chain(f"v3/payscore/{kind}serviceorder").get(query=query).json()
+
+    assert ("DONE", "USER_PAID", 100) == (found["state"], found["collection"]["state"], found["total_amount"])
+
+
+def test_order_is_created_and_completed_at_once(shop):
+    """It is paid then; the same request again changes nothing, another one is refused."""
+    node = shop.instance.chain(f"{ROOT}/direct-complete")
+    body = {
+        **SERVICE,
+        **HIRE,
+        "out_order_no": documented.number(),
+        "openid": f"{documented.PAYER}direct",
+        "time_range": {"start_time": "20260105101010", "end_time": "20260105111010"},
+    }
+    made = node.post(json=body).json()
+    shop.sandbox.score_orders.settle()
+
+    assert ("DOING", "MCH_COMPLETE") == (made["state"], made["state_description"])
+    assert "DONE" == query(shop, body["out_order_no"])["state"] == node.post(json=body).json()["state"]
+    for changes, message in (
+        ({"attach": "other"}, "订单重入参数校验失败"),
+        ({"out_order_no": documented.number(), "total_amount": 1}, "最终总金额计算非法"),
+        ({"out_order_no": documented.number(), "openid": "nobody"}, "无效的openid"),
+    ):
+        with pytest.raises(APIError, match=message):
+            node.post(json={**body, **changes})
+
+
+def test_payer_who_owes_gets_no_completed_order(shop):
+    """As no other one."""
+    payer = f"{documented.PAYER}d_poor"
+    shop.score(openid=payer, state="MCH_COMPLETE")
+    body = {**SERVICE, "out_order_no": documented.number(), "openid": payer, "time_range": {}}
+    with pytest.raises(APIError, match="存在待处理的超时未支付订单"):
+        shop.instance.chain(f"{ROOT}/direct-complete").post(json=body)
+
+
+def test_pay_later_order_is_created(shop):
+    """It is queried as all service orders."""
+    operation = catalogue.find("POST", "v3/payscore/servicepayondeliveryorder")
+    given = documented.merge(documented.arguments(operation), {"json": SERVICE})
+    made = shop.instance.chain(operation.template).post(**given).json()
+
+    assert made["package"]
+    assert "CREATED" == query(shop, given["json"]["out_order_no"])["state"]
+
+
+def test_authorization_is_queried_and_ended_by_openid(shop):
+    """Once authorised by openid or by the merchant's code, ended once."""
+    openid = f"{documented.PAYER}_never"
+    one = "v3/payscore/permissions/openid/{openid}"
+    node, query_ = shop.instance.chain(one), {"openid": openid, "query": SERVICE}
+    assert "UNBINDUSER" == node.get(**query_).json()["authorization_state"]
+    shop.sandbox.agreements.authorize("payscore", openid)
+    assert "AVAILABLE" == node.get(**query_).json()["authorization_state"]
+    end = {"openid": openid, "json": {**SERVICE, "reason": "x"}}
+    assert 204 == shop.instance.chain(f"{one}/terminate").post(**end).status_code
+
+    assert "UNAVAILABLE" == node.get(**query_).json()["authorization_state"]
+    state = shop.instance.v3.payscore.userServiceState.get(query={**SERVICE, "openid": openid}).json()
+    assert "UNAVAILABLE" == state["use_service_state"]
+    for payer in (openid, "nobody"):
+        with pytest.raises(APIError) as caught:
+            shop.instance.chain(f"{one}/terminate").post(**{**end, "openid": payer})
+        assert 404 == caught.value.status_code
+    with pytest.raises(APIError, match="nobody"):
+        node.get(openid="nobody", query=SERVICE)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,15 @@ class Agreements:
             self.handlers["POST", root] = self._permit
             self.handlers["GET", by_code] = self._permission
             self.handlers["POST", f"{by_code}/terminate"] = self._end_permission
+        root = "v3/payscore"
+        for template in ("permissions/openid/{openid}", "partner/permissions/search", "user-service-state"):
+            self.handlers["GET", f"{root}/{template}"] = self._permission_of_payer
+        for template in (
+            "permissions/openid/{openid}",
+            "partner/permissions",
+            "users/{openid}/permissions/{service_id}",
+        ):
+            self.handlers["POST", f"{root}/{template}/terminate"] = self._end_permission_of_payer
 
     def authorize(self, service: str, payer: str = PAYER) -> None:
         """Authorise a service in the payer's place.
@@ -123,6 +132,9 @@ class Agreements:
         with self._lock:
             self._changed[f"{service}/{payer}"] = times
             permission = self._permissions.get(payer) if service == "payscore" else None
+            if permission:
+                # The usual test user has scanned the merchant's code.
+                self._changed[f"{service}/{PAYER}"] = times
         if permission and permission.get("notify_url"):
             event = "PAYSCORE.USER_CLOSE_SERVICE" if times[1] else "PAYSCORE.USER_OPEN_SERVICE"
             members = {name: value for name, value in permission.items() if name != "notify_url"}
@@ -228,6 +240,40 @@ class Agreements:
         except ConfigurationError:
             return error_responses.no_resource(f"授权协议号{code}不存在")
         return HttpResponse(204)
+
+    def _permission_of_payer(self, call: Call) -> HttpResponse:
+        """Return how a payer's authorization of the pay score stands: 查询与用户授权记录（openid）."""
+        openid = _payer(call)
+        if (standing := test_users.standing(openid)) is None:
+            return _no_payer(openid)
+        state, begun, ended = self._state("payscore", openid, standing)
+        members = {
+            "appid": call.parameters["appid"],
+            "mchid": call.mchid,
+            **call.echo("service_id", "openid", "sub_openid", "sub_mchid", "sub_appid"),
+            "openid": openid,
+            "authorization_state": state,
+            "use_service_state": "AVAILABLE" if state == "AVAILABLE" else "UNAVAILABLE",
+            **_times(authorization_success_time=begun, cancel_authorization_time=ended),
+        }
+        return HttpResponse.json(shape(call.operation.response, members))
+
+    def _end_permission_of_payer(self, call: Call) -> HttpResponse:
+        """End a payer's authorization of the pay score: 解除用户授权关系（openid）."""
+        openid = _payer(call)
+        if test_users.standing(openid) is None:
+            return _no_payer(openid)
+        try:
+            self.revoke("payscore", openid)
+        except ConfigurationError:
+            return error_responses.no_resource(f"用户{openid}没有授权")
+        return HttpResponse(204)
+
+
+def _payer(call: Call) -> str:
+    """Return the openid that a request names."""
+    openid: str = call.parameters.get("openid") or call.parameters.get("sub_openid") or ""
+    return openid
 
 
 def _contract(call: Call, index: int, status: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Service orders of the pay score (微信支付分), direct and of partners: from creation to the deduction.
+"""Service orders of the pay score (微信支付分), of merchants, partners and banks, up to the deduction.
 
 ::
 
@@ -115,8 +115,11 @@ class ScoreOrders:
         self._lock = threading.RLock()
         self._orders: Table[str, ScoreOrder] = Table()
         self.handlers: dict[tuple[str, str], Handler] = {}
-        for root in ("v3/payscore/serviceorder", "v3/payscore/partner/serviceorder"):
+        for kind in ("", "partner/", "acquiringbank/", "oversea/partner/"):
+            root = f"v3/payscore/{kind}serviceorder"
             one = f"{root}/{{out_order_no}}"
+            self.handlers["POST", f"v3/payscore/{kind}servicepayondeliveryorder"] = self._create
+            self.handlers["POST", f"{root}/direct-complete"] = self._create_completed
             self.handlers["POST", root] = self._create
             self.handlers["GET", root] = self._query
             self.handlers["POST", f"{one}/complete"] = self._complete
@@ -187,7 +190,7 @@ class ScoreOrders:
             appid=order.body["appid"],
             total=order.total,
             trade_type="AUTH",
-            description=order.body["service_introduction"],
+            description=order.body.get("service_introduction", ""),
             attach=f"wxzff|{order.order_id}|{out_order_no}",
             openid=order.openid,
             protocol="v3",
@@ -220,19 +223,42 @@ class ScoreOrders:
             if order is None:
                 if message := self._obstacle(openid):
                     return error_responses.invalid_request(message)
-                order = ScoreOrder(
-                    body["out_order_no"],
-                    f"15{number('score ' + body['out_order_no'], 26)}",
-                    body.get("sub_mchid", ""),
-                    openid,
-                    self._clock(),
-                    terms,
-                    body,
-                )
+                order = self._new(call, openid, terms)
                 if not needs_confirmation:
                     order = replace(order, state="DOING", description="USER_CONFIRM")
                 self._store(order)
         return self._respond(call, order, package=f"AAQ{number(order.order_id, 40)}")
+
+    def _create_completed(self, call: Call) -> HttpResponse:
+        """创单结单合并: create an order that is completed already."""
+        body = dict(call.body)
+        openid, terms = body.get("openid") or body.get("sub_openid") or "", json.dumps(body, sort_keys=True)
+        if standing(openid) is None:
+            return error_responses.error(400, "PARAM_ERROR", "无效的openid")
+        if _total(body) != body.get("total_amount", _total(body)):
+            return error_responses.error(400, "PARAM_ERROR", "最终总金额计算非法")
+        with self._lock:
+            order = self.find(body["out_order_no"])
+            if order is not None and order.terms != terms:
+                return error_responses.error(400, "PARAM_ERROR", _REPEATED)
+            if order is None:
+                if message := self._obstacle(openid):
+                    return error_responses.invalid_request(message)
+                order = self._new(call, openid, terms)
+                self._store(_complete(order, body, _total(body)))
+        return self._respond(call, self._orders[order.out_order_no])
+
+    def _new(self, call: Call, openid: str, terms: str) -> ScoreOrder:
+        body = dict(call.body)
+        return ScoreOrder(
+            body["out_order_no"],
+            f"15{number('score ' + body['out_order_no'], 26)}",
+            body.get("sub_mchid", ""),
+            openid,
+            self._clock(),
+            terms,
+            body,
+        )
 
     def _obstacle(self, openid: str) -> str:
         """Return why a payer cannot have another order; ``""`` if nothing is in the way."""
@@ -264,19 +290,7 @@ class ScoreOrders:
         fund = order.body.get("risk_fund") or {}
         if fund.get("name") in _DEPOSITS and body["total_amount"] > fund["amount"]:
             return error_responses.invalid_request(_RULE)
-        with self._lock:
-            changed = {**order.body, **{name: body[name] for name in _COMPLETED if name in body}}
-            completed = replace(
-                order,
-                description="MCH_COMPLETE",
-                completion=completion,
-                total=body["total_amount"],
-                body=changed,
-            )
-            if not completed.total:
-                completed = replace(completed, state="DONE", description="")
-            self._store(completed)
-        return self._respond(call, completed)
+        return self._respond(call, self._store(_complete(order, body, body["total_amount"])))
 
     def _modify(self, call: Call) -> HttpResponse:
         order, body = self._find(call), call.body
@@ -339,10 +353,10 @@ class ScoreOrders:
         described = _describe(order, self._mchid)
         if order.transaction_id:
             described["out_trade_no"] = f"41{number(f'{order.out_order_no} {order.total}', 26)}"
-        described.pop("notify_url")
+        described.pop("notify_url", None)
         members = {name: value for name, value in described.items() if value is not None}
         details: Any = {"id": f"EV-{order.order_id}-{order.state}"}
-        self._send(Task(event, order.body["notify_url"], CompleteResource(members), details))
+        self._send(Task(event, order.body.get("notify_url", ""), CompleteResource(members), details))
 
 
 #: Parameters of a completion or modification that replace those of the creation.
@@ -352,6 +366,19 @@ _COMPLETED = ("post_payments", "post_discounts", "time_range", "location")
 def _total(body: Mapping[str, Any]) -> int:
     paid = sum(payment.get("amount", 0) for payment in body.get("post_payments") or [])
     return int(paid - sum(discount.get("amount", 0) for discount in body.get("post_discounts") or []))
+
+
+def _complete(order: ScoreOrder, body: Mapping[str, Any], total: int) -> ScoreOrder:
+    """Return an order as it is once the merchant completed it; one that costs nothing is done."""
+    changed = {**order.body, **{name: body[name] for name in _COMPLETED if name in body}}
+    return replace(
+        order,
+        state="DOING" if total else "DONE",
+        description="MCH_COMPLETE" if total else "",
+        completion=json.dumps(body, sort_keys=True),
+        total=total,
+        body=changed,
+    )
 
 
 def _describe(order: ScoreOrder, mchid: str) -> dict[str, Any]:
