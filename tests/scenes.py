@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import documented
@@ -282,9 +283,20 @@ class Shop:
         """Return a day on which there was a payment, and whose bill exists."""
         return self._bill_day(self.paid(**parties).payment.at)
 
+    def given_day(self, template):
+        """Give a bill of a kind whose columns are not documented, and return its day."""
+        day = self.day()
+        self.sandbox.bills.put(template, date.fromisoformat(day), b"text")
+        return {"query": {"bill_date": day}}
+
     def sharing_day(self):
         """Return a day on which money was shared, and whose bill exists."""
         self.shared()
+        return self._bill_day(self.sandbox.now)
+
+    def returned_day(self):
+        """Return a day on which a share was returned, and whose bill exists."""
+        self.returned()
         return self._bill_day(self.sandbox.now)
 
     def _bill_day(self, at):
@@ -306,6 +318,13 @@ def _closing(shop):
     ]
     return {"combine_out_trade_no": combined["combine_out_trade_no"], "json": {"sub_orders": parts}}
 
+
+#: Bills that exist only if a test gives them.
+GIVEN = (
+    "v3/payscore/merchant-bill",
+    "v3/merchant/fund/withdraw/bill-type/{bill_type}",
+    "v3/funds-to-oversea/bill-download-url",
+)
 
 SUB = {"sub_mchid": PARTNER["sub_mchid"]}
 V3 = "v3/pay/transactions"
@@ -543,6 +562,10 @@ EXISTING = {
         "query": {"bill_date": s.day(**PARTNER), "account_type": "BASIC", **SUB}
     },
     "GET v3/ecommerce/bill/fundflowbill": lambda s: {"query": {"bill_date": s.day(**PARTNER)}},
+    **{f"GET {template}": partial(Shop.given_day, template=template) for template in GIVEN},
+    "GET v3/global/profit-sharing/refunds/bill-download-url": lambda s: {
+        "query": {"bill_date": s.returned_day(), "sub_mchid": None}
+    },
     "GET v3/profitsharing/bills": lambda s: {"query": {"bill_date": s.sharing_day(), "sub_mchid": None}},
     "GET v3/global/profit-sharing/bill-download-url": lambda s: {
         "query": {"bill_date": s.sharing_day(), "sub_mchid": None}

@@ -232,8 +232,10 @@ class Bills:
 
     def _name(self, call: Call, text: bytes, file: bytes) -> dict[str, Any]:
         """Offer a file, and return the members that name it."""
+        now = self._clock()
+        self._files = {token: kept for token, kept in self._files.items() if kept[0] >= now}
         token = secrets.token_urlsafe(24)
-        self._files[token] = (self._clock() + _DOWNLOAD_LIFETIME, file)
+        self._files[token] = (now + _DOWNLOAD_LIFETIME, file)
         scheme = "https" if call.request.channel.is_encrypted else "http"
         host = call.request.headers.get("Host", "api.mch.weixin.qq.com")
         return {
