@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import requests
 import sandboxes
 
-from wechatpay import APIError, Builder, ConfigurationError, NoResponseError, ReadTimeoutError, ServerError
+from wechatpay import (
+    APIError,
+    Builder,
+    ConfigurationError,
+    NoResponseError,
+    ReadTimeoutError,
+    RedirectError,
+    ServerError,
+)
 from wechatpay.sandbox import Sandbox, faults
 
 HEADER = "Wechatpay-Sandbox-Fault"
@@ -59,6 +69,36 @@ def test_fault_comes_before_or_after_the_request_is_executed(sandbox, instance, 
         order(sandbox, instance)
 
     assert executed == ("DOOR-1" in sandbox.orders)
+
+
+@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        pytest.param(faults.Delay(5), ReadTimeoutError, id="Delay"),
+        pytest.param(faults.SlowBody(5), ReadTimeoutError, id="SlowBody"),
+        pytest.param(faults.TruncatedBody(), NoResponseError, id="TruncatedBody"),
+        pytest.param(faults.Redirect(), RedirectError, id="Redirect"),
+    ],
+)
+def test_request_behind_a_bad_connection_may_be_executed(sandbox, instance, fault, error, executed):
+    """The client cannot know; the order exists afterwards if ``executed`` says so."""
+    sandbox.inject(replace(fault, executed=executed))
+    with pytest.raises(error):
+        order(sandbox, instance, timeout=0.3)
+
+    assert executed == ("DOOR-1" in sandbox.orders)
+
+
+@pytest.mark.parametrize("fault", [faults.Delay(0.01, executed=False), faults.SlowBody(0.01, executed=False)])
+def test_late_response_of_a_request_that_was_not_executed_is_an_error(sandbox, instance, fault):
+    """A signed one: the client that waits sees it."""
+    sandbox.inject(fault)
+    with pytest.raises(ServerError) as caught:
+        order(sandbox, instance)
+
+    assert caught.value.verified
+    assert not sandbox.orders
 
 
 @pytest.mark.parametrize(

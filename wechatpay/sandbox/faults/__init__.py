@@ -10,8 +10,8 @@ For responses, :meth:`Sandbox.inject`::
 A request can also ask for one in its header ``Wechatpay-Sandbox-Fault``, such as ``Reset`` or
 ``ErrorResponse; status=429; code=FREQUENCY_LIMITED``.
 
-Faults with ``executed`` come before or after the request is executed: after ``Reset(executed=True)`` the
-money has moved and the response is lost.
+Faults of connections and error responses have ``executed``: they come before or after the request is
+executed. After ``Reset(executed=True)`` the money has moved and the response is lost.
 
 Faults apply to all protocols, except those of signatures, which the open platform does not have, and those of
 signature headers, which wait for a request of APIv3.

@@ -95,18 +95,22 @@ class HtmlPage(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Redirect(Fault):
-    """A redirect, unsigned; nothing is executed: :class:`~wechatpay.RedirectError`.
+    """A redirect, unsigned: :class:`~wechatpay.RedirectError`.
 
     Attributes:
         location: Where to.
         status: HTTP status.
+        executed: Whether the request is executed before.
     """
 
     location: str = "https://pay.weixin.qq.com/"
     status: int = 302
+    executed: bool = False
 
-    def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:  # noqa: ARG002  nothing is executed
+    def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:  # noqa: ARG002  nothing is signed
         """Respond with the redirect."""
+        if self.executed:
+            proceed()
         return Delivery(HttpResponse(self.status, headers=Headers({"Location": self.location})))
 
 
@@ -150,13 +154,15 @@ class Delay(Fault):
 
     Attributes:
         seconds: How long.
+        executed: Whether the request is executed, at once; otherwise the late response is an error.
     """
 
     seconds: float
+    executed: bool = True
 
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
         """Respond late."""
-        return Delivery(signer.sign(proceed()), delay=self.seconds)
+        return Delivery(_respond(proceed, signer, executed=self.executed), delay=self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,20 +171,34 @@ class SlowBody(Fault):
 
     Attributes:
         seconds: How long the whole body takes.
+        executed: Whether the request is executed before; otherwise the body is an error's.
     """
 
     seconds: float
+    executed: bool = True
 
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
         """Send the body slowly."""
-        return Delivery(signer.sign(proceed()), duration=self.seconds)
+        return Delivery(_respond(proceed, signer, executed=self.executed), duration=self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class TruncatedBody(Fault):
-    """A connection closed in the middle of a response: :class:`~wechatpay.NoResponseError`."""
+    """A connection closed in the middle of a response: :class:`~wechatpay.NoResponseError`.
+
+    Attributes:
+        executed: Whether the request is executed before; otherwise the body is an error's.
+    """
+
+    executed: bool = True
 
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
         """Send half of the body."""
-        response = signer.sign(proceed())
+        response = _respond(proceed, signer, executed=self.executed)
         return Delivery(response, kept=len(response.body) // 2)
+
+
+def _respond(proceed: Callable[[], HttpResponse], signer: Signer, *, executed: bool) -> HttpResponse:
+    """Return the signed response to a request, or WeChat Pay's error if it is not executed."""
+    response = proceed() if executed else signer.error(500, "SYSTEM_ERROR", "系统异常，请稍后重试")
+    return signer.sign(response)
