@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from bill_samples import ALL, FUND, STATEMENT, encode, trade
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wechatpay import InvalidRequestError, bills
 
@@ -275,6 +277,8 @@ class TestBooks:
             ({"out_trade_no": "A", "time": "2026-03-02 10:00:00"}, "time: give"),
             ({"out_trade_no": "A", "time": "yesterday"}, "isoformat"),
             ({"out_trade_no": "A", "time": 5}, "time: give"),
+            ({"out_trade_no": "A", "state": "PAID\x1f1"}, "entry 2: has a control character"),
+            ({"out_trade_no": "\ud800"}, "a text is not Unicode"),
             (["A"], "entry 2 is list"),
         ],
     )
@@ -367,3 +371,61 @@ def test_fetched_bill_knows_its_day(fetch):
     ]
     with fetch() as bill:
         assert ["A4"] == [finding.out_trade_no for finding in bills.reconcile(bill, ours)]
+
+
+@pytest.mark.parametrize("kind", [iter, list, lambda rows: rows], ids=["iterator", "list", "Rows"])
+@pytest.mark.parametrize("check", [True, False])
+def test_rows_before_a_damaged_one_are_compared(kind, check):
+    """The error says which line, however the rows come and whoever reads the cell."""
+    text = trade(*[{"商户订单号": f"A{n}"} for n in range(3)]).split("\n")
+    text[2] = text[2].replace("`100.00,", "`x,")
+    rows = bills.read(encode("\n".join(text)), check=check)
+    seen = []
+    with pytest.raises(bills.BillFormatError, match=r"line 3: .*'x' is not an amount"):
+        seen.extend(finding.out_trade_no for finding in bills.reconcile(kind(rows), []))
+
+    assert [] == seen if kind is list and check else ["A0"] == seen
+
+
+NUMBERS = st.sampled_from(["", "1", "2", "3"])
+PAIRS = st.lists(
+    st.tuples(NUMBERS, NUMBERS, st.integers(1, 2)).filter(lambda each: each[0] or each[1]), max_size=8
+)
+
+
+def expect(rows, ours):
+    """Compare in the plainest way: the first entry not taken, by WeChat Pay's number, else by ours."""
+    taken, outcomes = set(), []
+    for *numbers, amount in rows:
+        same = [
+            [n for n, each in enumerate(ours) if number and each[i] == number]
+            for i, number in enumerate(numbers)
+        ]
+        left = [n for found in same for n in found if n not in taken]
+        if not left:
+            outcomes.append("duplicate" if any(same) else "missing_here")
+            continue
+        taken.add(left[0])
+        entry = ours[left[0]]
+        outcomes += [
+            "number_differs" for mine, theirs in zip(entry, numbers, strict=False) if mine and mine != theirs
+        ]
+        outcomes += ["amount_differs"] * (entry[2] != amount)
+    for n, each in enumerate(ours):
+        if n not in taken:
+            same = [m for m in taken for i in (0, 1) if each[i] and each[i] == ours[m][i]]
+            outcomes.append("duplicate" if same else "missing_there")
+    return outcomes
+
+
+@settings(deadline=None)
+@given(rows=PAIRS, ours=PAIRS, apart=st.booleans())
+def test_every_comparison_is_as_the_plainest_one(rows, ours, apart):
+    """Numbers may be missing or come twice, on either side; rows come together or from bills of their own."""
+    cells = [{"微信订单号": one, "商户订单号": two, "订单金额": f"0.0{fen}"} for one, two, fen in rows]
+    texts = [trade(each) for each in cells] if apart else [trade(*cells)]
+    entries = [{"transaction_id": one, "out_trade_no": two, "amount": fen} for one, two, fen in ours]
+    read = [row for text in texts for row in bills.read(encode(text), check=False)]
+    found = bills.reconcile(read, entries)
+
+    assert expect(rows, ours) == [finding.outcome for finding in found]

@@ -269,11 +269,13 @@ class Field:
         place: The position of the cell.
         read: Reads the cell; raises `ValueError`.
         currency: For an amount in the smallest unit of another currency: the position of the latter's cell.
+        is_fen: Whether it is an amount in fen, which as a rule has two decimals.
     """
 
     place: int
     read: Callable[[str], Any]
     currency: int = -1
+    is_fen: bool = False
 
     def value(self, cells: list[str]) -> Any:
         """Read one row."""
@@ -282,7 +284,10 @@ class Field:
 
     def values(self, rows: list[list[str]]) -> Iterable[Any]:
         """Read the same of many rows."""
-        values = map(self.read, [cells[self.place] for cells in rows])
+        column = [cells[self.place] for cells in rows]
+        if self.is_fen and (fen := read_units(column, 2)) is not None:
+            return fen
+        values = map(self.read, column)
         if self.currency < 0:
             return values
         return map(exact_fen, values, [cells[self.currency] for cells in rows])
@@ -322,7 +327,7 @@ class Layout:
                 self.amounts[key] = place
                 currency = self.places.get(column.currency, -1)
                 type_ = "fen" if currency < 0 else "amount"
-                self.fields[f"{key}_fen"] = Field(place, readers[type_], currency)
+                self.fields[f"{key}_fen"] = Field(place, readers[type_], currency, currency < 0)
 
     @classmethod
     def find(cls, header: str) -> Layout | None:
@@ -367,6 +372,28 @@ def read_amount(cell: str) -> Decimal | None:
     if _AMOUNT.fullmatch(cell) is None:
         raise ValueError(f"{cell!r:.40} is not an amount")
     return Decimal(cell)
+
+
+def read_units(column: list[str], decimals: int) -> list[int] | None:
+    """Read amounts without their points, many times faster than one by one.
+
+    Args:
+        column: The cells.
+        decimals: 2, or 5 as fees have.
+
+    Returns:
+        The numbers; ``None`` unless all amounts have so many decimals.
+    """
+    text = "\n".join(column)
+    if _ALIKE[decimals].fullmatch(text) is None or text.count("\n") >= len(column):
+        return None
+    return [*map(int, text.replace(".", "").split("\n"))]
+
+
+_ALIKE = {
+    decimals: re.compile(rf"-?[0-9]{{1,15}}\.[0-9]{{{decimals}}}(\n-?[0-9]{{1,15}}\.[0-9]{{{decimals}}})*")
+    for decimals in (2, 5)
+}
 
 
 def _read_fen(cell: str) -> int | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice, repeat
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
 
 from wechatpay.bills.columns import Layout
 from wechatpay.bills.errors import BillFormatError
@@ -13,7 +14,7 @@ from wechatpay.bills.format import Splitter, find_layout, open_source, read_bloc
 from wechatpay.bills.summary import Totals, read_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
     from types import TracebackType
 
 __all__ = ["Row", "Rows", "read"]
@@ -119,6 +120,70 @@ def _rebuild(names: tuple[str, ...], cells: list[str], line: int) -> Row:
     return Row(cast("Layout", Layout.find(",".join(names))), cells, line)
 
 
+class Block(NamedTuple):
+    """Some rows of one bill, which are read faster together.
+
+    Attributes:
+        layout: The columns.
+        lines: The numbers of their lines.
+        cells: Their cells.
+    """
+
+    layout: Layout
+    lines: Sequence[int]
+    cells: list[list[str]]
+
+    def columns(self, names: Iterable[str]) -> list[list[Any]]:
+        """Read the values of some English names, name by name; ``None`` for those that the bill lacks.
+
+        Raises:
+            BillFormatError: A cell cannot be read; the error says which one if there is only one row.
+        """
+        fields, count = self.layout.fields, len(self.cells)
+        try:
+            return [
+                [*fields[name].values(self.cells)] if name in fields else [None] * count for name in names
+            ]
+        except ValueError as error:
+            if count == 1:
+                dict(Row(self.layout, self.cells[0], self.lines[0]))
+            raise BillFormatError(str(error)) from None
+
+    def each(self) -> Iterator[Block]:
+        """Yield a block for each row."""
+        for line, cells in zip(self.lines, self.cells, strict=True):
+            yield Block(self.layout, [line], [cells])
+
+
+def blocks_of(rows: Iterable[Row]) -> Iterator[Block]:
+    """Yield rows of any number of bills, some at a time.
+
+    Raises:
+        BillFormatError: A bill is damaged; the rows before come first.
+    """
+    if isinstance(rows, Rows):
+        yield from rows.blocks()
+        return
+    rest = iter(rows)
+    problem: Exception | None = None
+    while problem is None:
+        some: list[Row] = []
+        try:
+            some.extend(islice(rest, _TOGETHER))
+        except Exception as error:  # noqa: BLE001  raised below
+            problem = error
+        for layout, each in groupby(some, attrgetter("_layout")):
+            pairs = [(row.line, row._cells) for row in each]  # noqa: SLF001  of this module
+            yield Block(layout, *map(list, zip(*pairs, strict=True)))
+        if not some:
+            return
+    raise problem
+
+
+#: Rows of a list that are read together.
+_TOGETHER = 500
+
+
 class Rows(Iterator[Row]):
     """The rows of a bill, from first to last, once.
 
@@ -158,6 +223,11 @@ class Rows(Iterator[Row]):
     def _each(self) -> Generator[Row]:
         for lines, cells in self._chunks:
             yield from map(Row, repeat(self._layout), cells, lines)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows that are left as they are read, some at a time."""
+        for lines, cells in self._chunks:
+            yield Block(self._layout, lines, cells)
 
     def dicts(self) -> Iterator[dict[str, Any]]:
         """Give the rows that are left as plain dicts by English name, as pandas and polars take them.

@@ -13,10 +13,9 @@ from datetime import date as Date  # noqa: N812  `date` is a type of dates
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from wechatpay.bills.books import Entry, entry_of_row, parse_entries
+from wechatpay.bills.books import Entry, Index, entries_of_rows, parse_entries
 from wechatpay.bills.columns import china
 from wechatpay.bills.files import Bill
-from wechatpay.bills.index import Index
 from wechatpay.bills.summary import rounds_to
 from wechatpay.bills.write import open_output
 
@@ -210,18 +209,17 @@ class Reconciliation(Iterator[Finding]):
 
     def _compare(self, rows: Iterable[Row]) -> Iterator[Finding]:
         try:
-            for row in rows:
-                theirs = entry_of_row(row)
-                ours, is_taken = self._index.take(theirs)
-                if ours is None:
-                    yield self._note(self._explain_absence(theirs, is_taken=is_taken), theirs, None)
-                elif differences := list(_differ(theirs, ours)):
-                    for outcome, they_say, we_say in differences:
-                        yield self._note(outcome, theirs, ours, they_say, we_say)
-                elif self._matched:
-                    yield self._note("matched", theirs, ours)
-                else:
-                    self._count("matched", theirs)
+            for batch in entries_of_rows(rows, with_fees=self._index.has_fees):
+                for theirs, (ours, is_taken) in zip(batch, self._index.take(batch), strict=True):
+                    if ours is None:
+                        yield self._note(self._explain_absence(theirs, is_taken=is_taken), theirs, None)
+                    elif differences := _differ(theirs, ours):
+                        for outcome, they_say, we_say in differences:
+                            yield self._note(outcome, theirs, ours, they_say, we_say)
+                    elif self._matched:
+                        yield self._note("matched", theirs, ours)
+                    else:
+                        self._count("matched", theirs)
             for ours, is_taken in self._index.rest():
                 verdict = "duplicate" if is_taken else self._judge(ours)
                 if verdict is None:
@@ -272,18 +270,20 @@ class Reconciliation(Iterator[Finding]):
         )
 
 
-def _differ(theirs: Entry, ours: Entry) -> Iterator[tuple[str, object, object]]:
-    """Yield each outcome that is not a match, what the bill says and what the books say."""
-    for name in ("transaction_id", "out_trade_no", "refund_id", "out_refund_no"):
-        they_say, we_say = getattr(theirs, name), getattr(ours, name)
-        if we_say and we_say != they_say:
-            yield "number_differs", they_say, we_say
+def _differ(theirs: Entry, ours: Entry) -> list[tuple[str, object, object]]:
+    """Return each outcome that is not a match, what the bill says and what the books say."""
+    found: list[tuple[str, object, object]] = [
+        ("number_differs", they_say, we_say)
+        for they_say, we_say in zip(theirs[:4], ours[:4], strict=True)
+        if we_say and we_say != they_say
+    ]
     if ours.amount is not None and ours.amount != theirs.amount:
-        yield "amount_differs", theirs.amount, ours.amount
+        found.append(("amount_differs", theirs.amount, ours.amount))
     if ours.fee is not None and (theirs.fee is None or not rounds_to(theirs.fee, ours.fee)):
-        yield "fee_differs", theirs.fee, ours.fee
+        found.append(("fee_differs", theirs.fee, ours.fee))
     if ours.state and not _agree(theirs, ours):
-        yield "state_differs", theirs.state, ours.state
+        found.append(("state_differs", theirs.state, ours.state))
+    return found
 
 
 def _agree(theirs: Entry, ours: Entry) -> bool:

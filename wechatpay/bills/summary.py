@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from wechatpay.bills.columns import read_amount
+from wechatpay.bills.columns import read_amount, read_units
 from wechatpay.bills.errors import BillFormatError
 
 if TYPE_CHECKING:
@@ -19,12 +18,6 @@ __all__ = ["Totals", "read_summary", "rounds_to"]
 
 #: Sums are kept in units of 10⁻⁸ yuan, as integers: many times faster than decimals, and exact.
 _SCALE = 8
-
-#: Lines of amounts that all have two decimals, or five as fees have.
-_USUAL = tuple(
-    (decimals, re.compile(rf"-?[0-9]{{1,15}}\.[0-9]{{{decimals}}}(\n-?[0-9]{{1,15}}\.[0-9]{{{decimals}}})*"))
-    for decimals in (2, 5)
-)
 
 
 def read_summary(
@@ -65,11 +58,10 @@ def _sum(column: list[str]) -> int:
     """
     if column.count(column[0]) == len(column):
         return _units(column[0]) * len(column)
-    text = "\n".join(column)
-    for decimals, pattern in _USUAL:
-        if pattern.fullmatch(text):
+    for decimals in (2, 5):
+        if (units := read_units(column, decimals)) is not None:
             factor: int = 10 ** (_SCALE - decimals)
-            return factor * sum(map(int, text.replace(".", "").split("\n")))
+            return factor * sum(units)
     return sum(map(_units, column))
 
 
@@ -96,8 +88,14 @@ class Totals:
 
     def _add(self, sign: str, rows: list[list[str]]) -> None:
         self._counts[sign] = self._counts.get(sign, 0) + len(rows)
+        done: list[tuple[list[str], int]] = []
         for key, place in self._amounts.items():
-            total = _sum([cells[place] for cells in rows]) if rows else 0
+            column = [cells[place] for cells in rows]
+            # Columns are often alike: without coupons, the order's total is what is settled.
+            total = next((total for other, total in done if other == column), None)
+            if total is None:
+                total = _sum(column) if column else 0
+                done.append((column, total))
             self._sums[sign, key] = self._sums.get((sign, key), 0) + total
 
     def _check(self, line: int, cells: list[str]) -> BillFormatError | None:
