@@ -34,16 +34,23 @@ class LanguageServer:
 
     def complete(self, text):
         """Return the labels that are offered at the end of ``text``."""
+        found = self._ask_at_end("completion", text)
+        return {item["label"].strip("\"'") for item in (found or {}).get("items", ())}
+
+    def hover(self, text):
+        """Return what is shown over the last word of ``text``."""
+        return self._ask_at_end("hover", text)["contents"]["value"]
+
+    def _ask_at_end(self, what, text):
         self._number += 1
-        document = {"uri": self._uri, "languageId": "python", "version": self._number, "text": text + "\n"}
+        place = {"uri": self._uri}
+        document = {**place, "languageId": "python", "version": self._number, "text": text + "\n"}
         self._send({"method": "textDocument/didOpen", "params": {"textDocument": document}})
         lines = text.split("\n")
         position = {"line": len(lines) - 1, "character": len(lines[-1])}
-        found = self.ask(
-            "textDocument/completion", {"textDocument": {"uri": self._uri}, "position": position}
-        )
-        self._send({"method": "textDocument/didClose", "params": {"textDocument": {"uri": self._uri}}})
-        return {item["label"].strip("\"'") for item in (found or {}).get("items", ())}
+        found = self.ask(f"textDocument/{what}", {"textDocument": place, "position": position})
+        self._send({"method": "textDocument/didClose", "params": {"textDocument": place}})
+        return found
 
     def ask(self, method, params):
         """Send a request and return its result; reply to what the server asks in between."""
@@ -106,6 +113,14 @@ def server(tmp_path_factory):
 def test_pyright_completes(server, text, expected):
     """What VS Code offers with Pylance or pyright."""
     assert expected <= server.complete(HEAD + text)
+
+
+def test_hovering_over_a_verb_shows_its_title_and_page(server):
+    """The title is WeChat Pay's own; the page is the one that defines the call."""
+    shown = server.hover(f"{HEAD}instance.v3.pay.transactions.jsapi.post")
+
+    assert "JSAPI下单" in shown
+    assert "https://pay.weixin.qq.com/doc/v3/merchant/4012791856" in shown
 
 
 @pytest.mark.parametrize(
