@@ -81,7 +81,7 @@ def trade(*rows, **summary):
     cells = [{**usual, **row} for row in rows]
     total = {"总交易单数": str(len(rows))}
     for name, column in SUMS.items():
-        total[name] = f"{sum(float(row[column]) for row in cells):.2f}"
+        total[name] = f"{sum(float(row[column] or 0) for row in cells):.2f}"
     total |= summary
     lines = [header, *("`" + ",`".join(row.values()) for row in cells), ",".join(total)]
     return "\n".join([*lines, "`" + ",`".join(total.values()), ""])

@@ -235,7 +235,7 @@ class Rows(Iterator[Row]):
         ::
 
             pandas.DataFrame(bills.read(path).dicts())
-            polars.from_dicts(list(bills.read(path).dicts()))
+            polars.from_dicts(list(bills.read(path).dicts()), infer_schema_length=None)
         """
         fields = list(self._layout.fields.values())
         for lines, cells in self._chunks:
