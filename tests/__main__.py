@@ -1,4 +1,8 @@
-"""Run every check: ``python -m tests``; arguments go to pytest, which uses every core (``-n 0``: one)."""
+"""Run every check: ``python -m tests``.
+
+Arguments go to pytest, which uses every core (``-n 0``: one). The tests marked ``slow`` repeat at length what others
+test in brief, or check what is no part of the package: ``-m slow`` runs them alone, ``-m ''`` runs all tests.
+"""
 
 import os
 import subprocess
@@ -8,7 +12,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
-    ("pytest", "-n", "logical", "--dist", "worksteal", "--cov", *sys.argv[1:]),
+    ("pytest", "-n", "logical", "--dist", "worksteal", "-m", "not slow", "--cov", *sys.argv[1:]),
 )
 
 

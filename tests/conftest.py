@@ -56,9 +56,13 @@ def instance(build):
     return build()
 
 
-@pytest.fixture(params=[clients.Sync, clients.Async, clients.Promised], ids=["sync", "async", "promise"])
+@pytest.fixture(params=[clients.Sync, clients.Async], ids=["sync", "async"])
 def client(request):
-    """Give one way of making a call after the other: ``client.call(node, verb, **options)``."""
+    """Give one way of making a call after the other: ``client.call(node, verb, **options)``.
+
+    A promise that is waited for is a third way, where threads, frames or sockets matter: there, a fixture of the
+    same name adds `Promised`.
+    """
     return request.param()
 
 
