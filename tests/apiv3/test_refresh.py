@@ -135,9 +135,9 @@ def test_response_of_another_time_causes_no_refresh(client, ready, gateway):
     assert ["/v3/x"] == [seen.target for seen in gateway.seen[2:]]
 
 
-def test_thousand_forged_responses_make_one_download(ready, wechat, looped):
+def test_hundreds_of_forged_responses_make_one_download(ready, wechat, looped):
     """Serial numbers that are made up cost one download a minute, however many they are."""
-    forged = iter(range(1000))
+    forged = iter(range(200))
     wechat.__class__ = Forging
     wechat.forged = forged
 
@@ -146,8 +146,8 @@ def test_thousand_forged_responses_make_one_download(ready, wechat, looped):
             await ready.v3.x.getAsync()
 
     async def many():
-        for _ in range(10):
-            await asyncio.gather(*(one() for _ in range(100)))
+        for _ in range(4):
+            await asyncio.gather(*(one() for _ in range(50)))
 
     looped.run(many())
 

@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -45,7 +47,6 @@ def test_benchmark_compares_every_means_with_the_hand_written_code(tmp_path):
     assert 2 * 6 + 2 * 2 * 2 == len(bars)
 
 
-@pytest.mark.slow
 def test_benchmark_measures_start_memory_and_threads():
     """The same command measures processes as a whole."""
     said = run("start", "memory", "threads")

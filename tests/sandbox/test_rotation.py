@@ -152,44 +152,44 @@ def test_withdrawn_certificate_locks_nobody_out(client, sandbox, instance):
 
 
 def test_rotation_under_load_fails_no_call(together, sandbox, instance):
-    """The only known certificate is withdrawn amid 200 calls: none fails, each names the key it used."""
+    """The only known certificate is withdrawn amid 80 calls: none fails, each names the key it used."""
     old = palm(instance).get(**asked(name=Sensitive(NAME))).headers["Wechatpay-Serial"]
     new = sandbox.rotate().serial
 
     def withdraw():
-        while len(sandbox.requests) < 60:
+        while len(sandbox.requests) < 25:
             time.sleep(0.001)
         sandbox.retire(old)
 
     thread = threading.Thread(target=withdraw)
     thread.start()
-    answers = together(instance, 200, name=Sensitive(NAME))
+    answers = together(instance, 80, name=Sensitive(NAME))
     thread.join(10)
-    answers += together(instance, 20, name=Sensitive(NAME))
+    answers += together(instance, 10, name=Sensitive(NAME))
     named = [
         (received.headers["Wechatpay-Serial"], dict(received.query)["name"])
         for received in sandbox.requests
         if received.path != DOWNLOAD
     ]
 
-    assert [200] * 220 == [answer.status_code for answer in answers]
+    assert [200] * 90 == [answer.status_code for answer in answers]
     assert {NAME} == {sandbox.decrypt(text, serial) for serial, text in named}
     assert {old, new} == {serial for serial, _ in named}
-    assert [new] * 20 == [serial for serial, _ in named[-20:]]
+    assert [new] * 10 == [serial for serial, _ in named[-10:]]
     assert 2 == downloads(sandbox)
 
 
-def test_hundred_calls_with_an_unknown_key_make_one_download(together, sandbox, instance):
+def test_many_calls_with_an_unknown_key_make_one_download(together, sandbox, instance):
     """All of them wait for the first one's."""
     old = palm(instance).get(**asked()).headers["Wechatpay-Serial"]
     sandbox.rotate()
     sandbox.retire(old)
 
-    assert [200] * 100 == [answer.status_code for answer in together(instance, 100)]
+    assert [200] * 40 == [answer.status_code for answer in together(instance, 40)]
     assert 2 == downloads(sandbox)
 
 
-def test_thousand_forged_callbacks_make_one_download(sandbox, instance, clock):
+def test_hundreds_of_forged_callbacks_make_one_download(sandbox, instance, clock):
     """Made-up serial numbers cost one download, however many they are; the genuine callback passes."""
     palm(instance).get(**asked())
     handler = instance.getDriver().notifications()
@@ -200,7 +200,7 @@ def test_thousand_forged_callbacks_make_one_download(sandbox, instance, clock):
         handler.handle(
             {**forged.headers, "Wechatpay-Serial": f"{number:040X}"}, forged.body, pytest.fail
         ).status
-        for number in range(1000)
+        for number in range(200)
     }
     genuine = forger.notification(serial=certificate)
 
