@@ -60,8 +60,8 @@ def instance(build):
 def client(request):
     """Give one way of making a call after the other: ``client.call(node, verb, **options)``.
 
-    A promise that is waited for is a third way, where threads, frames or sockets matter: there, a fixture of the
-    same name adds `Promised`.
+    Where threads, frames or sockets matter, a fixture of the same name adds the third way: a promise that is
+    waited for.
     """
     return request.param()
 

@@ -14,8 +14,6 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 def pytest_collection_modifyitems(config, items):
     """Leave out the tests whose parameters name the blocking calls."""
-    blocking = [
-        item for item in items if hasattr(item, "callspec") and "sync" in item.callspec.id.split("-")
-    ]
+    blocking = [item for item in items if hasattr(item, "callspec") and "sync" in item.callspec.id.split("-")]
     items[:] = [item for item in items if item not in blocking]
     config.hook.pytest_deselected(items=blocking)

@@ -202,7 +202,7 @@ def test_distinct_nodes_leave_no_memory_behind(root):
 
     before = visit("warm", 20_000)
 
-    assert visit("node", 40_000) - before < 2_000
+    assert visit("node", 10_000) - before < 500
 
 
 def test_mapping_and_keywords_make_one_call(gateway, instance, client):

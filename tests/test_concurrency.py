@@ -170,12 +170,12 @@ def test_calls_leave_no_memory_behind(mode, gateway, build, looped):
         for _ in range(count if mode == "sync" else 0):
             instance.v3.x._n_.get(n="1", query=QUERY)
 
-    call(300)
+    call(200)
     blocks, memory = held()
-    call(700)
+    call(400)
     after = held()
 
-    assert after[0] < blocks + 350
+    assert after[0] < blocks + 200
     assert after[1] < memory + 2 * 1024 * 1024
 
 

@@ -15,6 +15,7 @@ import traceback
 import keys
 import pytest
 from sandboxes import identity
+from wire import clients
 from wire.gateway import reply, signed
 
 from wechatpay import Builder, ConfigurationError, InvalidRequestError, WeChatPayError
@@ -42,6 +43,12 @@ FATES = [
     faults.Delay(0.2),
     faults.TruncatedBody(),
 ]
+
+
+@pytest.fixture(params=[clients.Sync, clients.Async, clients.Promised], ids=["sync", "async", "promise"])
+def client(request):
+    """Give each of the three ways of making a call: their frames and logs differ."""
+    return request.param()
 
 
 @pytest.fixture(scope="module")

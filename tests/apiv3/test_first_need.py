@@ -182,13 +182,13 @@ def test_wrong_call_fails_before_anything_is_downloaded(client, downloading, gat
     assert [] == gateway.seen
 
 
-def test_two_hundred_first_tasks_make_one_download(downloading, wechat):
+def test_many_first_tasks_make_one_download(downloading, wechat):
     """All wait for the first one's download, and the loop turns meanwhile."""
     wechat.pause = 0.2
 
     async def main():
         turns = 0
-        calls = asyncio.gather(*(downloading.v3.x.getAsync() for _ in range(200)))
+        calls = asyncio.gather(*(downloading.v3.x.getAsync() for _ in range(80)))
         while not calls.done():
             turns += 1
             await asyncio.sleep(0.005)
@@ -197,7 +197,7 @@ def test_two_hundred_first_tasks_make_one_download(downloading, wechat):
     turns, responses = asyncio.run(main())
 
     assert 1 == wechat.downloads
-    assert 200 == len(responses)
+    assert 80 == len(responses)
     assert turns > 10
 
 

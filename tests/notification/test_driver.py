@@ -177,9 +177,9 @@ def test_nothing_is_downloaded_for_what_no_download_could_prove(wechat, driver, 
     assert 0 == wechat.downloads
 
 
-def test_thousand_forged_callbacks_make_one_download(wechat, driver):
+def test_hundreds_of_forged_callbacks_make_one_download(wechat, driver):
     """Anybody can invent serial numbers: what they cost WeChat Pay and us is bounded."""
-    for number in range(1000):
+    for number in range(200):
         with pytest.raises(UnknownSerialNotificationError):
             driver.notification(by("third", serial=f"{number:040X}"), BODY)
 

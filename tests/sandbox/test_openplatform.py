@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sandboxes
 from sandboxes import Clock
+from wire.clients import Sync
 
 from wechatpay import APIError, Builder, NoResponseError, ReadTimeoutError
 from wechatpay.sandbox import Sandbox, faults
@@ -16,6 +17,12 @@ from wechatpay.sandbox.messages import Channel, HttpRequest
 PAYER = "oUpF8uMuAJOM2pxb1Q"
 APP = sandboxes.identity().app
 GRANT = {"grant_type": "client_credential", **APP}
+
+
+@pytest.fixture
+def client():
+    """Give one way of making a call: the sandbox cannot tell one from another."""
+    return Sync()
 
 
 @pytest.fixture

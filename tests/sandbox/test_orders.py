@@ -8,6 +8,7 @@ import io
 import pytest
 import sandboxes
 from sandboxes import NOW
+from wire.clients import Sync
 
 from wechatpay import APIError, Builder, ConfigurationError, NoResponseError
 from wechatpay.sandbox import Sandbox, faults
@@ -20,6 +21,12 @@ def sandbox():
     """Give a running sandbox whose clock stands still."""
     with Sandbox(identity=sandboxes.identity(), clock=lambda: NOW) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def client():
+    """Give one way of making a call: the sandbox cannot tell one from another."""
+    return Sync()
 
 
 @pytest.fixture

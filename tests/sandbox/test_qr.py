@@ -9,7 +9,7 @@ import pytest
 from wechatpay.sandbox import qr
 
 
-@pytest.mark.parametrize("length", [1, 14, 15, 26, 62, 106, 122, 152, 180, 213])
+@pytest.mark.parametrize("length", [1, 15, 62, 152, 213])
 def test_code_has_the_size_of_its_version(length):
     """The finders are in three corners, the quiet zone is four modules."""
     rows = qr.matrix("x" * length)

@@ -42,6 +42,7 @@ def test_requests_are_kept_for_assertions(sandbox, instance):
     assert "<HttpRequest POST /v3/nowhere>" == repr(seen)
 
 
+@pytest.mark.no_cover
 def test_only_the_last_thousand_requests_are_kept(sandbox):
     """Memory does not grow with the requests, those that are refused included."""
     for number in range(1001):
