@@ -1,7 +1,7 @@
 """Run every check: ``python -m tests``.
 
-Arguments go to pytest, which uses every core (``-n 0``: one). Tests that are marked ``slow`` are left out: they
-repeat at length what others test in brief. ``-m slow`` runs them alone, ``-m ''`` runs all tests.
+Arguments go to pytest, which uses every core (``-n 0``: one). Tests marked ``slow`` are left out: they repeat
+at length what others test in brief. ``-m slow`` runs them alone, ``-m ''`` runs all tests.
 """
 
 import os
