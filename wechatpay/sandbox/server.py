@@ -168,6 +168,9 @@ class Server:
         return response
 
     async def _handle(self, message: web.BaseRequest) -> web.StreamResponse:
+        if message.headers.get("Expect", "").lower() == "100-continue" and message.transport is not None:
+            # Clients of libcurl ask before they send a megabyte, and wait a second for this.
+            message.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request = HttpRequest(
             message.method,
             message.raw_path,
