@@ -147,6 +147,13 @@ class Shop:
     def contract(self, partner="", **changes):
         """Sign a contract for scheduled deductions, and return it."""
         path = f"v3/papay/scheduled-deduct-sign/{partner}contracts/pre-entrust-sign/jsapi"
+        return self._sign(path, **changes)
+
+    def insured(self, **changes):
+        """Sign a contract for insurance premiums, and return it."""
+        return self._sign("v3/papay/insurance-sign/contracts/pre-entrust-sign/jsapi", **changes)
+
+    def _sign(self, path, **changes):
         operation = catalogue.find("POST", path)
         given = documented.merge(documented.arguments(operation), {"json": changes})
         self.instance.chain(path).post(**given)
@@ -332,6 +339,7 @@ PARTNERS = "v3/pay/partner/transactions"
 TRANSFERS = "v3/fund-app/mch-transfer/transfer-bills"
 CONTRACTS = "v3/papay/sign/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
 PARTNER_CONTRACTS = "v3/papay/sign/partner/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
+INSURANCE = "v3/papay/insurance-sign/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
 SCHEDULES = "v3/papay/pay/schedules/contract-id/{contract_id}"
 PARTNER_SCHEDULES = "v3/papay/pay/partner/schedules/contract-id/{contract_id}"
 REFUNDS = "v3/refund/domestic/refunds"
@@ -459,6 +467,7 @@ EXISTING = {
         "json": SUB,
     },
     f"POST {PARTNERS}/jsapi": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
+    f"POST {PARTNERS}/jsapi-with-contract": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
     f"POST {PARTNERS}/miniprogram": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
     f"GET {COMBINED}": lambda s: {"combine_out_trade_no": s.paid_combined()},
     f"POST {COMBINED}/close": _closing,
@@ -498,6 +507,11 @@ EXISTING = {
     "POST v3/profitsharing/receivers/add": lambda _: {"json": {"name": Sensitive("张三")}},
     f"GET {CONTRACTS}": lambda s: {"plan_id": "1", "out_contract_code": s.contract().code},
     f"POST {CONTRACTS}/terminate": lambda s: {"plan_id": "1", "out_contract_code": s.contract().code},
+    f"GET {INSURANCE}": lambda s: {"plan_id": "1", "out_contract_code": s.insured().code},
+    f"POST {INSURANCE}/terminate": lambda s: {"plan_id": "1", "out_contract_code": s.insured().code},
+    "POST v3/papay/insurance-pay/transactions/apply": lambda s: {
+        "json": {"contract_id": s.insured().contract_id}
+    },
     "GET v3/papay/sign/contracts/harmony-plan-id/{plan_id}/out-contract-code/{out_contract_code}": lambda s: {
         "plan_id": "1",
         "out_contract_code": s.contract().code,

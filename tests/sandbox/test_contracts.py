@@ -240,3 +240,69 @@ def test_unknown_payer_does_not_enrol(shop):
     }
     with pytest.raises(APIError, match="无效的openid"):
         shop.instance.v3.eduPapay.contracts.presign.post(json=body)
+
+
+INSURANCE = "v3/papay/insurance-sign/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
+
+
+def test_insurance_contract_is_signed_announced_and_ended(shop):
+    """With events of its own, which have the documented members."""
+    with serving() as server:
+        contract = shop.insured(contract_notify_url=server.url)
+        given = {"plan_id": contract.plan_id, "out_contract_code": contract.code}
+        found = shop.instance.chain(INSURANCE).get(**given).json()
+        body = {"contract_termination_remark": "moved"}
+        ended = shop.instance.chain(f"{INSURANCE}/terminate").post(**given, json=body).json()
+        names = ("INSURANCE_ENTRUST.SIGN", "INSURANCE_ENTRUST.TERMINATE")
+        events = [shop.sandbox.expect_callback(name) for name in names]
+
+    assert ("SIGNED", "TERMINATED") == (found["contract_state"], ended["contract_state"])
+    assert found["insured_display_name"]
+    # The documents want to know who ended it even when it is signed.
+    check_resource(catalogue.events()[events[1].event], events[1].resource)
+    assert contract.code == events[0].resource["out_contract_code"]
+
+
+def test_insurance_premium_is_deducted(shop):
+    """Under a signed contract; it is an order like any other."""
+    contract = shop.insured()
+    operation = catalogue.find("POST", "v3/papay/insurance-pay/transactions/apply")
+    given = documented.merge(documented.arguments(operation), {"json": {"contract_id": contract.contract_id}})
+    shop.instance.chain(operation.template).post(**given)
+    number = given["json"]["out_trade_no"]
+    shop.sandbox.contracts.settle()
+
+    assert ("SUCCESS", "PAP") == tuple(order(shop, number)[name] for name in ("trade_state", "trade_type"))
+    shop.sandbox.contracts.terminate(contract.code)
+    with pytest.raises(APIError, match="INVALID_REQUEST"):
+        shop.instance.chain(operation.template).post(
+            **documented.merge(given, {"json": {"out_trade_no": "OTHER1"}})
+        )
+
+
+def test_contract_is_signed_by_paying(shop):
+    """The order names it; its callback is APIv2's."""
+    info = {"plan_id": "77", "contract_code": documented.number(), "request_serial": "9"}
+    with serving() as server:
+        info |= {"contract_display_account": "me", "contract_notify_url": server.url}
+        number = documented.number()
+        body = {
+            "appid": APP,
+            "mchid": documented.MCHID,
+            "description": "month",
+            "out_trade_no": number,
+            "notify_url": "https://shop.example.com/notify",
+            "amount": {"total": 100},
+            "payer": {"openid": documented.PAYER},
+            "contract_info": info,
+        }
+        shop.instance.chain("v3/pay/transactions/jsapi-with-contract").post(json=body)
+        assert shop.sandbox.contracts.find(code=info["contract_code"]) is None
+        shop.sandbox.pay(number)
+        event = shop.sandbox.expect_callback("v2/contract-signed")
+
+    assert ("77", documented.PAYER, "9") == tuple(
+        event.resource[name] for name in ("plan_id", "openid", "request_serial")
+    )
+    with pytest.raises(APIError, match="ORDER_PAID"):
+        shop.instance.chain("v3/pay/transactions/jsapi-with-contract").post(json=body)

@@ -58,7 +58,7 @@ class Contract:
 
     Attributes:
         code: The merchant's ``out_contract_code``; of education contracts the ``presign_token``.
-        kind: ``papay`` or ``edu-papay``.
+        kind: ``papay``, ``insurance`` or ``edu-papay``.
         contract_id: WeChat Pay's number.
         plan_id: The template.
         appid: The app.
@@ -285,6 +285,7 @@ class Contracts:
             resource = CompleteResource(_describe_v2(contract, self._mchid))
             self._send(Task(name, contract.notify_url, resource, details))
         elif contract.notify_url:
+            event = f"INSURANCE_{event}" if contract.kind == "insurance" else event
             members = shape(catalogue.events()[event].resource, describe_contract(contract, self._mchid))
             # The callback spells the amounts of the schedule in another way than the query.
             members.pop("deduct_schedule", None)
@@ -335,6 +336,7 @@ def describe_contract(contract: Contract, mchid: str) -> dict[str, Any]:
         "plan_id": int(contract.plan_id) if contract.plan_id.isdecimal() else contract.plan_id,
         "out_contract_code": contract.code,
         "contract_display_account": contract.display_account,
+        "insured_display_name": contract.display_account,
         "contract_state": contract.state,
         "contract_signed_time": format_rfc3339(contract.signed),
         "contract_expired_time": format_rfc3339(contract.signed + CONTRACT_LIFETIME),

@@ -1,4 +1,4 @@
-"""APIv3's scheduled deductions (委托代扣): preparing, querying and ending contracts, schedules, deductions.
+"""APIv3's scheduled and insurance deductions (委托代扣): contracts, schedules, deductions.
 
 https://pay.weixin.qq.com/doc/v3/merchant/4012089417
 """
@@ -6,6 +6,8 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012089417
 from __future__ import annotations
 
 import json
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.contracts import Contracts
+    from wechatpay.sandbox.payments import Payments
 
 __all__ = ["Papay"]
 
@@ -39,13 +42,15 @@ class Papay:
         handlers: What handles each operation, by method and template.
     """
 
-    def __init__(self, contracts: Contracts, clock: Callable[[], float]) -> None:
+    def __init__(self, contracts: Contracts, payments: Payments, clock: Callable[[], float]) -> None:
         """Prepare.
 
         Args:
             contracts: The merchant's contracts.
+            payments: Places the orders with which a contract is signed.
             clock: Returns Unix seconds.
         """
+        self._payments = payments
         self._contracts = contracts
         self._clock = clock
         self.handlers: dict[tuple[str, str], Handler] = {
@@ -53,6 +58,9 @@ class Papay:
             ("POST", "v3/papay/pay/harmony/transactions/apply"): self._apply,
         }
         for partner in ("", "partner/"):
+            orders = f"v3/pay/{partner}transactions"
+            self.handlers["POST", f"{orders}/app-with-contract"] = partial(self._order, "APP")
+            self.handlers["POST", f"{orders}/jsapi-with-contract"] = partial(self._order, "JSAPI")
             sign = f"v3/papay/scheduled-deduct-sign/{partner}contracts/pre-entrust-sign"
             for scene in ("app", "h5", "jsapi", "mini-program"):
                 self.handlers["POST", f"{sign}/{scene}"] = self._prepare
@@ -64,6 +72,13 @@ class Papay:
             self.handlers["GET", schedule] = self._query_schedule
             self.handlers["POST", f"{schedule}/schedule"] = self._schedule
             self.handlers["POST", f"v3/papay/pay/{partner}transactions/apply"] = self._apply
+        insurance = "v3/papay/insurance-sign/contracts"
+        for scene in ("app", "h5", "jsapi", "mini-program"):
+            self.handlers["POST", f"{insurance}/pre-entrust-sign/{scene}"] = self._prepare
+        by_code = f"{insurance}/plan-id/{{plan_id}}/out-contract-code/{{out_contract_code}}"
+        self.handlers["GET", by_code] = self._query
+        self.handlers["POST", f"{by_code}/terminate"] = self._terminate
+        self.handlers["POST", "v3/papay/insurance-pay/transactions/apply"] = self._apply
         harmony = "v3/papay/sign/contracts/harmony-plan-id/{plan_id}/out-contract-code/{out_contract_code}"
         self.handlers["GET", harmony] = self._query
 
@@ -77,14 +92,14 @@ class Papay:
         prepared = self._contracts.prepare(
             Contract(
                 code=code,
-                kind="papay",
+                kind="insurance" if "/insurance-sign/" in call.operation.template else "papay",
                 contract_id=new_contract_id(code),
                 plan_id=str(body["plan_id"]),
                 appid=body.get("sp_appid") or body["appid"],
                 openid=openid,
                 sub_mchid=body.get("sub_mchid", ""),
                 sub_appid=body.get("sub_appid", ""),
-                display_account=body["contract_display_account"],
+                display_account=body.get("contract_display_account") or body["insured_display_name"],
                 user_code=body.get("out_user_code", ""),
                 notify_url=body["contract_notify_url"],
                 estimated_date=schedule.get("estimated_deduct_date", ""),
@@ -103,6 +118,26 @@ class Papay:
             "miniprogram_path": f"pages/index/index?session_id={session}",
         }
         return HttpResponse.json(shape(call.operation.response, members))
+
+    def _order(self, trade_type: str, call: Call) -> HttpResponse:
+        """下单并签约: place an order whose payer signs a contract by paying; its callback is APIv2's."""
+        response, info = self._payments.order(trade_type, call), call.body["contract_info"]
+        if response.status == HTTPStatus.OK and info.get("plan_id") and info.get("contract_code"):
+            contract = Contract(
+                code=info["contract_code"],
+                kind="papay",
+                contract_id=new_contract_id(info["contract_code"]),
+                plan_id=info["plan_id"],
+                appid=info.get("contract_appid") or call.body.get("sp_appid") or call.body["appid"],
+                sub_mchid=call.body.get("sub_mchid", ""),
+                sub_appid=call.body.get("sub_appid", ""),
+                display_account=info.get("contract_display_account", ""),
+                notify_url=info.get("contract_notify_url", ""),
+                protocol="v2",
+                request_serial=info.get("request_serial", ""),
+            )
+            self._contracts.prepare(contract, out_trade_no=call.body["out_trade_no"])
+        return response
 
     def _query(self, call: Call) -> HttpResponse:
         if (contract := self._find(call)) is None:
@@ -184,7 +219,8 @@ class Papay:
             sub_mchid=contract.sub_mchid,
             sub_appid=contract.sub_appid,
         )
-        is_scheduled = "harmony" in call.operation.template or (
+        needs_schedule = not any(kind in call.operation.template for kind in ("/harmony/", "/insurance-pay/"))
+        is_scheduled = not needs_schedule or (
             self._schedule_state(contract) == "SCHEDULED"
             and contract.scheduled == order.total
             and contract.scheduled_from <= self._clock()

@@ -100,7 +100,7 @@ class Payments:
         self.handlers: dict[tuple[str, str], Handler] = {}
         for root in ("v3/pay/transactions", "v3/pay/partner/transactions"):
             for scene, trade_type in _TRADE_TYPES.items():
-                self.handlers["POST", f"{root}/{scene}"] = partial(self._order, trade_type)
+                self.handlers["POST", f"{root}/{scene}"] = partial(self.order, trade_type)
             self.handlers["POST", f"{root}/codepay"] = self._pay_by_code
             self.handlers["GET", f"{root}/id/{{transaction_id}}"] = self._query
             self.handlers["GET", f"{root}/out-trade-no/{{out_trade_no}}"] = self._query
@@ -113,7 +113,13 @@ class Payments:
         self.handlers["GET", by_number] = self._query_combined
         self.handlers["POST", f"{by_number}/close"] = self._close_combined
 
-    def _order(self, trade_type: str, call: Call) -> HttpResponse:
+    def order(self, trade_type: str, call: Call) -> HttpResponse:
+        """Place an order.
+
+        Args:
+            trade_type: ``JSAPI``, ``APP``, ``MWEB`` or ``NATIVE``.
+            call: The request.
+        """
         if error := self._order_error(call, trade_type):
             return error
         placed = self._ledger.place(self._parse(call.body, trade_type))

@@ -85,16 +85,17 @@ class Services:
             self.agreements,
             self.sharings,
         )
+        payments = Payments(ledger, clock, rules)
         self.handlers: dict[tuple[str, str], Handler] = {
             **uploads.HANDLERS,
-            **Payments(ledger, clock, rules).handlers,
+            **payments.handlers,
             **Refunds(ledger, settle).handlers,
             **self.bills.handlers,
             **self.transfers.handlers,
             **self.score_orders.handlers,
             **self.agreements.handlers,
             **ProfitSharing(self.sharings, ledger).handlers,
-            **Papay(self.contracts, clock).handlers,
+            **Papay(self.contracts, payments, clock).handlers,
             **EduPapay(self.contracts, ledger).handlers,
             **SecurityEcho(identity, signers, send).handlers,
         }
