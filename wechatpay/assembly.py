@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import wechatpay
 from wechatpay import options, uri
-from wechatpay.errors import APIError, ConnectError, InvalidRequestError, NoResponseError, RedirectError
+from wechatpay.errors import (
+    APIError,
+    ConnectError,
+    InvalidRequestError,
+    NoResponseError,
+    PoolTimeoutError,
+    RedirectError,
+)
 from wechatpay.logs import log_step
 from wechatpay.messages import Headers, Request, Response, parse_timeout
 
@@ -146,6 +153,8 @@ def send(
     try:
         try:
             response = yield request
+        except PoolTimeoutError:
+            raise  # the connect timeout is over
         except ConnectError as error:
             log_step(request, "no connection (%s): trying once more", error)
             response = yield request

@@ -20,7 +20,9 @@ from wechatpay import (
     NoResponseError,
     ReadTimeoutError,
     RedirectError,
+    ResponseTooLargeError,
     TransportError,
+    WeChatPayError,
 )
 from wechatpay.testing import Platform
 
@@ -182,6 +184,25 @@ def test_sessions_own_way_of_asking_is_not(gateway, build, session, tmp_path, mo
         assert "cookie" not in seen.headers
         assert "1" == seen.headers["x-session"]
         assert merchants.signed_text(seen).startswith(b"GET\n/v3/pay\n")
+
+
+def test_length_beside_chunks_does_not_lift_the_limit(gateway, build, session):
+    """A session of the caller's reads the chunks; they are counted."""
+    body = b"5\r\nabcde\r\n" * 100 + b"0\r\n\r\n"
+    fields = [("Content-Length", "5"), ("Transfer-Encoding", "chunked")]
+    gateway.behaviour = lambda _, peer: (peer.send(reply(body, "200 OK", *fields)), peer.close())
+
+    with pytest.raises(ResponseTooLargeError):
+        build(session=session, max_response_size=100).v3.pay.get()
+
+
+def test_length_of_thousands_of_digits_is_not_read(gateway, build, session):
+    """Python refuses to make a number of it; no library's own error comes out."""
+    response = reply(b"{}", "200 OK", ("Content-Length", "9" * 5000))
+    gateway.behaviour = lambda _, peer: (peer.send(response), peer.close())
+
+    with pytest.raises(WeChatPayError):
+        build(session=session).v3.pay.get()
 
 
 def test_sessions_proxies_are_honoured(gateway, build, session):

@@ -100,6 +100,23 @@ def test_status_without_a_body_is_not_waited_for_one(header, to_file, client, in
     assert 204 == client.call(instance.v3.x, "post", timeout=2, **options).status_code
 
 
+def test_length_beside_chunks_is_not_a_response(client, build, gateway):
+    """Which of the two counts is not guessed, and neither goes past the limit of memory."""
+    answer = reply(
+        chunked(BODY), "200 OK", ("Content-Length", "5"), ("Transfer-Encoding", "chunked"), *proof(BODY)
+    )
+    gateway.behaviour = lambda _, peer: (peer.send(answer), peer.close())
+    with pytest.raises(NoResponseError, match="outcome unknown"):
+        client.call(build(max_response_size=5).v3.x, "get")
+
+
+def test_blanks_around_a_value_are_no_part_of_it(client, instance, gateway):
+    """RFC 9110, section 5.5: a signature is the same with a blank behind it."""
+    gateway.answer(signed(BODY).replace(b"\r\nWechatpay-Nonce", b" \t\r\nWechatpay-Nonce"))
+
+    assert BODY == client.call(instance.v3.x, "get").content
+
+
 LENGTHS = {
     "negative": ("Content-Length", "-7", b""),
     "with a sign": ("Content-Length", "+2", b"{}"),

@@ -247,6 +247,44 @@ def test_error_of_a_callers_middleware_reaches_the_caller(error, build, gateway,
     assert [] == gateway.seen
 
 
+@pytest.mark.parametrize("header", ["Authorization", "cookie", "Host", "Transfer-Encoding"])
+def test_client_session_with_a_header_of_ours_is_refused(header, build, looped, gateway):
+    """It would go to the open platform, too, or break what is signed."""
+    made = []
+
+    def client_session(_):
+        made.append(aiohttp.ClientSession(headers={header: "x"}))
+        return made[-1]
+
+    with pytest.raises(ConfigurationError, match=f"client_session: omit the session's header {header}"):
+        looped.call(build(client_session=client_session).v3.x, "get")
+    looped.run(made[0].close())
+    assert [] == gateway.seen
+
+
+def test_client_session_that_would_send_passwords_of_a_file_is_refused(
+    build, looped, gateway, tmp_path, monkeypatch
+):
+    """With `trust_env`, aiohttp reads .netrc; without such a file the environment's proxies are welcome."""
+    (tmp_path / "netrc").write_text("default login user password pass\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    made = []
+
+    def client_session(_):
+        made.append(aiohttp.ClientSession(trust_env=True))
+        return made[-1]
+
+    instance = build(client_session=client_session)
+    with pytest.raises(ConfigurationError, match=r"client_session: .*trust_env.*netrc.*`proxy`"):
+        looped.call(instance.v3.x, "get")
+    looped.run(made[0].close())
+    assert [] == gateway.seen
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    assert 200 == looped.call(instance.v3.x, "get").status_code
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_client_session_with_a_login_is_refused(build, looped):
     """It would replace the signature."""

@@ -28,9 +28,10 @@ from wechatpay.errors import (
 )
 from wechatpay.logs import URLLIB3_LOG, redact_urllib3_log
 from wechatpay.messages import Headers, Response
-from wechatpay.transports.connections import LIMITS, Adapter, Limits, Places, Ticket
+from wechatpay.transports.connections import LIMITS, MOST_DIGITS, Adapter, Limits, Places, Ticket
 from wechatpay.transports.network import (
     CHUNK,
+    RESERVED_HEADERS,
     Unpacker,
     is_raised_elsewhere,
     packing,
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
     from wechatpay.transports.network import Network
 
 __all__ = ["BlockingTransport", "refuse_retries"]
-
-#: Headers of a caller's session that are not sent: they are ours, or would change what is signed.
-_OURS = frozenset({"authorization", "connection", "content-length", "cookie", "host", "transfer-encoding"})
 
 
 class BlockingTransport:
@@ -116,7 +114,11 @@ class BlockingTransport:
         refuse_retries(session)
         prepared = _prepare(request)
         for name, value in session.headers.items():
-            if name.lower() not in _OURS and name not in prepared.headers and value != _DEFAULTS.get(name):
+            if (
+                name.lower() not in RESERVED_HEADERS
+                and name not in prepared.headers
+                and value != _DEFAULTS.get(name)
+            ):
                 prepared.headers[name] = value
         hooks: Any = session.hooks.get("response") or []
         received: list[requests.Response] = []
@@ -133,7 +135,8 @@ class BlockingTransport:
                 response.close()
 
     def _receive(self, response: requests.Response, request: Request, limits: Limits) -> Response:
-        headers = Headers(response.headers.items())
+        # Blanks around a value are no part of it: RFC 9110, section 5.5.
+        headers = Headers((name, value.strip(" \t")) for name, value in response.headers.items())
         if location := getattr(response, "hidden_location", None):
             headers = headers.with_({"Location": location})
         sink = request.sink and select_sink(request, response.status_code)
@@ -141,8 +144,10 @@ class BlockingTransport:
         if (
             sink is None
             and length.isdecimal()
+            and len(length) <= MOST_DIGITS
             and int(length) <= limit
             and "Content-Encoding" not in response.headers
+            and "Transfer-Encoding" not in response.headers
         ):
             # It stays there, for whoever recorded the response.
             return Response(response.status_code, headers, response.content)

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from wechatpay.transports.network import Network
 
-__all__ = ["LIMITS", "Adapter", "Limits", "Places", "Ticket"]
+__all__ = ["LIMITS", "MOST_DIGITS", "Adapter", "Limits", "Places", "Ticket"]
 
 _BODILESS = (101, 204, 304)
 
-#: Of a Content-Length, which may come twice if it is the same.
-_MOST_DIGITS = 18
+#: Of a Content-Length.
+MOST_DIGITS = 18
 
 
 class Ticket:
@@ -174,12 +174,14 @@ class _Incoming(http.client.HTTPResponse):
         self.will_close |= self.status == http.HTTPStatus.SWITCHING_PROTOCOLS
         if self.stream.ended or self.headers.defects or self.headers.get_payload():
             raise http.client.HTTPException("incomplete or malformed headers")
+        # Twice is permitted if it is the same.
         lengths = {text.strip() for text in ",".join(self.headers.get_all("Content-Length", ())).split(",")}
         if "Content-Length" in self.headers and not (
             len(lengths) == 1
-            and all(t.isascii() and t.isdecimal() and len(t) <= _MOST_DIGITS for t in lengths)
+            and all(t.isascii() and t.isdecimal() and len(t) <= MOST_DIGITS for t in lengths)
+            and "Transfer-Encoding" not in self.headers
         ):
-            raise http.client.HTTPException("a malformed Content-Length")
+            raise http.client.HTTPException("a malformed Content-Length, or one beside Transfer-Encoding")
 
 
 class _Connection(HTTPConnection):

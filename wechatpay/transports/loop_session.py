@@ -11,13 +11,14 @@ import socket
 import weakref
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
 from wechatpay.errors import ConfigurationError, PoolTimeoutError
-from wechatpay.transports.network import CHUNK, IDLE_SECONDS, basic_auth, transport_error
+from wechatpay.transports.network import CHUNK, IDLE_SECONDS, RESERVED_HEADERS, basic_auth, transport_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -280,6 +281,13 @@ def _adopt(client: Any) -> aiohttp.ClientSession:
         )
     if client.auth is not None:
         raise ConfigurationError("client_session: a session with `auth` would replace the signature: omit it")
+    if reserved := [name for name in client.headers if name.lower() in RESERVED_HEADERS]:
+        raise ConfigurationError(f"client_session: omit the session's header {reserved[0]}: it is set here")
+    if client.trust_env and (password_file := _find_netrc()):
+        raise ConfigurationError(
+            f"client_session: with `trust_env` aiohttp would send the passwords of {password_file}: "
+            "omit it, and give the session its `proxy`"
+        )
     guard = aiohttp.TraceConfig()
     guard.on_connection_create_start.append(_refuse_second)
     guard.on_connection_reuseconn.append(_refuse_second)
@@ -287,6 +295,13 @@ def _adopt(client: Any) -> aiohttp.ClientSession:
     guard.freeze()
     client.trace_configs.append(guard)
     return client
+
+
+def _find_netrc() -> Path | None:
+    """Return the file that aiohttp reads passwords from, if it is there."""
+    named = os.environ.get("NETRC")
+    files = [Path(named)] if named else [Path.home() / name for name in (".netrc", "_netrc")]
+    return next((file for file in files if file.is_file()), None)
 
 
 async def _refuse_second(_: Any, context: SimpleNamespace, __: Any) -> None:

@@ -10,7 +10,7 @@ import ssl
 import urllib.request
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import certifi
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNK",
     "IDLE_SECONDS",
+    "RESERVED_HEADERS",
     "Network",
     "Proxies",
     "Unpacker",
@@ -298,6 +299,11 @@ def _wrapped(error: BaseException) -> BaseException | None:
     """Return the exception that ``error`` was made of; urllib3 passes TLS errors on as arguments."""
     return next((argument for argument in error.args if isinstance(argument, BaseException)), None)
 
+
+#: Headers of a caller's session that are never sent: they are ours, or would change what is signed.
+RESERVED_HEADERS: Final = frozenset(
+    {"authorization", "connection", "content-length", "cookie", "host", "transfer-encoding"}
+)
 
 _WORDS = {
     ConnectError: "nothing was sent: no connection to",
