@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
+import hypothesis
 import merchants
 import pytest
 from wire import clients
 from wire.gateway import Gateway
 
 from wechatpay import Builder
+
+# ``--hypothesis-profile=thorough`` looks further; a busy machine may be slow at any moment.
+hypothesis.settings.register_profile("quick", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 
 def pytest_configure():
@@ -23,6 +30,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("no_cover")
+
+
+def pytest_collection_finish():
+    """Keep the garbage collector from going through thousands of tests, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

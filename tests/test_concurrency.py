@@ -100,38 +100,8 @@ instance = Builder(**{settings!r})
 
 ENDINGS = {
     "sync": "print(instance.v3.x.get().status_code)",
-    "asyncio.run": """
-async def main():
-    print((await instance.v3.x.getAsync()).status_code)
-asyncio.run(main())
-""",
-    "asyncio.run twice": """
-async def main():
-    return (await instance.v3.x.getAsync()).status_code
-asyncio.run(main())
-print(asyncio.run(main()))
-""",
     "promise": "print(instance.v3.x.getAsync().wait().status_code)",
     "promise nobody waits for": "instance.v3.x.getAsync().then(lambda answer: print(answer.status_code))",
-    "loop closed by hand": """
-async def main():
-    return (await instance.v3.x.getAsync()).status_code
-loop = asyncio.new_event_loop()
-print(loop.run_until_complete(main()))
-loop.run_until_complete(loop.shutdown_asyncgens())
-loop.close()
-""",
-    "fork": """
-import os
-instance.v3.x.get()
-instance.v3.x.getAsync().wait()
-child = os.fork()
-status = instance.v3.x.get().status_code + instance.v3.x.getAsync().wait().status_code - 200
-if child == 0:
-    sys.exit(0 if status == 200 else 1)
-_, code = os.waitpid(child, 0)
-print(status if code == 0 else code)
-""",
 }
 
 

@@ -123,6 +123,7 @@ def test_hovering_over_a_verb_shows_its_title_and_page(server):
     assert "https://pay.weixin.qq.com/doc/v3/merchant/4012791856" in shown
 
 
+@pytest.mark.no_cover  # jedi runs here, and runs long
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

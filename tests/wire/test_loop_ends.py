@@ -47,11 +47,6 @@ SHUT_DOWN = {
 }
 
 LOOPS = {
-    "closed without a word": """
-        loop = asyncio.new_event_loop()
-        print(loop.run_until_complete(call()))
-        loop.close()
-    """,
     "never closed": """
         loop = asyncio.new_event_loop()
         print(loop.run_until_complete(call()))
