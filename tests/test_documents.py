@@ -16,6 +16,7 @@ from socketserver import BaseServer
 import pages
 import pytest
 import responses
+from cases import each
 
 from wechatpay import Builder
 from wechatpay.sandbox import Sandbox
@@ -76,7 +77,7 @@ def test_page_runs_in_one_fresh_session(merchant, page, capsys):
     assert "wechatpay-sandbox" not in {thread.name for thread in threading.enumerate()}
 
 
-@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.name)
+@each("page", pages.PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     """A link within the project names a page that exists, and a heading of it."""
     for path, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text("utf-8")):

@@ -6,7 +6,7 @@ import ast
 import inspect
 import pickle
 
-import pytest
+from cases import each
 
 import wechatpay
 import wechatpay.bills.errors
@@ -78,7 +78,7 @@ def raised(kind):
     return kind("what was wrong", request=REQUEST, response=RESPONSE, **own, **detail), own
 
 
-@pytest.mark.parametrize("name", TREE)
+@each("name", TREE)
 def test_error_stands_where_the_tree_says(name):
     """Callers catch by kind, the standard library's kinds among them, never `requests'` or aiohttp's."""
     kind = getattr(wechatpay, name)
@@ -99,7 +99,7 @@ def test_root_is_all_that_is_caught_for_any_failure():
     assert all(issubclass(getattr(refusals, name), errors.NotificationError) for name in refusals.__all__)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@each("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_error_carries_request_and_response(kind):
     """Both are `None` until there are any."""
     error, own = raised(kind)
@@ -110,8 +110,8 @@ def test_error_carries_request_and_response(kind):
     assert "what was wrong" == str(error)
 
 
-@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@each("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@each("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_error_survives_a_pickle_without_its_secrets(kind, protocol):
     """Task queues and process pools send errors on: what they may show goes along, nothing else."""
     error, own = raised(kind)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import keys
 import pytest
+from cases import each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -570,29 +571,27 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("function", "arguments", "name"), WORDS)
-@pytest.mark.parametrize(("value", "message"), WRONG)
+@each(("function", "arguments", "name"), WORDS)
+@each(("value", "message"), WRONG)
 def test_identifier_that_is_not_one_word_is_an_error(function, arguments, name, value, message):
     """What would be signed in vain, or take the place of another field, is refused by its name."""
     with pytest.raises(InvalidRequestError, match=f"^{name}: {message}"):
         function(**{**arguments, name: value})
 
 
-@pytest.mark.parametrize(
-    ("function", "arguments", "name"), [word for word in WORDS if "coupon_code" not in word.id]
-)
-@pytest.mark.parametrize("value", [None, ""], ids=["None", "empty"])
+@each(("function", "arguments", "name"), [word for word in WORDS if "coupon_code" not in word.id])
+@each("value", [None, ""], ids=["None", "empty"])
 def test_identifier_that_is_missing_is_an_error(function, arguments, name, value):
     """An order that failed has no prepay_id; nothing is signed for it."""
     with pytest.raises(InvalidRequestError, match=f"^{name}: is missing"):
         function(**{**arguments, name: value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("function", "arguments"),
     [pytest.param(*call, id=name) for name, call in CALLS.items() if "secret" in call[1]],
 )
-@pytest.mark.parametrize(
+@each(
     "secret",
     [
         pytest.param("", id="empty"),
@@ -642,10 +641,8 @@ def test_prepay_id_with_its_prefix_is_an_error(function):
         called(**{**arguments, "prepay_id": "prepay_id=wx2017033010242291"})
 
 
-@pytest.mark.parametrize(
-    "function", [name for name, call in CALLS.items() if "nonce" in inspect.signature(call[0]).parameters]
-)
-@pytest.mark.parametrize("nonce", ["", None, "a b", 7], ids=repr)
+@each("function", [name for name, call in CALLS.items() if "nonce" in inspect.signature(call[0]).parameters])
+@each("nonce", ["", None, "a b", 7], ids=repr)
 def test_nonce_that_is_none_is_an_error(function, nonce):
     """A source of nonces that has run dry protects nothing."""
     called, arguments = CALLS[function]

@@ -9,6 +9,7 @@ import keys
 import merchants
 import pytest
 import requests
+from cases import each
 from wire.gateway import SERIAL
 
 from wechatpay import Builder, ConfigurationError
@@ -21,7 +22,7 @@ def refused(**changes):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "said"),
     [
         ({"mch_id": "1"}, "unknown setting 'mch_id'; did you mean mchid?"),

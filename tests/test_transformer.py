@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from cases import each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +94,7 @@ def test_every_known_difference_is_still_a_vector():
     assert set() == {*NOT_WRITTEN, *NOT_READ, *ONLY_HERE, legible(BREAK_OUT)} - recorded
 
 
-@pytest.mark.parametrize(("args", "expected"), vectors("toXml"))
+@each(("args", "expected"), vectors("toXml"))
 def test_documents_are_written_as_the_php_sdk_writes_them(args, expected):
     """Same arguments in the same order, same text; a listed input, or one PHP rejects, is an error."""
     if expected is None or legible(args[0]) in NOT_WRITTEN:
@@ -103,7 +104,7 @@ def test_documents_are_written_as_the_php_sdk_writes_them(args, expected):
         assert expected == to_xml(*args)
 
 
-@pytest.mark.parametrize(("args", "expected"), vectors("toArray"))
+@each(("args", "expected"), vectors("toArray"))
 def test_documents_are_read_as_the_php_sdk_reads_them(args, expected):
     """Same fields in the same order; a listed input is an error, or read where PHP reads nothing."""
     if legible(args[0]) in NOT_READ:
@@ -470,7 +471,7 @@ def test_memory_is_bounded_by_size(piece):
     assert peak < 64 * len(xml)
 
 
-@pytest.mark.parametrize(
+@each(
     "key",
     ["", "1x", "a b", "a<b", "a/b", "a\n", "-x", "a>", ":a", "é<b", "中 文", "a\ud800", "١", 0, None, b"a"],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pages
-import pytest
+from cases import each
 
 #: Words that a reader would have to learn, and the field's own words for them.
 INSTEAD = {
@@ -35,7 +35,7 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(pages.ROOT)))
+@each("file", FILES, ids=lambda file: str(file.relative_to(pages.ROOT)))
 def test_file_uses_the_words_of_the_field(file):
     """What an engineer who knows requests and aiohttp reads, he understands at first reading."""
     lines = file.read_text("utf-8").splitlines()

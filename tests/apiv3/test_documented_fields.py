@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import keys
 import pytest
+from cases import each
 from wire.gateway import signed
 
 from wechatpay import Builder, Sensitive
@@ -88,7 +89,7 @@ def rows(part):
     chosen = [
         row for row in MARKED if part in row and not (part == "body" and row["body"][0].startswith("meta."))
     ]
-    return pytest.mark.parametrize("row", chosen, ids=operation)
+    return each("row", chosen, ids=operation)
 
 
 def test_every_operation_with_encrypted_fields_is_known():

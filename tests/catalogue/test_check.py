@@ -9,6 +9,7 @@ from pathlib import Path
 import calls
 import merchants
 import pytest
+from cases import each
 
 from wechatpay import Builder, ConnectError, InvalidRequestError, Media, Sensitive, uri
 from wechatpay.apiv3.errors import failure
@@ -72,7 +73,7 @@ def test_a_call_of_every_operation_with_every_member_passes():
         check(operation.verb, operation.template, **given, **media)
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [line for line in WIRE.read_text("utf-8").splitlines() if '"uri": "v3/' in line],
     ids=lambda line: json.loads(line)["uri"],
@@ -116,7 +117,7 @@ def test_a_wrong_member_is_named_by_its_place(body, message):
     assert f"{message} (POST v3/pay/transactions/jsapi, JSAPI下单)" == str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("verb", "template", "given", "message"),
     [
         ("POST", "v3/pay/transactions/jsapi", {}, "json.appid: missing"),
@@ -193,7 +194,7 @@ def test_a_call_that_the_documents_do_not_have_is_refused(verb, template, given,
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("verb", "template", "given"),
     [
         ("POST", "v2/pay/unifiedorder", {"xml": UNIFIED}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import recorded
+from cases import each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,15 +26,13 @@ def binary(_, expected):
     return isinstance(expected, bytes)
 
 
-@pytest.mark.parametrize(("args", "expected"), recorded.of("AesGcm.encrypt", stricter))
+@each(("args", "expected"), recorded.of("AesGcm.encrypt", stricter))
 def test_encryption_is_that_of_php(args, expected):
     """The same arguments, in PHP's order, give the same cipher text."""
     assert expected == recorded.outcome(aes_gcm.encrypt, *args)
 
 
-@pytest.mark.parametrize(
-    ("args", "expected"), [pair for pair in recorded.of("AesGcm.decrypt", stricter) if not binary(*pair)]
-)
+@each(("args", "expected"), [pair for pair in recorded.of("AesGcm.decrypt", stricter) if not binary(*pair)])
 def test_decryption_is_that_of_php(args, expected):
     """The same arguments, in PHP's order, give the same text."""
     assert expected == recorded.outcome(aes_gcm.decrypt, *args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import recorded
+from cases import each
 
 from wechatpay.crypto import hashing
 from wechatpay.errors import CryptoError
@@ -18,19 +19,19 @@ def unknown(sign_type, *_):
     return sign_type not in ("MD5", "HMAC-SHA256")
 
 
-@pytest.mark.parametrize(("args", "expected"), recorded.of("Hash.md5"))
+@each(("args", "expected"), recorded.of("Hash.md5"))
 def test_md5_is_that_of_php(args, expected):
     """The secret is appended as ``&key=``, an agent's as ``&secret=``."""
     assert expected == hashing.md5(*args)
 
 
-@pytest.mark.parametrize(("args", "expected"), recorded.of("Hash.hmac"))
+@each(("args", "expected"), recorded.of("Hash.hmac"))
 def test_hmac_is_that_of_php(args, expected):
     """The secret keys the digest and is appended as well; an empty one is an error."""
     assert expected == recorded.outcome(hashing.hmac, *args)
 
 
-@pytest.mark.parametrize(("args", "expected"), recorded.of("Hash.sign", unknown))
+@each(("args", "expected"), recorded.of("Hash.sign", unknown))
 def test_sign_is_that_of_php(args, expected):
     """Each type digests in its own way, in upper case."""
     assert expected == recorded.outcome(hashing.sign, *args)

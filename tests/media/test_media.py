@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cases import each
 from forms import parts
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,7 +174,7 @@ def test_no_name_changes_the_layout(name, part):
     assert ["content-disposition", "content-type"] == list(file.headers)
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "named"),
     [
         ({"source": 1}, "int"),

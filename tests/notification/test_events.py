@@ -7,6 +7,7 @@ from pathlib import Path
 
 import digests
 import pytest
+from cases import each
 from merchants import MCHID
 from notification.callbacks import closed, envelope, handler, sealed, signed
 
@@ -20,7 +21,7 @@ def example(fields):
     return {name.rstrip("#[]."): values.get(name[-1], "值") for name in fields.split(",")}
 
 
-@pytest.mark.parametrize(
+@each(
     ("event_type", "original_type", "resource"),
     [(kind, original, resource) for version, _, kind, original, _, resource in EVENTS if version == "v3"],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sandboxes
+from cases import each
 from sandboxes import NOW
 
 from wechatpay import Builder, catalogue
@@ -48,7 +49,7 @@ def read():
     return read
 
 
-@pytest.mark.parametrize("name", catalogue.events())
+@each("name", catalogue.events())
 def test_every_documented_event_is_read(read, name):
     """All 112 callbacks can be sent; their resources have the documented members."""
     event, found = catalogue.events()[name], read(name)
@@ -59,7 +60,7 @@ def test_every_documented_event_is_read(read, name):
         check_resource(event, found.resource)
 
 
-@pytest.mark.parametrize("event", V3)
+@each("event", V3)
 def test_every_example_of_apiv3_is_read(read, event):
     """The most used events come with their summaries, and as of now."""
     found = read(event)
@@ -85,7 +86,7 @@ def test_every_example_of_apiv2_is_read(read, event, original):
     assert ("v2", original) == (found.version, found.original_type)
 
 
-@pytest.mark.parametrize("event", known())
+@each("event", known())
 def test_examples_are_of_this_merchant_and_moment(read, event):
     """No place is left open: the merchant, the app and the time stand where they belong."""
     said = json.dumps(read(event).resource)
@@ -99,7 +100,7 @@ def test_examples_are_of_this_merchant_and_moment(read, event):
     assert ("{digits}" in example) == ("20231115061320" in said)
 
 
-@pytest.mark.parametrize("event", known())
+@each("event", known())
 def test_examples_have_documented_fields(event):
     """No field of an example is made up."""
     kind = ["v2", DOCUMENTED[event]] if event in DOCUMENTED else ["v3", event]

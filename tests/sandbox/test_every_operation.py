@@ -6,10 +6,12 @@ The ordinary suite calls every fourth operation, the slow tests all of them.
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import documented
 import pytest
 import sandboxes
+from cases import run_each
 from scenes import EXISTING, Shop
 
 from wechatpay import APIError, Builder, catalogue
@@ -38,11 +40,11 @@ def label(operation):
     return f"{operation.verb} {operation.template}"
 
 
-def parameters():
-    """Return all operations, three of four marked as slow."""
-    for index, operation in enumerate(catalogue.operations()):
-        marks = [pytest.mark.slow] if index % 4 else []
-        yield pytest.param(operation, marks=marks, id=label(operation))
+def parts():
+    """Return all operations in sixteen parts, three of four marked as slow."""
+    for part in range(16):
+        operations = [(operation,) for operation in list(catalogue.operations())[part::16]]
+        yield pytest.param(operations, marks=[pytest.mark.slow] if part % 4 else [], id=str(part))
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +81,14 @@ def build(shop, operation):
     return documented.merge(given, existing(shop)) if existing else given
 
 
-@pytest.mark.parametrize("operation", list(parameters()))
-def test_documented_call_succeeds(shop, call, operation):
+@pytest.mark.parametrize("operations", list(parts()))
+def test_documented_call_succeeds(shop, call, operations):
     """The library accepts the documented parameters, the sandbox too, and the response is as documented."""
+    run_each(functools.partial(check_success, shop, call), operations)
+
+
+def check_success(shop, call, operation):
+    """Call an operation, sync and async."""
     for way in ("sync", "async"):
         response = call(way, operation, {**build(shop, operation), "check": True})
 
@@ -92,9 +99,14 @@ def test_documented_call_succeeds(shop, call, operation):
             )
 
 
-@pytest.mark.parametrize("operation", list(parameters()))
-def test_call_without_a_required_member_is_refused(shop, call, operation):
+@pytest.mark.parametrize("operations", list(parts()))
+def test_call_without_a_required_member_is_refused(call, operations):
     """The error is WeChat Pay's: 400 PARAM_ERROR, or APIv2's LACK_PARAMS."""
+    run_each(functools.partial(check_refusal, call), operations)
+
+
+def check_refusal(call, operation):
+    """Leave a required member out."""
     given = incomplete = documented.incomplete(operation, documented.arguments(operation))
     if incomplete is None:
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sandboxes
+from cases import each
 
 from wechatpay import catalogue
 from wechatpay.sandbox import Rules, Sandbox, faults
@@ -17,13 +18,13 @@ GUIDE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 TEXT = GUIDE.read_text("utf-8")
 
 
-@pytest.mark.parametrize("event", known())
+@each("event", known())
 def test_guide_names_every_event(event):
     """Whoever looks for an example finds that there is one."""
     assert f"`{event}`" in TEXT
 
 
-@pytest.mark.parametrize("name", faults.__all__)
+@each("name", faults.__all__)
 def test_guide_names_every_fault(name):
     """Whoever looks for a fault finds it."""
     is_one = name not in {"Delivery", "Fault", "Signer"}

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from cases import each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,7 +60,7 @@ def identify(vector):
     return " ".join(f"{kind}:{text}" for kind, text in vector["steps"]) or "root"
 
 
-@pytest.mark.parametrize("vector", PATHNAMES, ids=identify)
+@each("vector", PATHNAMES, ids=identify)
 def test_chains_read_as_in_php_or_differ_on_purpose(vector):
     """Every recorded chain gives the PHP SDK's path, or the one `DIFFERENCES` explains."""
     expected = vector.get("result")
@@ -192,7 +193,7 @@ def test_copy_and_mock_probes_pass_over_a_chain():
     assert mock.Mock(spec=probed).template
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "EduPapay",
@@ -228,7 +229,7 @@ def test_camel_case_words_in_strings_are_attributes(text):
     assert attribute(text, "") == literal(text, "")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "template"),
     [
         ("v3/<openid>", "v3/{openid}"),

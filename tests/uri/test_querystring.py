@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
+from cases import each
 from hypothesis import given
 from hypothesis import strategies as st
 from labels import stable_repr
@@ -23,7 +24,7 @@ CALLS = [json.loads(line) for line in WIRE.read_text("utf-8").splitlines()]
 ASKED = [call for call in CALLS if "query" in call["options"] and call["uri"].startswith("v3/")]
 
 
-@pytest.mark.parametrize("call", ASKED, ids=lambda call: call["uri"])
+@each("call", ASKED, ids=lambda call: call["uri"])
 def test_queries_are_those_of_the_php_sdk(call):
     """Every recorded v3 query is encoded byte for byte as PHP's ``http_build_query`` does by RFC 3986."""
     assert call["request"]["target"].partition("?")[2] == query(call["options"]["query"])
@@ -35,7 +36,7 @@ class Level(int, enum.Enum):
     HIGH = 7
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "encoded"),
     [
         ({"a": "b c"}, "a=b%20c"),
@@ -114,7 +115,7 @@ def test_value_that_cannot_be_written_is_an_error_that_names_it(value):
         query({"limit": value})
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "why"),
     [
         (b"a=1", "query is a bytes"),

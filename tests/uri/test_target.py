@@ -6,6 +6,7 @@ import re
 from urllib.parse import unquote_to_bytes, urljoin
 
 import pytest
+from cases import each
 from hypothesis import example, given
 from hypothesis import strategies as st
 from requests import PreparedRequest
@@ -18,7 +19,7 @@ from wechatpay.uri.target import absolute, authority, normalise, refuse_unsafe, 
 from wechatpay.uri.target import folder as folder_of
 
 
-@pytest.mark.parametrize(
+@each(
     ("ready", "normal"),
     [
         ("v3/certificates", "v3/certificates"),
@@ -100,7 +101,7 @@ def test_normalise_is_idempotent_and_loses_nothing(text):
     assert unquote_to_bytes(tidy(text)) == unquote_to_bytes(text)
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "why"),
     [
         ("v3//x", "empty segment"),
@@ -233,7 +234,7 @@ def test_authority_reads_scheme_host_and_port(url, expected):
     assert expected == authority(url)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "",

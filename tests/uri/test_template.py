@@ -11,6 +11,7 @@ from urllib.parse import quote as percent_encode
 from urllib.parse import unquote
 
 import pytest
+from cases import each
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,7 +65,7 @@ def test_official_suite_is_whole():
     assert len(OFFICIAL) == 252
 
 
-@pytest.mark.parametrize(("template", "variables", "expected"), OFFICIAL)
+@each(("template", "variables", "expected"), OFFICIAL)
 def test_official_suite(template, variables, expected):
     """Every case of the RFC's suite, positive and negative, holds."""
     if expected is False:
@@ -88,7 +89,7 @@ def given_to(vector):
     return {str(name): revive(value) for name, value in pairs}
 
 
-@pytest.mark.parametrize("vector", EXPANSIONS, ids=lambda vector: vector["template"])
+@each("vector", EXPANSIONS, ids=lambda vector: vector["template"])
 def test_templates_expand_as_in_php_or_differ_on_purpose(vector):
     """Every recorded expansion is the PHP SDK's, or the one `DIFFERENCES` explains."""
     expected, _ = DIFFERENCES.get(vector["template"], (vector.get("result"), ""))
@@ -100,7 +101,7 @@ def test_templates_expand_as_in_php_or_differ_on_purpose(vector):
             expand(vector["template"], given_to(vector))
 
 
-@pytest.mark.parametrize(
+@each(
     ("template", "uri"),
     [
         ("v3/<openid>", "v3/o-1"),
@@ -150,7 +151,7 @@ def test_expansion_goes_beyond_the_suite(template, uri):
     assert uri == expand(template, variables)
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         b"bytes",
@@ -169,14 +170,14 @@ def test_expansion_goes_beyond_the_suite(template, uri):
     ],
     ids=lambda value: type(value).__name__,
 )
-@pytest.mark.parametrize("template", ["v3/{value}", "v3{?value*}", "v3/{+value}"])
+@each("template", ["v3/{value}", "v3{?value*}", "v3/{+value}"])
 def test_value_without_text_is_an_error_that_names_it(template, value):
     """The error names variable and template, and never shows the value."""
     with pytest.raises(InvalidRequestError, match=re.escape(f"variable 'value' of {quote(template)}")):
         expand(template, {"value": value})
 
 
-@pytest.mark.parametrize(
+@each(
     "template",
     [
         "{",

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cases import each
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ def sent(template, variables):
     return f"{place.origin and place.origin + '/'}{place.path}{query}"
 
 
-@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call['verb']} {call['uri']}")
+@each("call", CALLS, ids=lambda call: f"{call['verb']} {call['uri']}")
 def test_paths_are_those_of_the_php_sdk(call):
     """Every recorded call has the same path, however its URI is spelled."""
     chained = ""
@@ -45,7 +46,7 @@ def test_paths_are_those_of_the_php_sdk(call):
     assert f"https://{host}{target}" == uri.folder(base_uri) + path
 
 
-@pytest.mark.parametrize(
+@each(
     ("template", "variables", "path"),
     [
         ("v3/certificates", {}, "v3/certificates"),
@@ -94,8 +95,8 @@ def test_templates_become_targets(template, variables, path):
     assert path == sent(template, variables), "from the cache, too"
 
 
-@pytest.mark.parametrize("value", [None, [], {}, (), [None], ["x", None], {"k": None}], ids=repr)
-@pytest.mark.parametrize(
+@each("value", [None, [], {}, (), [None], ["x", None], {"k": None}], ids=repr)
+@each(
     "template",
     ["v3/{openid}/x", "v3/{openid}", "v3/{+openid}", "v3{/openid*}", "v3/x?a={openid}", "v3/x{.openid}"],
 )
@@ -120,7 +121,7 @@ def test_missing_variable_is_an_error_that_says_how_to_give_it():
         sent("v3/{empty}", {"empty": None})
 
 
-@pytest.mark.parametrize(
+@each(
     "template",
     [
         "v3/{a}/x",
@@ -146,7 +147,7 @@ def test_empty_variable_of_a_path_is_an_error(template):
         sent(template, {"a": "", "b": "x"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("template", "variables", "why"),
     [
         ("v3/../x", {}, "dot segment"),
