@@ -70,7 +70,8 @@ if TYPE_CHECKING:
     from aiohttp import web
     from requests import PreparedRequest
 
-    from wechatpay.sandbox.callbacks import Callback, Details, Resource
+    from wechatpay.sandbox.callbacks import Details, Resource
+    from wechatpay.sandbox.posting import Callback
     from wechatpay.settings import SettingsDict
 
 __all__ = ["Content", "Platform"]

@@ -127,7 +127,7 @@ def test_url_is_as_plain_as_wechat_pay_wants_it(sandbox, rest):
 def test_name_that_leads_elsewhere_is_not_called(sandbox, monkeypatch):
     """Should a system take another machine for localhost, nothing is sent there."""
     with serving() as shop:
-        monkeypatch.setattr("wechatpay.sandbox.callbacks._is_loopback", lambda host: host == "localhost")
+        monkeypatch.setattr("wechatpay.sandbox.posting._is_loopback", lambda host: host == "localhost")
         with pytest.raises(ConfigurationError, match="localhost is another machine here"):
             sandbox.notify(f"http://localhost:{shop.server_port}/notify")
 
@@ -160,7 +160,7 @@ def test_server_that_is_not_there_is_told(sandbox, shop):
 
 def test_server_that_takes_too_long_is_told(sandbox, shop, monkeypatch):
     """WeChat Pay waits for 5 s, and so does the sandbox."""
-    monkeypatch.setattr("wechatpay.sandbox.callbacks._REPLY_TIMEOUT", 0.1)
+    monkeypatch.setattr("wechatpay.sandbox.posting._REPLY_TIMEOUT", 0.1)
     shop.pause = 0.5
     with pytest.raises(ReadTimeoutError, match=r"did not reply within 0\.1 s"):
         sandbox.notify(shop.url)

@@ -18,11 +18,11 @@ operations get a generated response. :mod:`wechatpay.sandbox.test_users` lists t
 from __future__ import annotations
 
 from wechatpay.sandbox import faults
-from wechatpay.sandbox.callbacks import Callback, Delivered
 from wechatpay.sandbox.exchanges import Exchange
 from wechatpay.sandbox.keys import Identity
 from wechatpay.sandbox.messages import HttpRequest, HttpResponse
 from wechatpay.sandbox.orders import Order
+from wechatpay.sandbox.posting import Callback, Delivered
 from wechatpay.sandbox.rules import Rules
 from wechatpay.sandbox.sandbox import Sandbox
 

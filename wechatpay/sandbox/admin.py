@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Headers
 from wechatpay.sandbox import qr
-from wechatpay.sandbox.callbacks import CompleteResource, check
+from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.descriptions import (
     describe_exchange,
@@ -27,6 +27,7 @@ from wechatpay.sandbox.descriptions import (
 )
 from wechatpay.sandbox.faults.injections import describe, make
 from wechatpay.sandbox.messages import Delivery, HttpResponse
+from wechatpay.sandbox.posting import check
 from wechatpay.sandbox.settings_snippet import PREFIX, settings_json
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox.callbacks import CompleteResource
+from wechatpay.sandbox.combined_orders import describe_combined
 from wechatpay.sandbox.deliveries import Task
-from wechatpay.sandbox.payments import describe, describe_combined
+from wechatpay.sandbox.payments import describe
 from wechatpay.sandbox.payments_v2 import describe_payment
 from wechatpay.sandbox.refunds import describe_refund
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError, TransportError
-from wechatpay.sandbox.callbacks import Delivered, check
 from wechatpay.sandbox.events import find
 from wechatpay.sandbox.faults import Probe
+from wechatpay.sandbox.posting import Delivered, check
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import number as digits
 

@@ -11,8 +11,9 @@ from wechatpay.sandbox.deliveries import Disturbance
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wechatpay.sandbox.callbacks import Delivered, Details, Notifier, Resource
+    from wechatpay.sandbox.callbacks import Details, Notifier, Resource
     from wechatpay.sandbox.deliveries import Attempt, Deliveries
+    from wechatpay.sandbox.posting import Delivered
 
 __all__ = ["MerchantCallbacks"]
 

@@ -14,6 +14,7 @@ import json
 import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError
@@ -119,7 +120,7 @@ class ScoreOrders:
             root = f"v3/payscore/{kind}serviceorder"
             one = f"{root}/{{out_order_no}}"
             self.handlers["POST", f"v3/payscore/{kind}servicepayondeliveryorder"] = self._create
-            self.handlers["POST", f"{root}/direct-complete"] = self._create_completed
+            self.handlers["POST", f"{root}/direct-complete"] = partial(self._create, is_completed=True)
             self.handlers["POST", root] = self._create
             self.handlers["GET", root] = self._query
             self.handlers["POST", f"{one}/complete"] = self._complete
@@ -207,14 +208,14 @@ class ScoreOrders:
         self._announce(done, "PAYSCORE.USER_PAID")
         return done
 
-    def _create(self, call: Call) -> HttpResponse:
+    def _create(self, call: Call, *, is_completed: bool = False) -> HttpResponse:
         body = dict(call.body)
         openid = body.get("openid") or body.get("sub_openid") or ""
-        needs_confirmation = body.get("need_user_confirm", True)
-        if openid and standing(openid) is None:
+        needs_confirmation = body.get("need_user_confirm", True) and not is_completed
+        if (openid and standing(openid) is None) or not (openid or needs_confirmation):
             return error_responses.error(400, "PARAM_ERROR", "无效的openid")
-        if not (openid or needs_confirmation):
-            return error_responses.error(400, "PARAM_ERROR", "无效的openid")
+        if is_completed and _total(body) != body.get("total_amount", _total(body)):
+            return error_responses.error(400, "PARAM_ERROR", "最终总金额计算非法")
         terms = json.dumps(body, sort_keys=True)
         with self._lock:
             order = self.find(body["out_order_no"])
@@ -223,42 +224,19 @@ class ScoreOrders:
             if order is None:
                 if message := self._obstacle(openid):
                     return error_responses.invalid_request(message)
-                order = self._new(call, openid, terms)
+                order = ScoreOrder(
+                    body["out_order_no"],
+                    f"15{number('score ' + body['out_order_no'], 26)}",
+                    body.get("sub_mchid", ""),
+                    openid,
+                    self._clock(),
+                    terms,
+                    body,
+                )
                 if not needs_confirmation:
                     order = replace(order, state="DOING", description="USER_CONFIRM")
-                self._store(order)
+                self._store(order := _complete(order, body, _total(body)) if is_completed else order)
         return self._respond(call, order, package=f"AAQ{number(order.order_id, 40)}")
-
-    def _create_completed(self, call: Call) -> HttpResponse:
-        """创单结单合并: create an order that is completed already."""
-        body = dict(call.body)
-        openid, terms = body.get("openid") or body.get("sub_openid") or "", json.dumps(body, sort_keys=True)
-        if standing(openid) is None:
-            return error_responses.error(400, "PARAM_ERROR", "无效的openid")
-        if _total(body) != body.get("total_amount", _total(body)):
-            return error_responses.error(400, "PARAM_ERROR", "最终总金额计算非法")
-        with self._lock:
-            order = self.find(body["out_order_no"])
-            if order is not None and order.terms != terms:
-                return error_responses.error(400, "PARAM_ERROR", _REPEATED)
-            if order is None:
-                if message := self._obstacle(openid):
-                    return error_responses.invalid_request(message)
-                order = self._new(call, openid, terms)
-                self._store(_complete(order, body, _total(body)))
-        return self._respond(call, self._orders[order.out_order_no])
-
-    def _new(self, call: Call, openid: str, terms: str) -> ScoreOrder:
-        body = dict(call.body)
-        return ScoreOrder(
-            body["out_order_no"],
-            f"15{number('score ' + body['out_order_no'], 26)}",
-            body.get("sub_mchid", ""),
-            openid,
-            self._clock(),
-            terms,
-            body,
-        )
 
     def _obstacle(self, openid: str) -> str:
         """Return why a payer cannot have another order; ``""`` if nothing is in the way."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wechatpay.sandbox import uploads
 from wechatpay.sandbox.agreements import Agreements
 from wechatpay.sandbox.bills import Bills
+from wechatpay.sandbox.combined_orders import CombinedOrders
 from wechatpay.sandbox.contracts import Contracts
 from wechatpay.sandbox.edu_papay import EduPapay
 from wechatpay.sandbox.papay import Papay
@@ -89,6 +90,7 @@ class Services:
         self.handlers: dict[tuple[str, str], Handler] = {
             **uploads.HANDLERS,
             **payments.handlers,
+            **CombinedOrders(ledger).handlers,
             **Refunds(ledger, settle).handlers,
             **self.bills.handlers,
             **self.transfers.handlers,

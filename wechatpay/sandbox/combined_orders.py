@@ -1,0 +1,162 @@
+"""Combined orders of APIv3 (合单): several orders, paid at once.
+
+https://pay.weixin.qq.com/doc/v3/merchant/4012556944
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from wechatpay.sandbox import error_responses
+from wechatpay.sandbox.clock import format_rfc3339
+from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.orders import Order, Rejection
+from wechatpay.sandbox.parameters import Violation
+from wechatpay.sandbox.payments import TRADE_TYPES, credential, reject
+from wechatpay.sandbox.test_users import number
+
+if TYPE_CHECKING:
+    from wechatpay.sandbox.apiv3 import Call, Handler
+    from wechatpay.sandbox.ledger import Ledger
+
+__all__ = ["CombinedOrders", "describe_combined"]
+
+#: Combined orders spell some codes in the older way.
+_CODES = {"ORDER_PAID": "ORDERPAID", "ORDER_NOT_EXIST": "ORDERNOTEXIST"}
+
+
+class CombinedOrders:
+    """Handles combined orders.
+
+    Attributes:
+        handlers: What handles each operation, by method and template.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Prepare.
+
+        Args:
+            ledger: The merchant's orders.
+        """
+        self._ledger = ledger
+        root = "v3/combine-transactions"
+        by_number = f"{root}/out-trade-no/{{combine_out_trade_no}}"
+        self.handlers: dict[tuple[str, str], Handler] = {
+            ("GET", by_number): self._query,
+            ("POST", f"{by_number}/close"): self._close,
+        }
+        for scene, trade_type in TRADE_TYPES.items():
+            self.handlers["POST", f"{root}/{scene}"] = partial(self._order, trade_type)
+
+    def _order(self, trade_type: str, call: Call) -> HttpResponse:
+        body = call.body
+        if body.get("combine_mchid") != call.mchid:
+            return error_responses.invalid_request(
+                "http header中的mchid与post payload中的mchid不匹配", code="PARAM_ERROR"
+            )
+        is_direct = not any(part.keys() & {"sub_mchid", "individual_auth_id"} for part in body["sub_orders"])
+        most = 10 if is_direct else 50
+        if len(body["sub_orders"]) > most:
+            rule = f"数组规则校验失败，元素个数超过最大值 {most}"
+            return error_responses.bad_parameter(Violation("body", "sub_orders", None, rule))
+        combined = body["combine_out_trade_no"]
+        openid = (body.get("combine_payer_info") or {}).get("openid", "")
+        parts = [
+            Order(
+                out_trade_no=part["out_trade_no"],
+                appid=body["combine_appid"],
+                total=part["amount"]["total_amount"],
+                trade_type=trade_type,
+                description=part.get("description", ""),
+                attach=part.get("attach", ""),
+                openid=openid,
+                currency=part["amount"].get("currency", "CNY"),
+                notify_url=body.get("notify_url", ""),
+                terms=f"{trade_type} {json.dumps(body, sort_keys=True)}",
+                protocol="v3",
+                is_sharing=bool((part.get("settle_info") or {}).get("profit_sharing")),
+                mchid=part["mchid"],
+                sub_mchid=part.get("sub_mchid", ""),
+                combine_out_trade_no=combined,
+                device_id=(body.get("scene_info") or {}).get("device_id", ""),
+            )
+            for part in body["sub_orders"]
+        ]
+        known = self._ledger.find_combined(combined)
+        if known and {o.out_trade_no for o in known} != {p.out_trade_no for p in parts}:
+            return reject(Rejection.OTHER_ORDER)
+        placed = self._ledger.place_combined(parts)
+        if isinstance(placed, Rejection):
+            return reject(placed, _CODES)
+        return HttpResponse.json(credential(placed[0]))
+
+    def _query(self, call: Call) -> HttpResponse:
+        parts = self._ledger.find_combined(call.variables["combine_out_trade_no"])
+        if not parts:
+            return reject(Rejection.NO_ORDER, _CODES)
+        return HttpResponse.json(describe_combined(parts, call.mchid))
+
+    def _close(self, call: Call) -> HttpResponse:
+        parts = self._ledger.find_combined(call.variables["combine_out_trade_no"])
+        if not parts:
+            return reject(Rejection.NO_ORDER, _CODES)
+        named = {(part["mchid"], part["out_trade_no"]) for part in call.body["sub_orders"]}
+        if named != {(part.mchid, part.out_trade_no) for part in parts}:
+            return error_responses.invalid_request(
+                "输入的请求非法，请求关单的子单信息与下单时的子单信息不一致"
+            )
+        for part in parts:
+            if isinstance(closed := self._ledger.close(part.out_trade_no), Rejection):
+                return reject(closed, _CODES)
+        return HttpResponse(204)
+
+
+def describe_combined(parts: tuple[Order, ...], mchid: str) -> dict[str, Any]:
+    """Return a combined order as the query and the callback have it.
+
+    Args:
+        parts: Its orders.
+        mchid: The merchant who placed it.
+    """
+    first = parts[0]
+    paid: dict[str, Any] = {}
+    if first.payment:
+        paid = {
+            "combine_transaction_id": f"45{number(first.combine_out_trade_no, 26)}",
+            "combine_payer_info": {"openid": first.payment.openid},
+        }
+    scene = {"scene_info": {"device_id": first.device_id}} if first.device_id else {}
+    return {
+        "combine_appid": first.appid,
+        "combine_mchid": mchid,
+        "combine_out_trade_no": first.combine_out_trade_no,
+        **scene,
+        "sub_orders": [_describe_part(part) for part in parts],
+        **paid,
+    }
+
+
+def _describe_part(order: Order) -> dict[str, Any]:
+    amount: dict[str, Any] = {"total_amount": order.total, "currency": order.currency}
+    paid: dict[str, Any] = {}
+    if order.payment:
+        moment = format_rfc3339(order.payment.at)
+        amount |= {"payer_amount": order.total, "payer_currency": order.currency}
+        paid = {
+            "bank_type": "OTHERS",
+            "success_time": f"{moment[:19]}.000{moment[19:]}",
+            "transaction_id": order.payment.transaction_id,
+        }
+    sub = {"sub_mchid": order.sub_mchid} if order.sub_mchid else {}
+    return {
+        "mchid": order.mchid,
+        **sub,
+        "trade_type": order.trade_type,
+        "trade_state": order.state,
+        "attach": order.attach,
+        "amount": amount,
+        **paid,
+        "out_trade_no": order.out_trade_no,
+    }
