@@ -478,6 +478,25 @@ def test_v2_order_is_closed_and_not_reversed(sandbox, v2):
     assert "ORDERNOTEXIST" == v2("pay/closeorder", out_trade_no="NOWHERE")
 
 
+def test_v2_refund_is_announced_once(sandbox, v2):
+    """In encrypted XML, to the URL of the request; the same refund again is no other event."""
+    v2("pay/unifiedorder", **NATIVE, out_trade_no="V2REF2")
+    sandbox.pay("V2REF2")
+    with serving() as server:
+        server.replies = [(200, b"<xml><return_code>SUCCESS</return_code></xml>")]
+        amounts = {"total_fee": 100, "refund_fee": 40, "out_trade_no": "V2REF2"}
+        for _ in range(2):
+            v2("secapi/pay/refund", security=True, out_refund_no="R7", notify_url=server.url, **amounts)
+        event = sandbox.expect_callback("v2/refund")
+        sandbox.advance(3600)
+
+    assert ("R7", 40, "SUCCESS") == tuple(
+        event.resource[name] for name in ("out_refund_no", "refund_fee", "refund_status")
+    )
+    assert 1 == len(server.received)
+    assert b"<req_info>" in server.received[0][2]
+
+
 def test_v2_refunds_are_listed(sandbox, v2):
     """All of an order, or the one that is named; none is REFUNDNOTEXIST."""
     sandbox.rules.refund_interval = 0

@@ -34,7 +34,9 @@ from typing import TYPE_CHECKING
 
 from wechatpay.messages import Headers
 from wechatpay.sandbox import bill_texts
+from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import CHINA, format_digits, format_local
+from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.payments import DESCRIPTIONS
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.apiv2 import HandlerV2
+    from wechatpay.sandbox.callbacks import Details
     from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.orders import Refund
 
@@ -92,13 +95,15 @@ class PaymentsV2:
         handlers: What handles each operation, by template.
     """
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], float], send: Callable[[Task], bool]) -> None:
         """Prepare.
 
         Args:
             ledger: The merchant's orders.
             clock: Returns Unix seconds.
+            send: Delivers a callback.
         """
+        self._send = send
         self._ledger = ledger
         self._clock = clock
         self.handlers: dict[str, HandlerV2] = {
@@ -177,10 +182,15 @@ class PaymentsV2:
         if order is None and sent.get("transaction_id"):
             return failure(sent, "INVALID_TRANSACTIONID", "无效transaction_id")
         out_trade_no = order.out_trade_no if order else sent["out_trade_no"]
+        is_new = self._ledger.find_refund(out_refund_no=sent["out_refund_no"]) is None
         made = self._ledger.refund(out_trade_no, sent["out_refund_no"], amount, total)
         if isinstance(made, Rejection):
             return reject(sent, made)
         order, refund = made
+        if is_new and sent.get("notify_url"):
+            resource = CompleteResource(_describe_refund_event(order, refund))
+            details: Details = {"id": f"EV-{refund.refund_id}-{refund.status}"}
+            self._send(Task("v2/refund", sent["notify_url"], resource, details))
         fields: dict[str, str | int] = {
             "transaction_id": order.payment.transaction_id if order.payment else "",
             "out_trade_no": order.out_trade_no,
@@ -319,6 +329,26 @@ def _describe_refund(refund: Refund) -> dict[str, str | int]:
         "refund_status": {"CLOSED": "REFUNDCLOSE", "ABNORMAL": "CHANGE"}.get(refund.status, refund.status),
         "refund_recv_accout": "支付用户零钱",
         **done,
+    }
+
+
+def _describe_refund_event(order: Order, refund: Refund) -> dict[str, str | int]:
+    """Return the fields of the callback of a refund, which are encrypted in it."""
+    return {
+        "transaction_id": order.payment.transaction_id if order.payment else "",
+        "out_trade_no": order.out_trade_no,
+        "refund_id": refund.refund_id,
+        "out_refund_no": refund.out_refund_no,
+        "total_fee": order.total,
+        "settlement_total_fee": order.total,
+        "refund_fee": refund.amount,
+        "settlement_refund_fee": refund.amount,
+        "cash_refund_fee": refund.amount,
+        "refund_status": refund.status,
+        "success_time": format_local(refund.done),
+        "refund_recv_accout": "支付用户零钱",
+        "refund_account": "REFUND_SOURCE_RECHARGE_FUNDS",
+        "refund_request_source": "API",
     }
 
 

@@ -102,7 +102,7 @@ class Services:
             **SecurityEcho(identity, signers, send).handlers,
         }
         self.handlers_v2: dict[str, HandlerV2] = {
-            **PaymentsV2(ledger, clock).handlers,
+            **PaymentsV2(ledger, clock, send).handlers,
             **PapayV2(self.contracts, ledger).handlers,
             **ProfitSharingV2(self.sharings, ledger).handlers,
         }
