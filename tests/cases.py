@@ -19,8 +19,8 @@ def each(names, cases, ids=None):
         signature = inspect.signature(test)
 
         @functools.wraps(test)
-        def run(**fixtures):
-            run_each(lambda *case: test(**fixtures, **dict(zip(names, case, strict=True))), cases)
+        def run(*self, **fixtures):
+            run_each(lambda *case: test(*self, **fixtures, **dict(zip(names, case, strict=True))), cases)
 
         kept = [parameter for name, parameter in signature.parameters.items() if name not in names]
         run.__signature__ = signature.replace(parameters=kept)

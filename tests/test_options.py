@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from cases import each
 
 from wechatpay import InvalidRequestError
 
@@ -118,7 +119,7 @@ class TestBodies:
 
         assert '{"longitude":113.10,"latitude":[100,-0.0000001],"名":"a"}'.encode() == gateway.seen[0].body
 
-    @pytest.mark.parametrize(
+    @each(
         ("options", "said"),
         [
             ({"body": 1}, "body: give bytes or text, not int"),
@@ -153,7 +154,7 @@ class TestBodies:
 class TestTimeout:
     """Seconds to wait."""
 
-    @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), True, "5", (1, 2, 3), (0, 5)])
+    @each("timeout", [0, -1, float("nan"), float("inf"), True, "5", (1, 2, 3), (0, 5)])
     def test_timeout_that_is_not_a_time_is_refused(self, timeout, refused):
         """``0`` waits for ever in PHP, and not at all elsewhere: here ``None`` does."""
         assert "timeout: " in refused("v3/x", timeout=timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from cases import each
 from digests import NONCE, answer, digest, document, unsigned
 from merchants import MCHID
 from wire.gateway import reply
@@ -28,7 +29,7 @@ def test_responses_without_result_code_pass(ask):
     assert ask(document(fields | {"sign": digest(fields)}), "pay/queryexchagerate").xml()["rate"] == "1"
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "code", "message"),
     [
         ({"result_code": "FAIL", "err_code": "NOTENOUGH", "err_code_des": "余额"}, "NOTENOUGH", "余额"),
@@ -40,7 +41,7 @@ def test_responses_without_result_code_pass(ask):
     ],
     ids=["err_code", "error_code", "return_code", "result_code", "no-return_code", "no-result_code"],
 )  # fmt: skip
-@pytest.mark.parametrize("verified", [True, False], ids=["signed", "unsigned"])
+@each("verified", [True, False], ids=["signed", "unsigned"])
 def test_failure_says_what_wechat_pay_said(fields, code, message, verified, ask):
     """An ``APIError`` has code, words and body of the response, and says whether it was signed."""
     body = answer(**fields) if verified else unsigned(**fields)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import Enum
 
 import pytest
+from cases import each
 from digests import NONCE, SECRET, digest, received
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ def test_merchant_id_is_compared_as_text(name, mch_id, sent):
     assert f"<{name}>{MCHID}</{name}>".encode() in request.content
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         {},
@@ -116,7 +117,7 @@ def test_unknown_sign_type_is_refused(sign_type, sent):
         sent("post", "v2/pay/orderquery", {"xml": FIELDS | {"sign_type": sign_type}})
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "named"),
     [
         ({"json": FIELDS}, "xml"),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cases import each
 from digests import NONCE, answer, unsigned
 from merchants import MCHID
 
@@ -57,7 +58,7 @@ FAILURES_THAT_PASS_IN_PHP = {
 STRANGE_HOST = "exempt path is compared with the full path (base_uri with a prefix)"
 
 
-@pytest.mark.parametrize("name", sorted(UNITS.keys() - FAILURES_THAT_PASS_IN_PHP - {STRANGE_HOST}))
+@each("name", sorted(UNITS.keys() - FAILURES_THAT_PASS_IN_PHP - {STRANGE_HOST}))
 def test_recorded_response_is_judged_as_recorded(name, ask):
     """What the PHP SDK accepts is accepted, and what it rejects is an error."""
     vector = UNITS[name]
@@ -96,7 +97,7 @@ def test_weaker_digest_than_asked_for_is_refused(ask):
         ask(answer("MD5"), xml=FIELDS | {"sign_type": "HMAC-SHA256"})
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         unsigned(),
@@ -127,7 +128,7 @@ def test_success_that_is_not_verified_is_never_accepted(body, ask):
     assert not isinstance(caught.value, APIError) or b"<return_code>success" in body
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b"",
@@ -142,7 +143,7 @@ def test_success_that_is_not_verified_is_never_accepted(body, ask):
     ],
     ids=["empty", "text", "json", "html", "entity", "deep", "huge", "not-utf-8", "no-return_code"],
 )
-@pytest.mark.parametrize("path", ["pay/orderquery", "mmpaymkttransfers/sendredpack"])
+@each("path", ["pay/orderquery", "mmpaymkttransfers/sendredpack"])
 def test_response_that_cannot_be_read_leaves_the_outcome_unknown(path, body, ask):
     """A 2xx that is not a response of APIv2 says nothing about what happened."""
     with pytest.raises(VerificationError, match="unknown") as caught:
@@ -151,14 +152,14 @@ def test_response_that_cannot_be_read_leaves_the_outcome_unknown(path, body, ask
     assert body == caught.value.response.content
 
 
-@pytest.mark.parametrize("path", UNSIGNED)
+@each("path", UNSIGNED)
 def test_unsigned_endpoints_may_respond_without_sign(path, ask):
     """On the documented endpoints a response without ``sign`` passes, in any case of the path."""
     for spelling in (path, path.upper()):
         assert unsigned() == ask(unsigned(), spelling).content
 
 
-@pytest.mark.parametrize("path", UNSIGNED)
+@each("path", UNSIGNED)
 def test_sign_that_is_there_must_match_everywhere(path, ask):
     """A ``sign`` that comes on an endpoint that needs none is checked all the same."""
     assert answer() == ask(answer(), path).content
@@ -166,7 +167,7 @@ def test_sign_that_is_there_must_match_everywhere(path, ask):
         ask(unsigned(sign="0" * 32), path)
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [
         "mmpaymkttransfers/pay_bank",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from cases import each
 from digests import answer
 from merchants import MCHID
 from wire.gateway import reply
@@ -32,14 +33,14 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row["uri"] for row in ROWS])
-@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@each("row", ROWS, ids=[row["uri"] for row in ROWS])
+@each("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_recorded_call_is_what_arrives(row, spell, client, gateway, instance):
     """Target, body and ``sign`` are byte by byte what the PHP SDK sends."""
     # Answers with the same digest as was asked for; what matters here is what arrives.
     gateway.answer(reply(answer(row["options"]["xml"].get("sign_type", "MD5"))))
     client.call(spell(instance, row), row["verb"], row["options"])
-    seen, expected = gateway.seen[0], row["request"]
+    seen, expected = gateway.seen.pop(), row["request"]
 
     assert (expected["method"], expected["target"]) == (seen.method, seen.target)
     assert expected["body"].encode() == seen.body

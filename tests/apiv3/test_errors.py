@@ -8,6 +8,7 @@ import time
 import keys
 import merchants
 import pytest
+from cases import each
 from sandboxes import identity
 from wire.gateway import reply, signed
 
@@ -47,7 +48,7 @@ def test_error_says_what_weixin_pay_said(gateway, instance, client):
     assert "/v3/pay/transactions/1" == error.request.target
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b"",
@@ -60,7 +61,7 @@ def test_error_says_what_weixin_pay_said(gateway, instance, client):
     ],
     ids=["empty", "html", "null", "list", "no text", "deep", "no UTF-8"],
 )
-@pytest.mark.parametrize(("status", "kind"), [("403 Forbidden", APIError), ("502 Bad Gateway", ServerError)])
+@each(("status", "kind"), [("403 Forbidden", APIError), ("502 Bad Gateway", ServerError)])
 def test_any_body_reaches_the_caller(gateway, instance, client, body, status, kind):
     """A page of a machine in between is a response, too; what it is not is guessed at."""
     gateway.answer(reply(body, status, ("Content-Type", "text/html")))
@@ -81,7 +82,7 @@ def test_error_can_be_printed_whatever_came(gateway, instance, client):
     assert "?" == error.message
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "code", "retryable"),
     [
         ("429 Too Many Requests", "RATELIMIT_EXCEEDED", True),
@@ -121,8 +122,8 @@ def test_error_says_whether_it_is_verified(gateway, instance, client, answer, st
     assert ("PARAM_ERROR", PARAM_ERROR) == (error.code, error.response.content)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
-@pytest.mark.parametrize("location", ["https://evil.example/", "http://[::1", "/v3/elsewhere", None])
+@each("status", [301, 302, 303, 304, 307, 308])
+@each("location", ["https://evil.example/", "http://[::1", "/v3/elsewhere", None])
 def test_redirect_is_not_followed(gateway, instance, client, status, location):
     """`Authorization` stays home, wherever the response points."""
     gateway.answer(reply(b"", f"{status} Moved", *([("Location", location)] if location else [])))
@@ -133,7 +134,8 @@ def test_redirect_is_not_followed(gateway, instance, client, status, location):
         raised.value.response.status_code,
         raised.value.response.headers.get("Location"),
     )
-    assert 1 == len(gateway.seen)
+    assert gateway.seen.pop()
+    assert [] == gateway.seen
 
 
 def disputing(change, **more):

@@ -10,6 +10,7 @@ import time
 
 import merchants
 import pytest
+from cases import each
 from wire.clients import Sync
 from wire.gateway import Gateway, reply, signed
 
@@ -57,15 +58,16 @@ BREAKS = {
 }
 
 
-@pytest.mark.parametrize("verb", ["get", "post", "put", "delete"])
-@pytest.mark.parametrize("behaviour", BREAKS.values(), ids=BREAKS)
+@each("verb", ["get", "post", "put", "delete"])
+@each("behaviour", BREAKS.values(), ids=BREAKS)
 def test_broken_connection_is_not_a_response(behaviour, verb, client, instance, gateway, caplog):
     """The outcome is unknown; exactly one request has arrived."""
     gateway.behaviour = behaviour
     with pytest.raises(NoResponseError, match=r"/v3/x.*outcome unknown") as caught:
         client.call(instance.v3.x, verb, query={"token": "T0KEN"})
 
-    assert 1 == len(gateway.seen)
+    assert gateway.seen.pop()
+    assert [] == gateway.seen
     assert f"<Request {verb.upper()} /v3/x>" == repr(caught.value.request)
     assert "T0KEN" not in f"{caught.value} {caplog.text}"
 

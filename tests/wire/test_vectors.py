@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import merchants
 import pytest
+from cases import each
 from wire.clients import Sync
 
 from wechatpay import Builder, InvalidRequestError
@@ -42,7 +43,7 @@ def pooled(request):
     return Sync() if request.param == "sync" else request.getfixturevalue("looped")
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[f"{row['verb']} {row['uri']}" for row in ROWS])
+@each("row", ROWS, ids=[f"{row['verb']} {row['uri']}" for row in ROWS])
 def test_recorded_call_is_what_arrives(row, pooled, gateway, instance):
     """Method, target and JSON body are the recorded ones, and the signature is over what arrived."""
     options = dict(row["options"])
@@ -59,6 +60,7 @@ def test_recorded_call_is_what_arrives(row, pooled, gateway, instance):
         if seen.body:
             assert row["request"]["content_type"] == seen.headers["content-type"]
     assert len(SPELLINGS) == len(gateway.seen)
+    gateway.seen.clear()
 
 
 def _parsed(body):
@@ -79,7 +81,7 @@ def test_recorded_hosts_are_trusted(base_uri):
     assert f"{base_uri}v3/certificates" == request.url
 
 
-@pytest.mark.parametrize(
+@each(
     "base_uri",
     [
         "https://example.com/",
