@@ -76,8 +76,8 @@ class Notification:
     ``result_code``.
 
     Attributes:
-        id: The same for every delivery of one event. APIv2's callbacks have none: theirs is a digest of the
-            verified fields.
+        id: The same for every delivery of one event. In APIv2 a digest of the signed text, or of a
+            refund's ``refund_id`` and ``refund_status``.
         event_type: Such as ``TRANSACTION.SUCCESS``; ``""`` where APIv2 has none.
         create_time: When the event happened, with time zone; ``None`` where the callback has no valid time.
         summary: A short description; ``""`` in APIv2.

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import formatter, transformer
@@ -35,8 +35,11 @@ _MERCHANT_NAMES = ("mch_id", "mchid", "combine_mch_id")
 #: Hexadecimal digits of an HMAC-SHA256.
 _HMAC_DIGITS = 64
 
-#: The fields that differ between two deliveries of one event.
-_VARYING = ("nonce_str", "sign")
+#: The parts of a signed text that differ between two deliveries of one event.
+_VARYING = ("nonce_str=",)
+
+#: The same for an event with an ``event_id``: each delivery may be encrypted anew.
+_VARYING_OF_NAMED = ("nonce_str=", "event_nonce=", "event_ciphertext=")
 
 _REFUND = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?<root[\s>]")
 
@@ -66,29 +69,28 @@ class XMLReader:
             UndecryptableNotificationError: Its event is not encrypted with ``apiv3_key``.
             UnconfiguredNotificationError: Its event is encrypted, and ``apiv3_key`` was left out.
         """
-        fields = _parse_xml(body, "the callback")
+        # Empty fields are not signed: anybody can add one.
+        fields = _present(_parse_xml(body, "the callback"))
         if "req_info" in fields:
             plaintext = self._refund(fields)
-        else:
-            self._check_sign(fields)
-            plaintext = self._event(fields) if "event_ciphertext" in fields else body
+            self._check_merchant(fields)
+            resource = _parse_xml(plaintext, "the event")
+            # Nothing verifies the fields beside req_info: none of them describes the event.
+            return _notification(_refund_id(resource), "refund", resource, plaintext, body)
+        text = self._check_sign(fields)
+        plaintext = self._event(fields) if "event_ciphertext" in fields else body
         self._check_merchant(fields)
         resource = fields if plaintext is body else _parse_xml(plaintext, "the event")
-        return Notification(
-            id=_text(fields, "event_id") or _digest(resource),
+        kind = "transaction" if {"out_trade_no", "transaction_id"} <= fields.keys() else ""
+        return replace(
+            _notification(_signed_id(text), kind, resource, plaintext, body),
             event_type=_text(fields, "event_type"),
             create_time=parse_time(fields.get("event_create_time")),
-            summary="",
-            original_type=_original_type(fields),
-            resource=resource,
-            plaintext=plaintext,
-            raw=body,
-            version="v2",
         )
 
     def _refund(self, fields: dict[str, Any]) -> bytes:
         """Decrypt ``req_info``; that the result is a document is the only verification there is."""
-        if fields.get("sign"):
+        if "sign" in fields:
             self._check_sign(fields)
         if (plaintext := self._decrypt_refund("".join(_text(fields, "req_info").split()))) is None:
             raise ForgedNotificationError(
@@ -110,7 +112,8 @@ class XMLReader:
         names = ("algorithm", "ciphertext", "nonce", "associated_data")
         return decrypt({name: fields.get(f"event_{name}") for name in names}, self.apiv3_key)
 
-    def _check_sign(self, fields: dict[str, Any]) -> None:
+    def _check_sign(self, fields: dict[str, Any]) -> str:
+        """Return the text that ``sign`` covers."""
         if not (sign := _text(fields, "sign")):
             raise UnsignedNotificationError("the callback has no sign: it did not come from WeChat Pay")
         algorithm = hashing.ALGO_HMAC_SHA256 if len(sign) == _HMAC_DIGITS else hashing.ALGO_MD5
@@ -128,6 +131,7 @@ class XMLReader:
                 "sign does not match the callback: it is not WeChat Pay's, "
                 "or secret is not the APIv2 key of this merchant"
             )
+        return text
 
     def _check_merchant(self, fields: dict[str, Any]) -> None:
         for name in _MERCHANT_NAMES:
@@ -148,13 +152,30 @@ def _text(fields: dict[str, Any], name: str) -> str:
     return value if isinstance(value := fields.get(name), str) else ""
 
 
-def _original_type(fields: dict[str, Any]) -> str:
-    """Return APIv3's name for the kind of event. A refund names its payment, too."""
-    if "req_info" in fields:
-        return "refund"
-    return "transaction" if {"out_trade_no", "transaction_id"} <= fields.keys() else ""
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value != ""}
 
 
-def _digest(fields: dict[str, Any]) -> str:
-    constant = {name: value for name, value in fields.items() if name not in _VARYING}
-    return hashlib.sha256(json.dumps(constant, sort_keys=True).encode()).hexdigest()
+def _notification(id_: str, kind: str, resource: dict[str, Any], text: bytes, raw: bytes) -> Notification:
+    return Notification(id_, "", None, "", kind, resource, text, raw, version="v2")
+
+
+def _signed_id(text: str) -> str:
+    """Identify a signed event by the signed text alone.
+
+    The fields are not used: one text can be cut into fields in several ways if a value holds ``&``.
+    """
+    parts = text.split("&")
+    is_named = any(part.startswith("event_id=") for part in parts)
+    varying = _VARYING_OF_NAMED if is_named else _VARYING
+    return _digest([part for part in parts if not part.startswith(varying)])
+
+
+def _refund_id(fields: dict[str, Any]) -> str:
+    """Identify a refund by its number and state: its encryption does not authenticate the other fields."""
+    number, status = _text(fields, "refund_id"), _text(fields, "refund_status")
+    return _digest([number, status] if number and status else _present(fields))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
