@@ -185,7 +185,7 @@ class Settings:
     base_uri: str
     trust: hosts.Trust
     timeout: Timeout
-    headers: Mapping[str, str | None]
+    headers: Mapping[str, str | None] = field(repr=False)
     transport: Transport
     middlewares: tuple[tuple[str | None, Middleware], ...]
     clock: Callable[[], float]

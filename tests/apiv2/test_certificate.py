@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import authority
+import keys
 import pytest
 from authority import CERT, KEY, LEAF, LOCKED, MIDDLE, p12
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -63,6 +64,15 @@ def test_settings_that_do_not_fit_are_refused_at_construction(merchant, said):
 
     assert KEY.splitlines()[1] not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_certificate_and_key_may_be_objects_of_cryptography():
+    """Who keeps keys elsewhere has them in this form."""
+    identity = Identity.load(
+        {"cert": authority.certificate("merchant"), "key": keys.private_key("merchant")}, MCHID
+    )
+
+    assert authority.certificate("merchant") == identity.chain[0]
 
 
 def test_the_key_touches_the_disk_encrypted_and_for_a_moment(monkeypatch, tmp_path):

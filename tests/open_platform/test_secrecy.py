@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import pickle
+import signal
+import time
 import traceback
 
 import pytest
@@ -150,6 +153,27 @@ def test_urllib3_logs_our_urls_without_their_queries(caplog, instance, gateway):
     assert "GET /wxa/getwxadevinfo?… HTTP/1.1" in caplog.text
     assert "T0KEN" not in caplog.text
     assert "/x?access_token=theirs" in caplog.text
+
+
+def test_timer_while_the_secret_is_under_way_leaves_it_in_no_frame(instance, gateway, platform):
+    """Frames of the libraries included: they hold the whole request, and error trackers show them."""
+
+    class TimeIsUpError(Exception):
+        pass
+
+    def stop(*_):
+        raise TimeIsUpError
+
+    gateway.behaviour = lambda *_: os.kill(os.getpid(), signal.SIGUSR1) or time.sleep(1)
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        with pytest.raises(TimeIsUpError) as caught:
+            send(Sync(), instance)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert gateway.seen
+    assert APP["secret"] not in local_variables(caught.value, "/")
 
 
 def test_interruption_at_any_line_leaves_no_secret_in_the_frames(build, platform):

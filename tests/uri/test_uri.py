@@ -87,6 +87,8 @@ def test_paths_are_those_of_the_php_sdk(call):
         ("https://h.example?a=1", {}, "https://h.example/?a=1"),
         ("{+u}", {"u": "https://h.example/v3?a=1"}, "https://h.example/v3?a=1"),
         ("{a}://h.example/v3", {"a": "https"}, "https://h.example/v3"),
+        ("https://{host}:8/v3/{a}", {"host": "localhost", "a": "x"}, "https://localhost:8/v3/x"),
+        ("https://localhost:{port}/v3", {"port": "8"}, "https://localhost:8/v3"),
     ],
 )
 def test_templates_become_targets(template, variables, path):

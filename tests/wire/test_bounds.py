@@ -32,10 +32,12 @@ from wechatpay import (
     InvalidRequestError,
     NoResponseError,
     PoolTimeoutError,
+    ReadTimeoutError,
     Request,
     ResponseTooLargeError,
     TransportError,
 )
+from wechatpay.media import Media
 from wechatpay.transports import asynchronous, blocking, connections, loop_session
 from wechatpay.transports.network import Network, Proxies
 
@@ -478,3 +480,15 @@ class TestNoDescriptors:
 def test_idle_seconds_are_the_same():
     """Both sides drop an idle connection before WeChat Pay does."""
     assert connections.IDLE_SECONDS == loop_session.IDLE_SECONDS == 7.0
+
+
+def test_server_that_does_not_read_is_a_timeout(client, build):
+    """Its window is full long before the body has left; how much it took is unknown."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        instance = build(base_uri=f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        media = Media(bytes(20_000_000), filename="photo.jpg")
+        with pytest.raises(ReadTimeoutError, match="outcome unknown"):
+            client.call(instance.v3.merchant.media.upload, "post", media=media, timeout=(5, 0.5))

@@ -206,13 +206,15 @@ def test_proxy_that_says_nothing_is_a_connect_error(client, tunnelled, secure):
 
 
 def test_proxy_that_is_not_there_is_a_connect_error(client, tunnelled, build, secure):
-    """For both kinds of request."""
+    """For both kinds of request; the error names the proxy, without its password."""
+    proxy = f"http://user:{PASSWORD}@127.0.0.1:1"
     for instance in (
-        tunnelled(proxies={"https": "http://127.0.0.1:1"}),
-        build(base_uri="http://127.0.0.2:9/", proxies={"http": "http://127.0.0.1:1"}),
+        tunnelled(proxies={"https": proxy}),
+        build(base_uri="http://127.0.0.2:9/", proxies={"http": proxy}),
     ):
-        with pytest.raises(ConnectError):
+        with pytest.raises(ConnectError, match=r"through the proxy 127\.0\.0\.1:1 ") as caught:
             client.call(instance.v3.x, "get")
+        assert PASSWORD not in str(caught.value)
 
     assert [] == secure.seen
 

@@ -95,7 +95,9 @@ def load_certificate(
     return parse_certificate(find_item(source, (CERTIFICATE, PKCS12), CERTIFICATE), passphrase)
 
 
-def load_certificates(source: Source, passphrase: str | bytes | None = None) -> list[x509.Certificate]:
+def load_certificates(
+    source: Source | x509.Certificate, passphrase: str | bytes | None = None
+) -> list[x509.Certificate]:
     """Load every X.509 certificate of a source, in its order; none is not an error.
 
     Args:
@@ -105,6 +107,8 @@ def load_certificates(source: Source, passphrase: str | bytes | None = None) -> 
     Raises:
         CryptoError: ``source`` cannot be read or opened, or a certificate is damaged.
     """
+    if is_certificate(source):
+        return [source]
     items = _list_items(_read_source(source, "certificate"), "certificate")
     return [parse_certificate(item, passphrase) for item in items if item.kind in (CERTIFICATE, PKCS12)]
 

@@ -85,7 +85,10 @@ class AsyncTransport:
         except (aiohttp.ClientError, TimeoutError) as error:
             if is_raised_elsewhere(error, "aiohttp", "asyncio", "builtins", "wechatpay"):
                 raise
-            raise _map(error, request) from None
+            is_own = self._factory is None or request.mutual
+            raise _map(
+                error, request, self._network.proxies.select(request.url) if is_own else None
+            ) from None
 
     async def _exchange(self, session: LoopSession, request: Request) -> Response:
         exchange = Exchange(request.timeout)
@@ -188,9 +191,9 @@ def _abandon(sessions: dict[Any, LoopSession]) -> None:
         sessions.popitem()[1].abandon()
 
 
-def _map(error: Exception, request: Request) -> Exception:
+def _map(error: Exception, request: Request, proxy: str | None) -> Exception:
     if isinstance(error, UnconnectedError | aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return transport_error(ConnectError, request, error)
+        return transport_error(ConnectError, request, error, proxy)
     if isinstance(error, TimeoutError):
         return transport_error(ReadTimeoutError, request, error)
     return transport_error(NoResponseError, request, error)

@@ -38,6 +38,7 @@ from wechatpay.transports.network import (
     select_sink,
     too_large,
     transport_error,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class BlockingTransport:
             NoResponseError: The request left; no complete response came.
             ConfigurationError: The caller's session retries by itself, or TLS cannot be set up.
         """
+        send = self._send if self._session is None or request.mutual else self._send_with_session
         try:
-            send = self._send if self._session is None or request.mutual else self._send_with_session
             if not URLLIB3_LOG.isEnabledFor(logging.DEBUG):
                 return send(request)
             with redact_urllib3_log():
@@ -81,7 +82,15 @@ class BlockingTransport:
         except (requests.RequestException, HTTPError) as error:
             if isinstance(error, requests.HTTPError) or is_raised_elsewhere(error, "requests", "urllib3"):
                 raise
-            raise _map(error, request) from None
+            is_own = self._session is None or request.mutual
+            raise _map(
+                error, request, self._network.proxies.select(request.url) if is_own else None
+            ) from None
+        except BaseException as error:
+            if request.parameters is None and "Authorization" not in request.headers:
+                # A request to the open platform holds a secret, and so do the frames of the libraries.
+                error.__traceback__ = None
+            raise
 
     def _send(self, request: Request) -> Response:
         key = (request.origin, request.mutual)
@@ -251,7 +260,7 @@ def refuse_retries(session: requests.Session) -> None:
             )
 
 
-def _map(error: Exception, request: Request) -> Exception:
+def _map(error: Exception, request: Request, proxy: str | None) -> Exception:
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, WeChatPayError):
@@ -260,7 +269,7 @@ def _map(error: Exception, request: Request) -> Exception:
     if any(isinstance(cause, EmptyPoolError) for cause in causes):
         return transport_error(PoolTimeoutError, request, causes[-1])
     if any(isinstance(cause, _UNCONNECTED) or _is_in_connect(cause.__traceback__) for cause in causes):
-        return transport_error(ConnectError, request, causes[-1])
+        return transport_error(ConnectError, request, causes[-1], proxy)
     if any(isinstance(cause, _TIMED_OUT) for cause in causes):
         return transport_error(ReadTimeoutError, request, causes[-1])
     return transport_error(NoResponseError, request, causes[-1])
@@ -270,8 +279,7 @@ def _causes(error: object) -> Iterator[Exception]:
     """Go from an error to its cause: urllib3 wraps any error in the proxy's, and requests urllib3's."""
     while isinstance(error, Exception):
         yield error
-        inner = error.args[0] if error.args else None
-        error = getattr(error, "original_error", None) or getattr(error, "reason", None) or inner
+        error = getattr(error, "original_error", None) or getattr(error, "reason", None) or wrapped(error)
 
 
 def _is_in_connect(trace: TracebackType | None) -> bool:

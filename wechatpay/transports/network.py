@@ -46,6 +46,7 @@ __all__ = [
     "select_sink",
     "too_large",
     "transport_error",
+    "wrapped",
 ]
 
 _log = logging.getLogger("wechatpay")
@@ -283,19 +284,23 @@ def too_large(request: Request, setting: str, limit: int) -> ResponseTooLargeErr
     )
 
 
-def transport_error(kind: type[TransportError], request: Request, cause: BaseException) -> TransportError:
+def transport_error(
+    kind: type[TransportError], request: Request, cause: BaseException, proxy: str | None = None
+) -> TransportError:
     """Make the error for ``cause`` without the cause's own text, which may quote the query."""
     deeper: BaseException | None = cause
     # The cancellation that ends a timeout is none of its reasons.
     while isinstance(deeper, Exception):
-        cause, deeper = deeper, deeper.__cause__ or deeper.__context__ or _wrapped(deeper)
+        cause, deeper = deeper, deeper.__cause__ or deeper.__context__ or wrapped(deeper)
     why = getattr(cause, "strerror", None)
     host = request.url.split("/", 3)[2]
+    if proxy:
+        host += f" through the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
     what = f"{type(cause).__name__}: {why}" if why else type(cause).__name__
     return kind(f"{request.method} {request.path}: {_WORDS[kind]} {host} ({what})", request=request)
 
 
-def _wrapped(error: BaseException) -> BaseException | None:
+def wrapped(error: BaseException) -> BaseException | None:
     """Return the exception that ``error`` was made of; urllib3 passes TLS errors on as arguments."""
     return next((argument for argument in error.args if isinstance(argument, BaseException)), None)
 

@@ -112,14 +112,19 @@ def _plan(template: str) -> Plan:
     in_path = all(part.is_simple for part in expressions) and len(needed) == sum(
         isinstance(part, Expression) for part in before
     )
-    # Whether "{a}://" begins a URL depends on the value.
-    if not in_path or ("://" in template and not absolute(template)):
+    if not in_path or ("://" in template and not _has_fixed_origin(template)):
         return cut
     fields = tuple(part.variables[0].name for part in expressions)
     return Plan(template, parsed.names, before, after, needed, _form(cut, fields), fields)
 
 
 _plan_cached = lru_cache(CACHED)(_plan)
+
+
+def _has_fixed_origin(template: str) -> bool:
+    """Return whether a URL's scheme, host and port do not depend on values, as those of ``{a}://`` do."""
+    end = template.find("/", template.index("://") + 3)
+    return bool(absolute(template)) and "{" not in (template[:end] if end >= 0 else template)
 
 
 def _form(cut: Plan, fields: tuple[str, ...]) -> Location:

@@ -74,8 +74,9 @@ class Trust:
         """
         try:
             scheme, host, port = uri.authority(base_uri)
+            prefix = _prefix(base_uri)
         except InvalidRequestError as error:
-            raise ConfigurationError(f"base_uri: {error}") from None
+            raise ConfigurationError(f"base_uri: {str(error).removeprefix('base_uri ')}") from None
         if scheme != "https" and not _is_loopback(host):
             raise ConfigurationError(f"base_uri: {scheme}://{host} is not encrypted: use https")
         if host == OPEN_PLATFORM:
@@ -83,7 +84,7 @@ class Trust:
                 f"base_uri: {host} is the open platform, and signed requests never go there; leave it out: "
                 "calls of wxa/, cgi-bin/ and sns/ go there by themselves"
             )
-        return cls(scheme, host, port, _prefix(base_uri))
+        return cls(scheme, host, port, prefix)
 
     @classmethod
     def of_open_platform(cls, base_uri: str) -> Trust:
