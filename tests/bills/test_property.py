@@ -109,10 +109,10 @@ NUMBERS = ["微信订单号", "商户订单号", "微信退款单号", "商户�
 CELLS = {"SUCCESS": [*NUMBERS, "交易状态", "订单金额"], "REFUND": [*NUMBERS, "申请退款金额", "退款状态"]}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=orders(), data=st.data())
 def test_every_altered_row_is_found(shop, made, data):
-    """One cell of one row is changed, by whoever could change digest and summary, too: it is found."""
+    """Any cell of a row is changed, by whoever could change digest and summary, too: it is found."""
     sandbox, instance, clock = shop
     sandbox._services.bills._generated = {DAY: made}
     with bills.fetch(instance, "trade", DAY, clock=clock) as bill:
@@ -122,14 +122,14 @@ def test_every_altered_row_is_found(shop, made, data):
     names = header.split(",")
     number = data.draw(st.integers(0, len(lines) - 3))
     cells = lines[number][1:].split(",`")
-    name = data.draw(st.sampled_from(CELLS[cells[names.index("交易状态")]]))
-    old = cells[names.index(name)]
-    new = cells[names.index(name)] = data.draw(st.sampled_from([f"9{old}", "0", "0.00", "", "REVOKED"]))
-    lines[number] = "`" + ",`".join(cells)
-    altered = encode("\n".join([header, *lines, ""]))
-    if not _means_the_same(name, old, new):
-        with pytest.raises(bills.BillFormatError):
-            _raise_if_found(altered, expected)
+    for name in CELLS[cells[names.index("交易状态")]]:
+        old = cells[names.index(name)]
+        new = data.draw(st.sampled_from([f"9{old}", "0", "0.00", "", "REVOKED"]), label=name)
+        changed = [new if each == name else cell for each, cell in zip(names, cells, strict=True)]
+        altered = [header, *lines[:number], "`" + ",`".join(changed), *lines[number + 1 :], ""]
+        if not _means_the_same(name, old, new):
+            with pytest.raises(bills.BillFormatError):
+                _raise_if_found(encode("\n".join(altered)), expected)
 
 
 def _raise_if_found(altered, expected):
