@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from datetime import datetime, timedelta
 
 import pytest
-from bill_samples import ALL, FUND, encode
+from bill_samples import ALL, FUND, SHARING, STATEMENT, encode, trade
 from sandboxes import identity
 
 from wechatpay import __main__
@@ -113,7 +114,7 @@ class TestFetch:
         out, err = capsys.readouterr()
 
         assert "" == out
-        assert "empty day" in err
+        assert "nothing happened that day" in err
 
     def test_terminal_gets_a_sentence(self, sandbox, run, capsys, tmp_path, today, terminal):
         """With the size and the digest."""
@@ -131,6 +132,8 @@ class TestFetch:
             (["trade", "2026-02-30"], "is not a day"),
             (["trade", "2026-02-02..2026-02-01"], "before the first"),
             (["trade", "2026-02-01..2026-02-02", "-o", "/nowhere"], "must be a directory"),
+            (["payscore", "2026-02-01"], "Missing option '--service-id'"),
+            (["trade", "2026-02-01", "--account", "basic"], "No such option: --account"),
         ],
     )
     def test_wrong_usage_is_explained(self, sandbox, run, capsys, arguments, words):
@@ -138,6 +141,29 @@ class TestFetch:
         assert 2 == run(*arguments)
         assert words in " ".join(capsys.readouterr().err.split())
         assert not sandbox.requests
+
+    def test_kind_has_its_own_options(self, run, capsys):
+        """The help shows those that the kind takes."""
+        assert 0 == run("statement", "--help")
+        out = capsys.readouterr().out
+
+        assert "--sp-mchid" in out
+        assert "--account" not in out
+        assert "Overseas statement" in out
+
+    def test_day_that_is_given_twice_is_fetched_once(self, sandbox, run, capsys, tmp_path, today):
+        """In a range, and by itself."""
+        assert 0 == run("trade", today, f"{today}..{today}", "-o", tmp_path)
+        assert f"{tmp_path}/trade-{today}.csv\n" == capsys.readouterr().out
+
+    def test_day_to_come_is_explained(self, sandbox, run, capsys, tmp_path, today):
+        """The error says when there is a bill, and nothing that contradicts it."""
+        day = (datetime.now(CHINA) + timedelta(days=1)).date()
+        assert 1 == run("trade", day, "-o", tmp_path)
+        err = capsys.readouterr().err
+
+        assert f"the bill of {day} does not exist yet" in err
+        assert "do not retry" not in err
 
     def test_missing_settings_are_explained(self, run, capsys, monkeypatch, tmp_path):
         """Without an environment the command says what it reads."""
@@ -229,6 +255,20 @@ class TestShow:
         assert "98.00" in out
         assert "count" in out
 
+    @pytest.mark.parametrize(
+        "text", [ALL, FUND, SHARING, STATEMENT], ids=["trade", "fund", "sharing", "statement"]
+    )
+    def test_table_fits_the_terminal(self, run, capsys, tmp_path, terminal, monkeypatch, text):
+        """Numbers are folded and not cut off, in 80 columns."""
+        monkeypatch.setenv("COLUMNS", "80")
+        (tmp_path / "bill.csv").write_bytes(encode(text.replace("A20260302-1", "A" * 32)))
+        assert 0 == run("show", tmp_path / "bill.csv")
+        out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+        assert "2026-03-02 1" in out
+        assert "…" not in out
+        assert max(sum(1 + (ord(each) > 0x2E80) for each in line) for line in out.splitlines()) <= 80
+
     def test_long_bill_is_shortened_on_a_terminal(self, run, capsys, tmp_path, terminal, monkeypatch):
         """It says how many rows there are more; ``--all`` shows them."""
         monkeypatch.setattr("wechatpay.cli.bill._SHOWN", 1)
@@ -266,9 +306,26 @@ class TestReconcile:
         files[1].write_text(BOOKS + "B1,,5\n")
         assert 3 == run("reconcile", *files, "--day", "2026-03-02", "--matched")
         out = capsys.readouterr().out
-        assert "amount_differs         refund R20260302-1 50.00: bill 5000, books 4999" in out
-        assert "missing_there          payment B1 0.05" in out
+        lines = [line.split() for line in out.splitlines()]
+        assert ["amount_differs", "refund", "R20260302-1", "50.00"] in lines
+        assert ["bill", "50.00,", "books", "49.99"] in lines
+        assert ["missing_there", "payment", "B1", "0.05"] in lines
+        assert ["amount_differs", "1", "50.00", "yuan"] in lines
         assert "correct your books" in out
+
+    def test_nothing_is_wider_than_the_terminal(self, run, capsys, files, terminal):
+        """Whatever is found, with numbers of 32 characters and amounts of millions, in 80 columns."""
+        number = "N" * 32
+        rows = trade({"商户订单号": number, "订单金额": "9999999.99"}, {"商户订单号": f"{number[1:]}1"})
+        files[0].write_bytes(encode(rows))
+        files[1].write_text(f"out_trade_no,amount_fen,state\n{number},1,NOTPAY\n{number[1:]}2,999999999,\n")
+        assert 3 == run("reconcile", *files)
+        lines = capsys.readouterr().out.splitlines()
+
+        assert {"amount_differs", "state_differs", "missing_here", "missing_there"} == {
+            line.split()[0] for line in lines if line[0] != " "
+        }
+        assert max(map(len, lines)) <= 80
 
     def test_no_difference_is_success(self, run, capsys, files):
         """The exit code is 0."""

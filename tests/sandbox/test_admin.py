@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from shops import serving
 
 from wechatpay import APIError, Builder, NoResponseError
 from wechatpay.sandbox import Sandbox, faults
+from wechatpay.sandbox.clock import CHINA
 
 
 @pytest.fixture
@@ -204,6 +206,8 @@ def test_unknown_action_is_answered_with_the_known_ones(ask, method, action):
         ("advance", b'{"seconds":1e300}'),
         ("settle-refund", b'{"out_refund_no":"NOWHERE-1"}'),
         ("settle-refund", b'{"out_refund_no":"NOWHERE-1","status":"MADE_UP"}'),
+        ("fill-bills", b'{"day":"2026-02-30","count":1}'),
+        ("fill-bills", b'{"day":1,"count":1}'),
         ("inject", b'{"fault":"MadeUp"}'),
         ("inject", b'{"fault":"Fault"}'),
         ("inject", b'{"fault":[]}'),
@@ -219,6 +223,17 @@ def test_wrong_request_is_answered_with_the_reason(ask, action, body):
     assert 400 == status
     assert found["message"]
     assert 200 == ask("state", method="GET")[0]
+
+
+def test_bills_of_a_day_are_filled(sandbox, v3, ask):
+    """The trade bill of that day has as many payments, and some refunds."""
+    day = (datetime.fromtimestamp(sandbox.now, CHINA) - timedelta(days=2)).date().isoformat()
+    assert 200 == ask("fill-bills", day=day, count=20, seed="admin")[0]
+    offered = v3.bill.tradebill.get(query={"bill_date": day}).json()
+    token = offered["download_url"].partition("token=")[2]
+    lines = v3.billdownload.file.get(query={"token": token}).text.splitlines()
+
+    assert 20 == sum(",`SUCCESS,`OTHERS," in line for line in lines)
 
 
 def test_order_is_refunded(sandbox, v3, ask):

@@ -69,7 +69,7 @@ class BillNotReadyError(APIError):
         """Make the error from WeChat Pay's own, which says less."""
         made = cls(
             f"the bill of {day} does not exist yet: fetch it after {ready_at:%Y-%m-%d %H:%M}, Beijing time "
-            f"({error})",
+            f"({error.code} {error.message})",
             status_code=error.status_code,
             code=error.code,
             message=error.message,

@@ -28,6 +28,7 @@ class Operation:
 
     Attributes:
         kind: What callers ask for.
+        title: What it is, in a few words.
         template: Its path.
         takes: Options and the parameter that each becomes; those that are required end with ``*``, and of
             those that end with ``?`` one is required.
@@ -41,6 +42,7 @@ class Operation:
     """
 
     kind: str
+    title: str
     template: str
     takes: Mapping[str, str]
     fixed: Mapping[str, str] = field(default_factory=dict)
@@ -128,10 +130,21 @@ _V2 = {"appid*": "appid", "mchid*": "mch_id"}
 OPERATIONS: Mapping[str, Operation] = {
     operation.kind: operation
     for operation in (
-        Operation("trade", "v3/bill/tradebill", {"bill_type": "bill_type", **_SUB}),
-        Operation("fund", "v3/bill/fundflowbill", {"account": "account_type", **_SUB}),
+        Operation(
+            "trade",
+            "Trade bill: payments and refunds.",
+            "v3/bill/tradebill",
+            {"bill_type": "bill_type", **_SUB},
+        ),
+        Operation(
+            "fund",
+            "Fund bill: bookings on an account.",
+            "v3/bill/fundflowbill",
+            {"account": "account_type", **_SUB},
+        ),
         Operation(
             "sub-merchant-fund",
+            "Fund bill of a sub-merchant.",
             "v3/bill/sub-merchant-fundflowbill",
             {"account": "account_type", "sub_mchid*": "sub_mchid", **_CIPHER},
             fixed={"algorithm": _AES, "account_type": "BASIC"},
@@ -139,25 +152,39 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         Operation(
             "ecommerce-fund",
+            "Fund bill of a platform's sub-merchants.",
             "v3/ecommerce/bill/fundflowbill",
             {"account": "account_type", **_CIPHER},
             fixed={"algorithm": _AES, "account_type": "ALL"},
             is_encrypted=True,
         ),
-        Operation("sharing", "v3/profitsharing/bills", _SUB),
+        Operation("sharing", "Profit-sharing bill.", "v3/profitsharing/bills", _SUB),
         Operation(
             "payscore",
+            "Bill of pay score.",
             "v3/payscore/merchant-bill",
             {"service_id*": "service_id", "algorithm": "encryption_algorithm"},
             fixed={"encryption_algorithm": _AES},
             is_encrypted=True,
         ),
-        Operation("failed-withdrawals", "v3/merchant/fund/withdraw/bill-type/NO_SUCC", {}),
-        Operation("funds-to-oversea", "v3/funds-to-oversea/bill-download-url", _SUB, tar_type=False),
-        Operation("statement", "v3/global/statements", **_STATEMENT),
-        Operation("hk-statement", "hk/v3/statements", **_STATEMENT),
+        Operation(
+            "failed-withdrawals",
+            "Withdrawals that failed.",
+            "v3/merchant/fund/withdraw/bill-type/NO_SUCC",
+            {},
+        ),
+        Operation(
+            "funds-to-oversea",
+            "Foreign exchange bill.",
+            "v3/funds-to-oversea/bill-download-url",
+            _SUB,
+            tar_type=False,
+        ),
+        Operation("statement", "Overseas statement.", "v3/global/statements", **_STATEMENT),
+        Operation("hk-statement", "Statement of Hong Kong wallets.", "hk/v3/statements", **_STATEMENT),
         Operation(
             "overseas-sharing",
+            "Overseas profit-sharing bill.",
             "v3/global/profit-sharing/bill-download-url",
             _SUB,
             has_digest=False,
@@ -165,6 +192,7 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         Operation(
             "overseas-sharing-refunds",
+            "Returns of overseas shares.",
             "v3/global/profit-sharing/refunds/bill-download-url",
             _SUB,
             has_digest=False,
@@ -172,6 +200,7 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         Operation(
             "v2-trade",
+            "Trade bill of APIv2.",
             "v2/pay/downloadbill",
             {**_V2, "bill_type": "bill_type", "sub_mchid": "sub_mch_id"},
             fixed={"bill_type": "ALL"},
@@ -181,6 +210,7 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         Operation(
             "v2-fund",
+            "Fund bill of APIv2.",
             "v2/pay/downloadfundflow",
             {**_V2, "account": "account_type"},
             fixed={"account_type": "Basic", "sign_type": "HMAC-SHA256"},

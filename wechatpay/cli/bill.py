@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
-from contextlib import contextmanager
+import textwrap
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 from wechatpay import bills
-from wechatpay.bills.operations import OPERATIONS
+from wechatpay.bills.operations import OPERATIONS, Operation
 from wechatpay.builder import Builder
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["bill"]
 
@@ -34,14 +38,19 @@ DIFFERENT = 3
 #: Rows that a terminal shows.
 _SHOWN = 20
 
-#: What a terminal shows of each kind.
+#: What a terminal shows of each kind, and what is made for it of other columns.
 _COLUMNS = {
-    "fund": ("booked_at", "business_type", "business_id", "direction", "amount", "balance"),
-    "sharing": ("shared_at", "transaction_id", "receiver", "business_type", "amount", "status"),
+    "fund": ("booked_at", "business_type", "business_id", "amount", "balance"),
+    "sharing": ("shared_at", "business_type", "transaction_id", "receiver", "amount", "status"),
     "overseas-sharing": ("create_time", "transaction_id", "receiver_account", "amount", "currency", "status"),
-    "statement": ("trade_time", "trade_state", "out_trade_no", "out_refund_no", "total", "currency"),
-    "trade": ("trade_time", "trade_state", "out_trade_no", "out_refund_no", "total", "refund_total", "fee"),
+    "statement": ("trade_time", "trade_state", "number", "amount", "currency"),
+    "trade": ("trade_time", "trade_state", "number", "amount", "fee"),
 }
+_MADE: Mapping[str, Callable[[bills.Row], Any]] = {
+    "number": lambda row: (row.out_refund_no or row.refund_id) if row.is_refund else row.out_trade_no,
+    "amount": lambda row: -(row.refund_total or 0) if row.is_refund else row.total,
+}
+_FOLDED = {"number", "business_id", "business_type", "transaction_id", "receiver", "receiver_account"}
 
 #: The variables of the environment, and the settings that they are.
 _SETTINGS = {
@@ -57,7 +66,8 @@ _SETTINGS = {
 bill = typer.Typer(
     help="Fetch bills, show them, and compare them with your own books.",
     epilog="Settings come from the environment: WECHATPAY_MCHID, _SERIAL, _PRIVATE_KEY (a file or PEM), and "
-    "_PUBLIC_KEY_ID with _PUBLIC_KEY, or _APIV3_KEY. Exit codes: 0 done, 1 failed, 2 wrong usage or "
+    "_PUBLIC_KEY_ID with _PUBLIC_KEY, or _APIV3_KEY; wechatpay sandbox --env "
+    "prints some to try. Exit codes: 0 done, 1 failed, 2 wrong usage or "
     f"settings, {DIFFERENT} differences found, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -67,36 +77,37 @@ bill = typer.Typer(
 _Json = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")]
 
 
-def _fetch(kind: str) -> Callable[..., None]:
+#: The option of each argument, and what it is; its default is in the environment.
+_OPTIONS = {
+    "account": Annotated[str, typer.Option(help="basic, operation, fees, deposit or all.")],
+    "algorithm": Annotated[str, typer.Option(help="AEAD_AES_256_GCM or SM4_GCM.")],
+    "appid": Annotated[str, typer.Option(envvar="WECHATPAY_APPID", help="The app.")],
+    "bill_type": Annotated[str, typer.Option(help="ALL, SUCCESS, REFUND …")],
+    "mchid": Annotated[str, typer.Option(envvar="WECHATPAY_MCHID", help="The merchant.")],
+    "service_id": Annotated[str, typer.Option(help="The service.")],
+    "sp_mchid": Annotated[str, typer.Option(help="The institution, in place of --mchid.")],
+    "sub_mchid": Annotated[str, typer.Option(help="A partner's sub-merchant.")],
+}
+
+
+def _fetch(operation: Operation) -> Callable[..., None]:
     """Make the command that fetches bills of one kind."""
 
-    def fetch(  # noqa: PLR0913  each is an option
+    def fetch(
         dates: Annotated[
-            list[str], typer.Argument(help="Days, as 2026-11-19, or ranges, as 2026-11-01..2026-11-19.")
+            list[str],
+            typer.Argument(metavar="days", help="As 2026-11-19, or ranges, as 2026-11-01..2026-11-19."),
         ],
         *,
         output: Annotated[
             Path, typer.Option("-o", "--output", help="The directory, or the file for one day.")
         ] = Path(),
-        account: Annotated[str, typer.Option(help="basic, operation, fees, deposit or all.")] = "",
-        bill_type: Annotated[str, typer.Option(help="ALL, SUCCESS, REFUND …")] = "",
-        sub_mchid: Annotated[str, typer.Option(help="A partner's sub-merchant.")] = "",
-        sp_mchid: Annotated[str, typer.Option(help="The institution, for statements.")] = "",
-        service_id: Annotated[str, typer.Option(help="The service, for payscore.")] = "",
-        appid: Annotated[str, typer.Option(help="The app, for bills of APIv2.")] = "",
         json: _Json = False,
+        **options: str,
     ) -> None:
-        options = {
-            "account": account,
-            "appid": appid,
-            "bill_type": bill_type,
-            "service_id": service_id,
-            "sp_mchid": sp_mchid,
-            "sub_mchid": sub_mchid,
-        }
         given: dict[str, Any] = {name: value for name, value in options.items() if value}
-        if not sp_mchid and {"mchid*", "mchid?"} & set(OPERATIONS[kind].takes):
-            given["mchid"] = os.environ.get("WECHATPAY_MCHID", "")
+        if "sp_mchid" in given:
+            given.pop("mchid", None)
         days = _days(dates)
         if len(days) > 1 and not output.is_dir():
             raise ConfigurationError(
@@ -104,16 +115,31 @@ def _fetch(kind: str) -> Callable[..., None]:
             )
         with _interruptible(), _builder() as instance, _progress() as progress:
             for day in days:
-                made = bills.fetch(instance, kind, day, output, progress=progress(f"{kind} {day}"), **given)
+                with progress(f"{operation.kind} {day}") as received:
+                    made = bills.fetch(instance, operation.kind, day, output, progress=received, **given)
                 _report(made, as_json=json)
 
+    own = inspect.signature(fetch, eval_str=True)
+    options = [
+        inspect.Parameter(
+            name.rstrip("*?"),
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=_OPTIONS[name.rstrip("*?")],
+            default=inspect.Parameter.empty if name.endswith("*") else "",
+        )
+        for name in operation.takes
+    ]
+    # typer reads the options of a command from the signature: each kind of bill has its own.
+    shared = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    fetch.__signature__ = own.replace(parameters=[*shared, *options])  # type: ignore[attr-defined]
+    fetch.__annotations__ |= {each.name: each.annotation for each in options}
     return fetch
 
 
-for _kind in OPERATIONS:
-    bill.command(
-        _kind, short_help=f"Fetch bills of kind {_kind}.", help=f"Fetch bills of kind {_kind}, checked."
-    )(_fetch(_kind))
+for _operation in OPERATIONS.values():
+    bill.command(_operation.kind, short_help=_operation.title, help=f"Fetch and check: {_operation.title}")(
+        _fetch(_operation)
+    )
 
 
 @bill.command(short_help="Show a bill that was saved.")
@@ -184,7 +210,7 @@ def _days(texts: list[str]) -> list[date]:
         if end < start:
             raise ConfigurationError(f"{text!r}: the last day is before the first")
         days += [start + timedelta(days=number) for number in range((end - start).days + 1)]
-    return days
+    return list(dict.fromkeys(days))
 
 
 def _day(text: str) -> date:
@@ -213,24 +239,31 @@ def _builder() -> Builder:
         settings["merchant"] = pair
     if not settings:
         raise ConfigurationError(
-            "no settings: set WECHATPAY_MCHID and the others; wechatpay bill --help lists them"
+            "no settings: set WECHATPAY_MCHID and the other variables that wechatpay bill --help lists"
         )
     return Builder(**settings)
 
 
+_Received: TypeAlias = "Callable[[int, int | None], object] | None"
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[str], Callable[[int, int | None], object] | None]]:
-    """Show a bar on a terminal; elsewhere nothing."""
+def _progress() -> Iterator[Callable[[str], AbstractContextManager[_Received]]]:
+    """Show a bar for the bill that is being fetched, on a terminal; elsewhere nothing."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _: None
+        yield lambda _: nullcontext()
         return
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    columns = TextColumn("{task.description}"), BarColumn(None), DownloadColumn(), TransferSpeedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
 
-        def begin(title: str) -> Callable[[int, int | None], object]:
+        @contextmanager
+        def begin(title: str) -> Iterator[_Received]:
             task = progress.add_task(title, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+            try:
+                yield lambda done, total: progress.update(task, completed=done, total=total)
+            finally:
+                progress.remove_task(task)
 
         yield begin
 
@@ -246,41 +279,59 @@ def _report(made: bills.Bill, *, as_json: bool) -> None:
         typer.echo(dumps({**members, "files": files}, ensure_ascii=False))
         return
     if made.is_empty:
-        typer.echo(f"{made.kind} {made.date}: an empty day, without a bill", err=True)
+        typer.echo(f"{made.kind} {made.date}: nothing happened that day, there is no bill", err=True)
     for path, digest in zip(made.paths, made.digests, strict=True):
         if sys.stdout.isatty():
             checked = f"{digest.type} {digest.value}" if digest else "no digest to check"
-            typer.echo(f"{made.kind} {made.date}  {path}  ({path.stat().st_size:,} bytes, {checked})")
+            typer.echo(f"{made.kind} {made.date}  {path.stat().st_size:,} bytes, {checked}\n  {path}")
         else:
             typer.echo(str(path))
 
 
 def _show_table(rows: bills.Rows, limit: int | None) -> None:
-    console, columns = Console(), [key for key in _COLUMNS[rows.kind] if key in rows.keys]
-    table = Table(*columns)
+    console, columns = Console(), [key for key in _COLUMNS[rows.kind] if key in {*rows.keys, *_MADE}]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for key in columns:
+        is_number = key in {"amount", "balance", "fee"}
+        # Of what is too wide, numbers of orders are folded: one that is cut off is of no use.
+        table.add_column(
+            key, no_wrap=key not in _FOLDED, overflow="fold", justify="right" if is_number else "left"
+        )
     for row in islice(rows, limit):
-        table.add_row(*("" if row[key] is None else str(row[key]) for key in columns))
+        table.add_row(*(_cell(_MADE[key](row) if key not in rows.keys else row[key]) for key in columns))
     more = sum(1 for _ in rows)
     console.print(table)
     if more:
         console.print(f"… and {more:,} more rows; --all shows them", highlight=False)
     for key, value in (rows.summary or {}).items():
-        console.print(f"{key:20} {value}", highlight=False, markup=False)
+        console.print(f"{key:20} {_cell(value)}", highlight=False, markup=False)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Decimal):
+        cents = value.quantize(Decimal("0.01"))
+        return f"{cents if cents == value else value:f}"
+    return "" if value is None else escape(str(value))
 
 
 def _show_findings(found: bills.Reconciliation) -> None:
     for finding in found:
         number = finding.out_refund_no or finding.refund_id or finding.out_trade_no or finding.transaction_id
-        both = f": bill {finding.theirs}, books {finding.ours}" if finding.theirs or finding.ours else ""
-        amount = "" if finding.amount is None else f" {finding.amount / 100:,.2f}"
         kind = "refund" if finding.is_refund else "payment"
-        typer.echo(f"{finding.outcome:22} {kind} {number}{amount}{both}")
-        if finding.advice:
-            typer.echo(f"{'':22} {finding.advice}")
-    summary = found.summary()
-    for outcome, numbers in summary.items():
+        amount = "" if finding.amount is None else f"{finding.amount / 100:,.2f}"
+        typer.echo(f"{finding.outcome:20} {kind:7} {number:33} {amount:>13}".rstrip())
+        if finding.theirs or finding.ours:
+            both = [finding.theirs, finding.ours]
+            if finding.outcome == "amount_differs":
+                both = [f"{int(fen) / 100:,.2f}" if fen.removeprefix("-").isdigit() else fen for fen in both]
+            typer.echo("{:20} bill {}, books {}".format("", *both))
+    for outcome, numbers in found.summary().items():
         if isinstance(numbers, dict) and numbers["count"]:
-            typer.echo(f"{outcome:22} {numbers['count']:>10,} {numbers['fen'] / 100:>16,.2f} yuan")
+            typer.echo(f"{outcome:20} {numbers['count']:>11,} {numbers['fen'] / 100:>24,.2f} yuan")
+            for line in textwrap.wrap(bills.OUTCOMES[outcome], 76):
+                typer.echo(f"    {line}")
 
 
 @contextmanager

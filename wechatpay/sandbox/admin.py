@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
+from datetime import date
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -201,6 +202,15 @@ def _confirm_transfer(merchant: Merchant, out_bill_no: str) -> dict[str, Any]:
     return {"out_bill_no": out_bill_no, "state": merchant.confirm_transfer(out_bill_no)}
 
 
+def _fill_bills(merchant: Merchant, day: str, count: int, seed: str = "") -> dict[str, Any]:
+    try:
+        chosen = date.fromisoformat(day)
+    except (TypeError, ValueError):
+        raise ConfigurationError("day: give YYYY-MM-DD") from None
+    merchant.bills.fill(chosen, count, seed)
+    return {"day": day, "count": count}
+
+
 def _rotate(merchant: Merchant) -> dict[str, Any]:
     made = merchant.rotate()
     return {"serial": made.serial, "published": made.published}
@@ -220,6 +230,7 @@ _MERCHANT_ACTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
         merchant.settle_refund(out_refund_no, status)
     ),
     "confirm-transfer": _confirm_transfer,
+    "fill-bills": _fill_bills,
     "trigger": _trigger,
     "resend": _resend,
     "disturb-callbacks": _disturb,
