@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 import sandboxes
+from scenes import Shop
 
 from wechatpay import Builder, __main__
 from wechatpay.errors import ConfigurationError
@@ -90,6 +91,20 @@ def test_faults_and_seed_are_options(serve):
     assert [200, 200] == serve(unwrap, "--fault", delayed, "--seed", "1", "--mode", "both")
 
 
+def test_rule_is_an_option(serve):
+    """A test in another language can refund one order twice at once."""
+
+    def act(settings):
+        del settings["tls"], settings["admin"]
+        with Builder(**{**settings, "proxies": {}}) as instance:
+            number = Shop(None, instance).by_code(amount={"total": 2})
+            body = {"out_trade_no": number, "amount": {"refund": 1, "total": 2, "currency": "CNY"}}
+            refunds = instance.v3.refund.domestic.refunds
+            return [refunds.post(json={**body, "out_refund_no": n}).status_code for n in ("R1", "R2")]
+
+    assert [200, 200] == serve(act, "--rule", "refund_interval=0")
+
+
 def test_kept_keys_are_the_same_after_a_restart(serve, tmp_path, capsys):
     """All that a client is configured with stays: keys, secrets and certificates."""
     names = ("mchid", "serial", "private_key", "certs", "apiv3_key", "secret", "merchant", "app")
@@ -111,6 +126,7 @@ def test_kept_keys_are_the_same_after_a_restart(serve, tmp_path, capsys):
     ("options", "message"),
     [
         (["--fault", "Invented"], "fault: 'Invented' is unknown"),
+        (["--rule", "speed=1"], "rule: 'speed' is unknown"),
         (["--merchant", "abc"], "mchid: 8 to 10 digits"),
         (["--mode", "all"], "mode: one of"),
         (["--snippet", "cobol"], "--snippet is one of"),

@@ -138,11 +138,12 @@ class Contracts:
     def find(self, *, code: str = "", contract_id: str = "", plan_id: str = "") -> Contract | None:
         """Return a contract that was signed, by one of its numbers; ``None`` if unknown."""
         with self._lock:
-            for contract in self._contracts.values():
-                is_meant = contract.code == code or contract.contract_id == contract_id
-                if is_meant and plan_id in {"", contract.plan_id} and contract.state != "PREPARED":
-                    return contract
-        return None
+            if code:
+                found = self._contracts.get(code)
+            else:
+                found = next((c for c in self._contracts.values() if c.contract_id == contract_id), None)
+        is_meant = found and plan_id in {"", found.plan_id} and found.state != "PREPARED"
+        return found if is_meant else None
 
     def of_payer(self, openid: str, kind: str) -> list[Contract]:
         """Return the contracts that a payer signed, newest first."""

@@ -115,6 +115,8 @@ class ScoreOrders:
         self._mchid = mchid
         self._lock = threading.RLock()
         self._orders: Table[str, ScoreOrder] = Table()
+        #: The payers of those that are completed and not paid: the others need no look.
+        self._unpaid: Table[str, str] = Table()
         self.handlers: dict[tuple[str, str], Handler] = {}
         for kind in ("", "partner/", "acquiringbank/", "oversea/partner/"):
             root = f"v3/payscore/{kind}serviceorder"
@@ -168,10 +170,9 @@ class ScoreOrders:
     def settle(self) -> bool:
         """Deduct what completed orders cost, except from payers without money; return whether others wait."""
         with self._lock:
-            due = [order for order in self._orders.values() if order.description == "MCH_COMPLETE"]
-            for order in due:
-                if not order.openid.endswith(POOR):
-                    self._deduct(order.out_order_no)
+            for out_order_no, openid in list(self._unpaid.items()):
+                if not openid.endswith(POOR):
+                    self._deduct(out_order_no)
         return False
 
     def _expect(self, out_order_no: str, state: str, description: str) -> ScoreOrder:
@@ -319,6 +320,10 @@ class ScoreOrders:
 
     def _store(self, order: ScoreOrder) -> ScoreOrder:
         self._orders[order.out_order_no] = order
+        if order.description == "MCH_COMPLETE":
+            self._unpaid[order.out_order_no] = order.openid
+        else:
+            self._unpaid.pop(order.out_order_no, None)
         return order
 
     def _respond(self, call: Call, order: ScoreOrder, **more: str) -> HttpResponse:

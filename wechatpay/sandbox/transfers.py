@@ -68,6 +68,8 @@ class Transfers:
         self._send = send
         self._lock = threading.RLock()
         self._transfers: Table[str, _Transfer] = Table()
+        #: When those were created that wait for the payee: the others need no look.
+        self._waiting: Table[str, float] = Table()
         self.handlers: dict[tuple[str, str], Handler] = {
             ("POST", _ROOT): self._create,
             ("GET", f"{_ROOT}/out-bill-no/{{out_bill_no}}"): self._query,
@@ -100,11 +102,10 @@ class Transfers:
     def settle(self) -> bool:
         """End the transfers that were not confirmed in time, and return whether others wait."""
         with self._lock:
-            waiting = [t for t in self._transfers.values() if t.state == "WAIT_USER_CONFIRM"]
-            late = [t for t in waiting if self._clock() > t.created + _CONFIRMATION_PERIOD]
-            for transfer in late:
-                self._finish(transfer, "FAIL", "OVERDUE_CLOSE")
-            return len(late) < len(waiting)
+            now = self._clock()
+            for name in [n for n, created in self._waiting.items() if now > created + _CONFIRMATION_PERIOD]:
+                self._finish(self._transfers[name], "FAIL", "OVERDUE_CLOSE")
+            return bool(self._waiting)
 
     def bookings(self) -> list[FundEntry]:
         """Return the bookings of the transfers that succeeded."""
@@ -141,6 +142,7 @@ class Transfers:
                 digits = f"13300{number(f'transfer {out_bill_no}', 27)}"
                 known = _Transfer(out_bill_no, digits, now, now, "WAIT_USER_CONFIRM", body, call.mchid)
                 self._transfers[out_bill_no] = known
+                self._waiting[out_bill_no] = now
         return HttpResponse.json(_created(known))
 
     def _query(self, call: Call) -> HttpResponse:
@@ -171,6 +173,7 @@ class Transfers:
     def _finish(self, transfer: _Transfer, state: str, fail_reason: str = "") -> _Transfer:
         ended = replace(transfer, state=state, updated=self._clock(), fail_reason=fail_reason)
         self._transfers[transfer.out_bill_no] = ended
+        self._waiting.pop(transfer.out_bill_no, None)
         if url := transfer.body.get("notify_url"):
             resource = CompleteResource(_describe(ended))
             for name in ("appid", "transfer_remark", "user_name"):
