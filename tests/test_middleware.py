@@ -10,6 +10,7 @@ import time
 
 import merchants
 import pytest
+from cases import each
 
 from wechatpay import (
     Blocking,
@@ -155,12 +156,12 @@ async def awaiting(request, proceed):
     """Be no generator."""
 
 
-@pytest.mark.parametrize(
+@each(
     "middleware",
     [lambda r, p: p(r), awaiting, Traveller, print, None, functools.partial(int, "SECRET"), retry],
     ids=["lambda", "coroutine", "class", "builtin", "None", "partial", "maker"],
 )
-@pytest.mark.parametrize("edit", ["push", "replace"])
+@each("edit", ["push", "replace"])
 def test_what_is_not_a_generator_function_is_refused(stack, edit, middleware):
     """The mistake is told where it is made, with the way out, and with nothing that was bound to it."""
     with pytest.raises(ConfigurationError, match="response = yield from proceed") as caught:

@@ -60,7 +60,7 @@ class TestNames:
         """Nobody could say which of the two was meant."""
         assert "the variable query has the name of an option" in refused("v3/{query}", query="a")
 
-    @pytest.mark.parametrize(
+    @each(
         ("option", "advice"),
         [
             ("http_errors", "APIError"),

@@ -14,6 +14,7 @@ import traceback
 
 import keys
 import pytest
+from cases import each
 from sandboxes import identity
 from wire import clients
 from wire.gateway import reply, signed
@@ -181,7 +182,7 @@ def test_refused_signature_is_reported_without_its_text(sandbox, client, ears):
     assert [] == [secret for secret in SENT if secret in "".join([*told(outcome), ears()])]
 
 
-@pytest.mark.parametrize(
+@each(
     "options",
     [
         {"json": {"p": "secret-body", "q": float("nan")}},

@@ -236,7 +236,7 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"mch_id": "1"},
@@ -262,9 +262,7 @@ GIVEN = {
     ],
     ids=lambda wrong: next(iter(wrong)),
 )
-@pytest.mark.parametrize(
-    "make", [lambda given: Builder(**given), Builder.factory], ids=["Builder", "factory"]
-)
+@each("make", [lambda given: Builder(**given), Builder.factory], ids=["Builder", "factory"])
 def test_failing_constructor_leaves_no_key_in_its_frames(make, wrong):
     """Error trackers send the local variables of every frame that an error passes."""
     given = merchants.settings(**GIVEN) | wrong

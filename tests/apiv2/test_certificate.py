@@ -11,6 +11,7 @@ import authority
 import keys
 import pytest
 from authority import CERT, KEY, LEAF, LOCKED, MIDDLE, p12
+from cases import each
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -29,7 +30,7 @@ EC_KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(
 )
 
 
-@pytest.mark.parametrize(
+@each(
     ("merchant", "said"),
     [
         ({"cert": CERT}, "key: missing"),

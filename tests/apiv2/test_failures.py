@@ -172,7 +172,7 @@ def cut_off(_, peer):
 STEP = "query it with pay/orderquery by out_trade_no, and repeat it with the same number only"
 
 
-@pytest.mark.parametrize(
+@each(
     "behaviour",
     [
         lambda _, peer: peer.close(),

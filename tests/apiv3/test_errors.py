@@ -101,7 +101,7 @@ def test_error_says_whether_to_repeat(gateway, instance, client, status, code, r
     assert caught(client, instance).retryable is retryable
 
 
-@pytest.mark.parametrize(
+@each(
     ("answer", "verified"),
     [
         (lambda status: signed(PARAM_ERROR, status, JSON), True),
@@ -112,7 +112,7 @@ def test_error_says_whether_to_repeat(gateway, instance, client, status, code, r
     ],
     ids=["signed", "unsigned", "by a stranger", "unknown key", "stale"],
 )
-@pytest.mark.parametrize("status", ["400 Bad Request", "503 Service Unavailable"])
+@each("status", ["400 Bad Request", "503 Service Unavailable"])
 def test_error_says_whether_it_is_verified(gateway, instance, client, answer, status, verified):
     """A proof that fails never hides what came: the caller reads `.verified`."""
     gateway.answer(answer(status))

@@ -24,6 +24,7 @@ from bill_samples import (
     encode,
     trade,
 )
+from cases import each
 
 from wechatpay import DecodeError, InvalidRequestError, bills
 
@@ -51,10 +52,10 @@ def test_every_kind_is_known_by_its_header(name, kind, columns, count):
     assert count == len(list(rows))
 
 
-@pytest.mark.parametrize("bom", [True, False], ids=["BOM", "no BOM"])
-@pytest.mark.parametrize("line_end", ["\r\n", "\n"], ids=["CRLF", "LF"])
-@pytest.mark.parametrize("last", [True, False], ids=["last line end", "none"])
-@pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
+@each("bom", [True, False], ids=["BOM", "no BOM"])
+@each("line_end", ["\r\n", "\n"], ids=["CRLF", "LF"])
+@each("last", [True, False], ids=["last line end", "none"])
+@each("packed", [True, False], ids=["gzip", "plain"])
 def test_layout_of_the_file_makes_no_difference(bom, line_end, last, packed):
     """Byte order mark, line ends and gzip are accepted as they come."""
     text = ALL if last else ALL.rstrip("\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keys
 import pytest
+from cases import each
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 from keyforms import (
@@ -37,7 +38,7 @@ from wechatpay.errors import CryptoError
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-@pytest.mark.parametrize(
+@each(
     ("load", "source", "given"),
     [
         pytest.param(rsa.load_private_key, SPKI, "a public key was given", id="public for private"),
@@ -114,7 +115,7 @@ def test_short_key_is_not_used_either():
         rsa.sign("x", keys.private_key(bits=1024))
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "said"),
     [
         pytest.param("any", "a text of 3 characters that is neither PEM", id="PHP's dummy"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from cases import each
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, pkcs12
 from keyforms import (
     CERTIFICATE,
@@ -129,7 +130,7 @@ class TestEncrypted:
 
         assert PASSPHRASE not in str(caught.value)
 
-    @pytest.mark.parametrize("missing", [None, "", b""], ids=repr)
+    @each("missing", [None, "", b""], ids=repr)
     def test_missing_passphrase_is_an_error(self, source, passphrase, missing):
         """The error asks for it."""
         with pytest.raises(CryptoError, match="passphrase"):

@@ -8,6 +8,7 @@ import logging
 import threading
 
 import pytest
+from cases import each
 from notification.callbacks import ID, ORDER, envelope, handler, payment, refund, signed
 
 from wechatpay import ConfigurationError, InvalidRequestError
@@ -54,7 +55,7 @@ def test_process_may_reply_for_itself(entry):
     assert own == entry.handle(service, BODY, lambda _: None)
 
 
-@pytest.mark.parametrize("outcome", [True, "OK", 200, ["list"], {"amount": 1.5j}], ids=repr)
+@each("outcome", [True, "OK", 200, ["list"], {"amount": 1.5j}], ids=repr)
 def test_outcome_that_is_none_is_a_mistake_that_shows(entry, outcome):
     """A process returns nothing, fields, or a reply; the event comes again until it does."""
     service = handler()

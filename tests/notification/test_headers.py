@@ -7,6 +7,7 @@ import wsgiref.util
 from collections.abc import Mapping
 
 import pytest
+from cases import each
 from labels import stable_repr
 from multidict import CIMultiDict, CIMultiDictProxy
 from notification.callbacks import ID, envelope, handler, signed
@@ -78,7 +79,7 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@each("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_headers_are_found_in_every_spelling(spell):
     """Whatever a framework makes of the names, the callback is verified."""
     assert ID == handler().parse(spell(signed(BODY)), BODY).id

@@ -6,6 +6,7 @@ import json
 import pickle
 
 import pytest
+from cases import each
 from notification.callbacks import NOW, envelope, handler, signed
 from wire.gateway import SERIAL
 
@@ -152,7 +153,7 @@ def test_malformed_timestamp_is_refused(refused, value):
     assert UnsignedNotificationError is type(error)
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "said"),
     [
         (envelope(resource=...), "has no resource"),

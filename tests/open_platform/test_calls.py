@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cases import each
 from open_platform.accounts import APP, OPENID, SESSION
 from open_platform.gateway import JPEG
 
@@ -12,7 +13,7 @@ from wechatpay import APIError, ConfigurationError, InvalidRequestError
 from wechatpay.media import Media
 
 
-@pytest.mark.parametrize(
+@each(
     ("option", "words"),
     [
         ({"xml": {"a": 1}}, "xml: APIv2's"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cases import each
 from open_platform.accounts import APP, OPENID, UNIONID
 
 from wechatpay import Builder, InvalidRequestError
@@ -31,7 +32,7 @@ def test_query_may_have_any_form(instance, client, query):
     assert UNIONID == response.json()["unionid"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "words"),
     [
         ({"transaction_id": "1"}, "openid: missing"),

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import sandboxes
+from cases import each
 from shops import serving
 
 from wechatpay import APIError, Builder, NoResponseError
@@ -187,7 +188,7 @@ def test_unknown_action_is_answered_with_the_known_ones(ask, method, action):
     assert "POST /_sandbox/clear-faults" in found["message"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("action", "body"),
     [
         ("pay", b"{"),

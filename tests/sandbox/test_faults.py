@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sandboxes
+from cases import each
 
 from wechatpay import (
     APIError,
@@ -45,7 +46,7 @@ def ask(client, instance, openid="oUpF8uMuAJOM2pxb1Q"):
     return client.call(node, "get", openid=openid, query={"organization_id": "1"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("fault", "error"),
     [
         pytest.param(faults.WrongSignature(), SignatureError, id="wrong signature"),
@@ -76,6 +77,7 @@ def ask(client, instance, openid="oUpF8uMuAJOM2pxb1Q"):
 )
 def test_fault_comes_out_as_its_error(client, sandbox, instance, fault, error):
     """The right class comes out, after a good answer on the same connection and before another."""
+    sandbox.reset()
     assert 200 == ask(client, instance).status_code
     sandbox.inject(fault)
 

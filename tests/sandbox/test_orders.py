@@ -7,6 +7,7 @@ import io
 
 import pytest
 import sandboxes
+from cases import each
 from sandboxes import NOW
 from wire.clients import Sync
 
@@ -139,7 +140,7 @@ def test_paid_order_is_not_taken_again(call, sandbox):
         sandbox.pay("7")
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "code", "word"),
     [
         pytest.param({"total_fee": 0}, "PARAM_ERROR", "total_fee", id="nothing"),
@@ -175,7 +176,7 @@ def test_unknown_order_is_an_error(call, named, code):
     assert code == refused(call, "pay/orderquery", fields(**named))[0]
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "code"),
     [
         pytest.param({"refund_fee": 102}, "INVALID_REQUEST", id="too much"),
@@ -193,6 +194,7 @@ def test_unknown_order_is_an_error(call, named, code):
 )
 def test_wrong_refund_is_an_error(call, sandbox, changes, code):
     """A refund stays within what was paid, and its number stands for one refund."""
+    sandbox.reset()
     call("pay/unifiedorder", order())
     call("pay/unifiedorder", order(out_trade_no="unpaid"))
     sandbox.pay("20150806125346")

@@ -8,6 +8,7 @@ from base64 import b64encode
 
 import pytest
 import sandboxes
+from cases import each
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from sandboxes import identity
@@ -67,7 +68,7 @@ def test_right_signature_has_no_mistake():
     assert "mistake" not in found
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "mistake"),
     [
         (RIGHT[:-1], "end"),

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import sandboxes
+from cases import each
 from sandboxes import NOW
 from wire.clients import Sync
 
@@ -62,7 +63,7 @@ def test_media_id_tells_files_apart(client, instance):
     assert first == second != third
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "media", "field"),
     [
         pytest.param("upload", Media(IMAGE, filename="a.gif"), "filename", id="no image"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sandboxes
+from cases import each
 from sandboxes import NOW
 
 from wechatpay import (
@@ -37,7 +38,7 @@ def ask(client, sandbox):
         yield lambda **more: client.call(instance.v2.pay.orderquery, "post", xml={**given, **more})
 
 
-@pytest.mark.parametrize(
+@each(
     ("fault", "error"),
     [
         pytest.param(faults.WrongSignature(), SignatureError, id="wrong signature"),

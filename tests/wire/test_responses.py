@@ -149,7 +149,7 @@ def test_length_that_nothing_has_is_not_a_response(
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("doubled", SIGNING)
+@each("doubled", SIGNING)
 def test_doubled_signature_header_proves_nothing(doubled, client, instance, gateway):
     """Of two values nobody can say which was meant; a header of another name may come twice."""
     fields = proof(BODY)
@@ -191,8 +191,8 @@ def test_statement_with_a_wrong_digest_is_refused(claimed, body, client, instanc
         client.call(instance.v3.statements, "get")
 
 
-@pytest.mark.parametrize("case", [str.lower, str.upper], ids=["lower", "upper"])
-@pytest.mark.parametrize(
+@each("case", [str.lower, str.upper], ids=["lower", "upper"])
+@each(
     "wrap",
     [bytes, gzip.compress, lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:])],
     ids=["plain", "gzip", "members"],
