@@ -200,7 +200,7 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def ledger_agrees(self):
-        """The sandbox has the shop's orders, each paid and refunded once."""
+        """The sandbox has the shop's orders, each paid and refunded once, and each transfer once."""
         found = self.sandbox.orders
 
         assert set(self.totals) == set(found)
@@ -211,6 +211,8 @@ class Books(RuleBasedStateMachine):
             for refund in order.refunds
         ]
         assert sorted(self.refunded.items()) == sorted(refunds)
+        transfers = [(transfer["out_bill_no"], transfer["state"]) for transfer in self.sandbox.transfers]
+        assert sorted(self.transferred.items()) == sorted(transfers)
 
     def teardown(self):
         """Compare the callbacks and the bills with the books."""
