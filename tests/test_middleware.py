@@ -262,6 +262,43 @@ def test_result_of_a_blocking_call_is_dropped_on_cancel(gateway, instance, stack
     assert (["cancelled"], []) == (log, gateway.seen)
 
 
+@pytest.mark.parametrize("fails", [False, True], ids=["returns", "raises"])
+def test_final_blocking_call_ends_before_its_task_is_cancelled(gateway, instance, stack, fails):
+    """What takes hold of something is never left behind: the cancellation comes once it has ended."""
+    begun, go_on, left, log = threading.Event(), threading.Event(), threading.Event(), []
+
+    def slow():
+        begun.set()
+        go_on.wait(5)
+        log.append("ended")
+        if fails:
+            raise ValueError
+
+    def holding(request, proceed):
+        try:
+            yield Blocking(slow, final=True)
+        except asyncio.CancelledError:
+            log.append("cancelled")
+            left.set()
+            raise
+        return (yield from proceed(request))
+
+    async def main():
+        promise = instance.v3.pay.getAsync()
+        await asyncio.to_thread(begun.wait, 5)
+        promise.cancel()
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await promise
+        # A promise is cancelled at once; its task goes on until the function has ended.
+        await asyncio.to_thread(left.wait, 5)
+
+    stack.push(holding)
+    asyncio.run(main())
+
+    assert (["ended", "cancelled"], []) == (log, gateway.seen)
+
+
 def test_pause_waits(instance, stack, client):
     """`yield Pause(seconds)` waits without blocking an event loop."""
 

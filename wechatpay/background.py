@@ -28,6 +28,7 @@ __all__ = [
     "call_soon",
     "current_worker",
     "resolve_future",
+    "wait_to_the_end",
 ]
 
 R = TypeVar("R")
@@ -226,6 +227,21 @@ def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., object], 
     except RuntimeError:
         return False
     return True
+
+
+async def wait_to_the_end(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Wait until ``future`` is done, however often the running task is cancelled meanwhile.
+
+    Returns:
+        The first cancellation, which the caller raises once it has cleaned up; ``None`` without one.
+    """
+    cancellation = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancellation = cancellation or error
+    return cancellation
 
 
 def resolve_future(future: asyncio.Future[None]) -> None:

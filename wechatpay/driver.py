@@ -363,7 +363,7 @@ def _deliver(sink: Sink, flow: Flow) -> Flow:
     """Write the response to the sink after the whole stack has returned it."""
     try:
         response = yield from flow
-        yield Blocking(sink.deliver)
+        yield Blocking(sink.deliver, final=True)
         return response
     finally:
         sink.discard()

@@ -53,14 +53,22 @@ class Blocking:
     """An effect: call ``function(*args)``, off the event loop when the flow runs async.
 
     The result, or the exception, comes back at the ``yield``. Context variables are those of the caller.
+
+    Attributes:
+        function: What to call.
+        args: Its arguments.
+        final: Call it, and wait for its end, even if the task is cancelled meanwhile; the cancellation is
+            raised at the ``yield`` then. For a function that locks, writes or unlocks something.
     """
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
+    final: bool
 
-    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+    def __init__(self, function: Callable[..., Any], *args: Any, final: bool = False) -> None:
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "args", args)
+        object.__setattr__(self, "final", final)
 
     def __call__(self) -> Any:
         """Make the call.

@@ -11,7 +11,8 @@ class Pause:
 class Blocking:
     function: Callable[..., Any]
     args: tuple[Any, ...]
-    def __init__(self, function: Callable[..., Any], *args: Any) -> None: ...
+    final: bool
+    def __init__(self, function: Callable[..., Any], *args: Any, final: bool=False) -> None: ...
     def __call__(self) -> Any: ...
 Effect = Request | Pause | Blocking
 Flow = Generator[Effect, Any, Response]

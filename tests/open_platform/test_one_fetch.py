@@ -13,7 +13,8 @@ from open_platform.accounts import APP
 from open_platform.conftest import respond
 
 from wechatpay import uri
-from wechatpay.open_platform import MemoryTokens
+from wechatpay.middleware import Blocking
+from wechatpay.open_platform import FileTokens, MemoryTokens
 from wechatpay.options import Arguments, read_call
 
 APPID = APP["appid"]
@@ -123,6 +124,82 @@ def test_cancelled_fetch_is_taken_over(build, slow):
     assert [APPID] * 5 == [response.json()["appid"] for response in others]
     # The store's lock was given back: nobody waited for it to open by itself.
     assert time.monotonic() - begun < 5
+
+
+class Halting(FileTokens):
+    """Tokens in a file; ``halted`` is set when a thread has the lock, which then waits for ``go_on``."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.halted, self.go_on = threading.Event(), threading.Event()
+
+    def acquire(self, key, owner):
+        """Lock the file, slowly."""
+        is_ours = super().acquire(key, owner)
+        self.halted.set()
+        self.go_on.wait(5)
+        return is_ours
+
+
+def test_lock_is_released_by_a_call_cancelled_while_it_locks(build, platform, tmp_path):
+    """A thread that locks the file cannot be interrupted: the cancellation waits for it, and unlocks."""
+    store = Halting(tmp_path / "tokens")
+    instance = build(app=APP, tokens=store)
+
+    async def main():
+        call = asyncio.ensure_future(instance.cgiBin.x.postAsync(json={}))
+        await asyncio.to_thread(store.halted.wait, 5)
+        call.cancel()
+        await asyncio.sleep(0)
+        call.cancel()
+        asyncio.get_running_loop().call_later(0.1, store.go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await instance.getDriver().aclose()
+
+    asyncio.run(main())
+
+    assert FileTokens(tmp_path / "tokens").acquire("any", "another process")
+    assert [] == platform.fetches
+
+
+def test_lock_is_released_by_a_call_cancelled_while_it_unlocks(build, slow, gateway, tmp_path):
+    """The lock is released even if no thread was free for that when the call was cancelled."""
+    instance = build(app=APP, tokens=FileTokens(tmp_path / "tokens"), pool_size=1)
+    requested, begun, ended = threading.Event(), threading.Event(), threading.Event()
+    behave = gateway.behaviour
+    gateway.behaviour = lambda seen, peer: (requested.set(), behave(seen, peer))
+
+    def occupy():
+        begun.set()
+        ended.wait(5)
+
+    def occupying(request, proceed):
+        if "busy" in request.path:
+            yield Blocking(occupy)
+        return (yield from proceed(request))
+
+    instance.getDriver().select("mp").stack.push(occupying)
+
+    async def main():
+        call = asyncio.ensure_future(instance.cgiBin.x.postAsync(json={}))
+        await asyncio.to_thread(requested.wait, 5)
+        other = asyncio.ensure_future(instance.cgiBin.busy.postAsync(json={}))
+        await asyncio.to_thread(begun.wait, 5)
+        call.cancel()
+        await asyncio.sleep(0.05)
+        call.cancel()
+        await asyncio.sleep(0.05)
+        other.cancel()
+        ended.set()
+        found = await asyncio.gather(call, other, return_exceptions=True)
+        await instance.getDriver().aclose()
+        return found
+
+    found = asyncio.run(main())
+
+    assert [asyncio.CancelledError] * 2 == [type(error) for error in found]
+    assert FileTokens(tmp_path / "tokens").acquire("any", "another process")
 
 
 def test_blocking_call_does_not_wait_for_the_loop_that_it_holds_up(build, slow):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import io
 import os
 import stat
+import threading
 import time
 import tracemalloc
 from base64 import b64encode
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from wire import gateway as wire
 
 from wechatpay import APIError, InvalidRequestError, NoResponseError, SignatureError
+from wechatpay.transports.sink import Sink
 
 BODY = "﻿交易时间,金额\r\n`2026-11-21,`0.01\r\n".encode() * 9999
 OLD = b"what was there before"
@@ -198,6 +201,38 @@ def test_sink_that_could_only_fail_is_refused(sink, reason, tmp_path, monkeypatc
         client.call(instance.v3.certificates, "get", sink=sink)
 
     assert [] == gateway.seen
+
+
+@pytest.mark.parametrize("name", ["begin", "write", "deliver"])
+def test_download_cancelled_while_a_thread_writes_leaves_nothing_behind(name, path, gateway, instance):
+    """A thread that makes or writes the file cannot be interrupted: the cancellation waits for it."""
+    begun, go_on, ended = threading.Event(), threading.Event(), []
+
+    class SlowDisk(Sink):
+        pass
+
+    def slowly(sink, *args):
+        begun.set()
+        go_on.wait(5)
+        ended.append(getattr(Sink, name)(sink, *args))
+
+    setattr(SlowDisk, name, slowly)
+
+    async def main():
+        call = asyncio.ensure_future(instance.v3.certificates.getAsync(sink=SlowDisk(path)))
+        await asyncio.to_thread(begun.wait, 5)
+        call.cancel()
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert [None] == ended
+        await instance.getDriver().aclose()
+
+    gateway.answer(wire.signed(BODY))
+    asyncio.run(main())
+
+    assert (BODY if name == "deliver" else OLD) == path.read_bytes()
+    assert [path] == list(path.parent.iterdir())
 
 
 def test_large_download_stays_out_of_memory(tmp_path, gateway, instance, client):

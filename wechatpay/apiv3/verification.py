@@ -228,7 +228,7 @@ def _verify_digest(
     sink, digest = request.sink, request.sink.body_digest if request.sink else None
     if sink is not None and isinstance(digest, BodyDigest) and not digest.suits(key):
         # Some digests begin with the key, which was not known when the body was received.
-        yield Blocking(sink.rehash, digest := BodyDigest(response.headers, key))
+        yield Blocking(sink.rehash, digest := BodyDigest(response.headers, key), final=True)
     claimed = response.headers.get("Wechatpay-Statement-Sha1", "")
     if claimed and rules.is_digest_signed(request.route):
         return is_sha1_of(claimed, digest or BodyDigest.of(response)) and key.suite.verify(

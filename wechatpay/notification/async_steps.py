@@ -7,6 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wechatpay.background import wait_to_the_end
 from wechatpay.middleware import Blocking
 from wechatpay.notification.steps import Step, StepCancelledError, Steps, is_coroutine_function
 
@@ -90,11 +91,8 @@ class _Runner:
     async def _finish(self, awaitable: Awaitable[Any]) -> Any:
         """Wait for the end, however often this task is cancelled meanwhile."""
         future = asyncio.ensure_future(awaitable)
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as error:
-                self.cancellation = self.cancellation or error
+        cancellation = await wait_to_the_end(future)
+        self.cancellation = self.cancellation or cancellation
         try:
             return future.result()
         except asyncio.CancelledError:

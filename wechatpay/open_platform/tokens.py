@@ -237,7 +237,7 @@ class AccessTokens:
                 stored = yield Blocking(store.get, needed.key)
                 if self._is_good(stored, needed.refused):
                     return self._remember(needed.key, stored)
-                if (yield Blocking(store.acquire, needed.key, owner)):
+                if (yield Blocking(store.acquire, needed.key, owner, final=True)):
                     break
                 yield Pause(pause)
             token = yield from self._refresh(needed)
@@ -246,9 +246,9 @@ class AccessTokens:
             raise
         except BaseException:
             with contextlib.suppress(WeChatPayError):
-                yield Blocking(store.release, needed.key, owner)
+                yield Blocking(store.release, needed.key, owner, final=True)
             raise
-        yield Blocking(store.release, needed.key, owner)
+        yield Blocking(store.release, needed.key, owner, final=True)
         return token
 
     def _refresh(self, needed: _TokenRequest) -> Steps[Token]:
@@ -261,7 +261,7 @@ class AccessTokens:
             # The platform returns a token that it refuses: only force_refresh gets another one.
             token = yield from self._request_token(needed, force=True)
         try:
-            yield Blocking(store.put, needed.key, token)
+            yield Blocking(store.put, needed.key, token, final=True)
         except WeChatPayError:
             # Later calls of this process may use it all the same.
             self._remember(needed.key, token)

@@ -141,7 +141,11 @@ class AsyncConnections:
         await asyncio.sleep(seconds)
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call ``function`` on a thread, with the caller's context variables."""
+        """Call ``function`` on a thread, with the caller's context variables.
+
+        A function on a thread cannot be interrupted. If the task is cancelled meanwhile, a `Blocking` that is
+        ``final`` runs to its end first; any other is left to itself, and its result is dropped.
+        """
         import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
 
         from wechatpay.single_flight import SingleFlight  # noqa: PLC0415  most calls need no thread
@@ -153,7 +157,19 @@ class AsyncConnections:
             job.extend(30.0)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor.get(), context.run, function, *args)
+        future = loop.run_in_executor(self._executor.get(), context.run, function, *args)
+        if not (isinstance(function, Blocking) and function.final):
+            return await future
+        from wechatpay.background import wait_to_the_end  # noqa: PLC0415  it loads asyncio
+
+        if (cancellation := await wait_to_the_end(future)) is None:
+            return future.result()
+        future.exception()  # asyncio would log one that nobody has looked at
+        try:
+            raise cancellation
+        finally:
+            # Its traceback holds this frame.
+            del cancellation
 
     async def aclose(self) -> None:
         """Close the running loop's connections."""

@@ -17,6 +17,7 @@ from wechatpay.errors import (
     WeChatPayError,
 )
 from wechatpay.messages import Headers, Response
+from wechatpay.middleware import Blocking
 from wechatpay.transports.loop_session import EXCHANGE, Exchange, LoopSession, UnconnectedError
 from wechatpay.transports.network import (
     Unpacker,
@@ -134,8 +135,8 @@ class AsyncTransport:
     async def _download(
         self, response: aiohttp.ClientResponse, request: Request, sink: Sink, headers: Headers
     ) -> None:
-        """Write the body to ``sink`` on a thread: a disk may be slow."""
-        await self._call(sink.begin, headers)
+        """Write the body to ``sink`` on a thread, as a disk may be slow, and never leave a thread writing."""
+        await self._call(Blocking(sink.begin, headers, final=True))
         held, size = bytearray(), 0
         async for chunk in _read(response):
             held += chunk
@@ -143,9 +144,9 @@ class AsyncTransport:
             if size > self._network.max_download_size:
                 raise too_large(request, "max_download_size", self._network.max_download_size)
             if len(held) >= _WRITTEN_AT_ONCE:
-                await self._call(sink.write, bytes(held))
+                await self._call(Blocking(sink.write, bytes(held), final=True))
                 held.clear()
-        await self._call(sink.write, bytes(held))
+        await self._call(Blocking(sink.write, bytes(held), final=True))
 
     async def _open(self, loop: asyncio.AbstractEventLoop, *, mutual: bool) -> LoopSession:
         own = self._factory is None or mutual
