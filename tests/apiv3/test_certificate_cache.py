@@ -205,7 +205,7 @@ def test_directory_that_cannot_be_written_fails_no_call(tmp_path, caplog):
 
     assert cache.read() is None
     assert "could not be saved" in caplog.text
-    assert cache.claim() == cache.claim()
+    assert [True, True] == [cache.claim(cache.make_lock()) for _ in range(2)]
 
 
 def test_failed_write_leaves_the_last_file_and_nothing_else(cache, file, directory):
@@ -224,37 +224,16 @@ def test_body_that_is_not_utf_8_is_not_saved(cache):
     assert cache.read() is None
 
 
-def test_fork_does_not_keep_the_lock(cache):
-    """What a child inherited does not hold up the others."""
-    claim = cache.claim()
-    inherited = os.dup(claim)
-    cache.release(claim)
-    again = cache.claim()
-    os.close(inherited)
-
-    assert again is not None
-    cache.release(again)
-
-
 def test_one_process_downloads_at_a_time(cache, directory):
     """The lock is held until it is released, or its holder dies, and is never waited for."""
     other = CertificateCache(directory, "1900000109 https://api.mch.weixin.qq.com/")
-    claim = cache.claim()
-    assert claim is not None
-    assert other.claim() is None
-    cache.release(claim)
-    again = other.claim()
+    lock, again = cache.make_lock(), other.make_lock()
+    assert cache.claim(lock)
+    assert not other.claim(again)
+    again.release()
+    assert not other.claim(again)
+    lock.release()
 
-    assert again is not None
-    other.release(again)
+    assert other.claim(again)
+    again.release()
     assert 0o600 == next(directory.glob("*.lock")).stat().st_mode & 0o777
-
-
-def test_without_file_locks_each_process_downloads(cache, monkeypatch):
-    """Windows has no `fcntl`: a claim is always granted."""
-    monkeypatch.setattr("wechatpay.apiv3.certificate_cache.fcntl", None)
-    claims = [cache.claim(), cache.claim()]
-    for claim in claims:
-        cache.release(claim)
-
-    assert None not in claims

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import errno
+import fcntl
+import threading
+import time
 
 import pytest
 import rotation
@@ -125,10 +129,58 @@ def test_renewal_does_not_wait_for_another_worker(client, worker, wechat, clock)
     client.call(instance.v3.x, "get")
     clock.ahead = 12 * 3600 + 1
     cache = instance.getDriver().platform._refresher._cache
-    claim = cache.claim()
+    lock = cache.make_lock()
+    assert cache.claim(lock)
     client.call(instance.v3.x, "get")
     assert 1 == wechat.downloads
-    cache.release(claim)
+    lock.release()
+    client.call(instance.v3.x, "get")
+
+    assert 2 == wechat.downloads
+
+
+def test_cancelled_download_holds_up_no_other_worker(worker, wechat, monkeypatch):
+    """A call that is cancelled while a thread locks the directory unlocks it."""
+    locked, go_on, flock = threading.Event(), threading.Event(), fcntl.flock
+
+    def lock_slowly(descriptor, how):
+        flock(descriptor, how)
+        locked.set()
+        go_on.wait(5)
+
+    monkeypatch.setattr(fcntl, "flock", lock_slowly)
+    instance = worker()
+
+    async def main():
+        call = asyncio.ensure_future(instance.v3.x.getAsync())
+        await asyncio.to_thread(locked.wait, 5)
+        call.cancel()
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await instance.getDriver().aclose()
+
+    asyncio.run(main())
+    cache = worker().getDriver().platform._refresher._cache
+
+    assert cache.claim(cache.make_lock())
+    assert 0 == wechat.downloads
+
+
+def test_file_system_without_locks_is_taken_for_one_without_other_workers(
+    client, worker, wechat, clock, monkeypatch
+):
+    """Each worker downloads for itself where nothing can be locked, and refreshes when that is due."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    instance = worker()
+    begun = time.monotonic()
+    client.call(instance.v3.x, "get")
+    assert time.monotonic() - begun < 5
+    clock.ahead = 12 * 3600 + 1
     client.call(instance.v3.x, "get")
 
     assert 2 == wechat.downloads
@@ -139,9 +191,10 @@ def test_worker_that_hangs_holds_the_others_up_for_a_while_alone(client, worker,
     monkeypatch.setattr("wechatpay.apiv3.certificate_refresher._LOOKS", 2)
     instance = worker()
     cache = instance.getDriver().platform._refresher._cache
-    claim = cache.claim()
+    lock = cache.make_lock()
+    assert cache.claim(lock)
     client.call(instance.v3.x, "get")
-    cache.release(claim)
+    lock.release()
 
     assert 1 == wechat.downloads
 

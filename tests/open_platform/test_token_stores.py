@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import stat
@@ -11,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from open_platform.accounts import APP
 
 from wechatpay import ConfigurationError, ConnectError
 from wechatpay.open_platform import FileTokens, MemoryTokens, RedisTokens, Token
@@ -104,6 +107,21 @@ def test_forked_child_inherits_tokens_and_no_lock_of_its_own(kind, tmp_path):
     store.release(KEY, "parent")
     assert store.acquire(KEY, "again")
     store.release(KEY, "again")
+
+
+def test_file_system_without_locks_costs_no_waiting(build, client, platform, tmp_path, monkeypatch):
+    """Where nothing can be locked, nobody else has the lock: the token is requested at once."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    instance = build(app=APP, tokens=FileTokens(tmp_path / "tokens"))
+    begun = time.monotonic()
+    client.call(instance.cgiBin.message.template.send, "post", json={})
+
+    assert time.monotonic() - begun < 5
+    assert 1 == len(platform.fetches)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

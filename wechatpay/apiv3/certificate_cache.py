@@ -14,12 +14,8 @@ import stat
 import tempfile
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  Windows has none
-    fcntl = None  # type: ignore[assignment]
-
 from wechatpay.apiv3.verification import SIGNATURE_HEADERS
+from wechatpay.file_lock import OPEN_FLAGS, FileLock
 from wechatpay.messages import Headers, Response
 
 __all__ = ["CertificateCache"]
@@ -28,12 +24,6 @@ _log = logging.getLogger("wechatpay")
 
 #: Bytes of a file at most: ten times of what WeChat Pay ever offered.
 _MAX_SIZE = 1 << 18
-
-#: Neither follow a link, nor wait for the other end of a pipe; Windows has neither.
-_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-
-#: A claim without a lock, where there is nothing to lock: each process downloads for itself.
-_NO_LOCK = -1
 
 
 class CertificateCache:
@@ -48,12 +38,12 @@ class CertificateCache:
         """
         digest = hashlib.sha256(name.encode()).hexdigest()[:24]
         self._file = directory / f"certificates_{digest}.json"
-        self._lock = directory / f"certificates_{digest}.lock"
+        self._lock_file = directory / f"certificates_{digest}.lock"
 
     def read(self) -> Response | None:
         """Read the last response; ``None`` without one, or if another user may have written the file."""
         try:
-            descriptor = os.open(self._file, os.O_RDONLY | _FLAGS)
+            descriptor = os.open(self._file, os.O_RDONLY | OPEN_FLAGS)
         except OSError:
             return None
         with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, no path
@@ -81,33 +71,21 @@ class CertificateCache:
             Path(part).unlink(missing_ok=True)
             raise
 
-    def claim(self) -> int | None:
-        """Try to become the one process that downloads, without waiting.
+    def make_lock(self) -> FileLock:
+        """Make a lock for `claim`."""
+        return FileLock(self._lock_file)
+
+    def claim(self, lock: FileLock) -> bool:
+        """Try to become the one process that downloads, without waiting; ``lock.release()`` gives that up.
 
         Returns:
-            A claim for `release`, or ``None`` while another process has it.
+            ``False`` while another process has the lock; ``True`` also where there is nothing to lock.
         """
-        if fcntl is None:
-            return _NO_LOCK
         try:
-            self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+            self._lock_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return lock.acquire()
         except OSError:
-            return _NO_LOCK
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return None
-        return descriptor
-
-    @staticmethod
-    def release(claim: int) -> None:
-        """Give a claim up; the claim of a process that dies is given up, too."""
-        if fcntl is not None and claim != _NO_LOCK:
-            # A child that was forked meanwhile holds the same lock: closing the file would not unlock it.
-            fcntl.flock(claim, fcntl.LOCK_UN)
-            os.close(claim)
+            return True
 
 
 def _is_private(status: os.stat_result) -> bool:

@@ -263,25 +263,25 @@ class CertificateRefresher:
         cache = self._cache
         if cache is None:
             return (yield from self._download())
-        claim = yield Blocking(cache.claim)
+        lock = cache.make_lock()
         try:
+            is_ours = yield Blocking(cache.claim, lock, final=True)
             for _ in range(_LOOKS):
                 cached = yield Blocking(cache.read)
                 found = None if cached is None else self._check_cached(cached)
                 if found is not None and reason.suits(found):
                     return found
-                if claim is not None:
+                if is_ours:
                     break
                 if not reason.waits:
                     return None
                 yield Pause(_LOOK_INTERVAL)
-                claim = yield Blocking(cache.claim)
+                is_ours = yield Blocking(cache.claim, lock, final=True)
             download = yield from self._download()
-            yield Blocking(cache.write, download.response)
+            yield Blocking(cache.write, download.response, final=True)
             return download
         finally:
-            if claim is not None:
-                cache.release(claim)
+            lock.release()
 
     def _download(self) -> Steps[Download]:
         request, flow = self._source()

@@ -19,12 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wechatpay.errors import ConfigurationError, ConnectError
+from wechatpay.file_lock import OPEN_FLAGS, FileLock
 from wechatpay.process import PerProcess
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  Windows has none
-    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +40,6 @@ _RELEASE = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del
 
 #: Maximum size of a token file in bytes: tokens of a thousand apps.
 _MAX_FILE_SIZE = 1 << 20
-
-#: Do not follow a link, do not wait for the other end of a pipe. Windows has neither flag.
-_OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 #: Permissions that a token file must not have.
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -142,7 +135,8 @@ class FileTokens:
     """Keeps tokens in a file that only its owner may read, with a lock file beside it.
 
     The file is replaced as a whole, so that readers never see half of it. The operating system releases the
-    lock when its holder ends. (Windows has no such lock: there, two processes may request a token at once.)
+    lock when its holder ends. (Windows and some network file systems have no such lock: there, two processes
+    may request a token at once.)
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -157,7 +151,7 @@ class FileTokens:
         self._path = Path(path).absolute()
         if self._path.is_dir() or not self._path.parent.is_dir():
             raise ConfigurationError(f"tokens: {str(path)!r} must be a file in a directory that exists")
-        self._locks: PerProcess[dict[str, int]] = PerProcess(dict)
+        self._locks: PerProcess[dict[str, FileLock]] = PerProcess(dict)
 
     def get(self, key: str) -> Token | None:
         """Read the token, or ``None``.
@@ -192,31 +186,22 @@ class FileTokens:
         Raises:
             ConfigurationError: The lock file cannot be opened.
         """
-        if fcntl is None:  # pragma: no cover  Windows
-            return True
+        lock = FileLock(self._path.with_name(f"{self._path.name}.lock"))
         with self._name_file_in_errors():
-            path = self._path.with_name(f"{self._path.name}.lock")
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN_FLAGS, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._locks.get()[owner] = descriptor
-        return True
+            is_ours = lock.acquire()
+        if is_ours:
+            self._locks.get()[owner] = lock
+        return is_ours
 
     def release(self, key: str, owner: str) -> None:  # noqa: ARG002  one lock for the whole file
         """Unlock the file if ``owner`` has the lock."""
-        descriptor = self._locks.get().pop(owner, None)
-        if descriptor is not None:
-            # Closing alone would leave the lock to a child that was forked in the meantime.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+        if lock := self._locks.get().pop(owner, None):
+            lock.release()
 
     def _read(self) -> dict[str, Any]:
         with self._name_file_in_errors():
             try:
-                descriptor = os.open(self._path, os.O_RDONLY | _OPEN_FLAGS)
+                descriptor = os.open(self._path, os.O_RDONLY | OPEN_FLAGS)
             except FileNotFoundError:
                 return {}
             with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, no path
