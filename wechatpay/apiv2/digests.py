@@ -103,6 +103,7 @@ def _exact(value: Any, name: Any) -> Any:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bool):
+        # The PHP SDK signs False as `name=` and sends an empty element: recorded in tests/vectors, and kept.
         return value
     if isinstance(value, int):
         return int.__int__(value)

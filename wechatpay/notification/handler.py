@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.apiv3.verification import SignatureHeaders
 from wechatpay.errors import ConfigurationError, InvalidRequestError, NotificationError, WeChatPayError
-from wechatpay.identifiers import load_apiv3_key
+from wechatpay.identifiers import load_apiv2_key, load_apiv3_key
 from wechatpay.notification.errors import (
     OversizedNotificationError,
     ProbeNotificationError,
@@ -28,12 +28,12 @@ from wechatpay.notification.reply import Reply
 from wechatpay.notification.steps import Step, Steps, run
 from wechatpay.notification.store import MemoryStore
 from wechatpay.notification.xml import XMLReader
-from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
     from wechatpay.apiv3.keyring import PlatformKey
     from wechatpay.notification.message import RawHeaders
     from wechatpay.notification.store import ReplayStore
+    from wechatpay.secret import Secret
     from wechatpay.settings import Settings
 
 __all__ = ["MAX_BODY", "NotificationHandler", "Process", "Renewal", "handler_of", "oversized", "refuse"]
@@ -107,7 +107,7 @@ class NotificationHandler:
             certs: WeChat Pay's keys, as a Builder takes them: serial number, or ``PUB_KEY_ID_…``, to
                 certificate or public key. For APIv3, with ``apiv3_key``.
             apiv3_key: The APIv3 key, 32 bytes.
-            secret: The APIv2 key. For APIv2.
+            secret: The APIv2 key, 32 characters. For APIv2.
             mchid: The merchant whose APIv2 callbacks are accepted; by default any that ``secret`` verifies.
             store: Which events were handled; by default one in memory, for one process.
             ttl: Seconds after which an event that a process began to handle, and never finished, is handled
@@ -313,11 +313,9 @@ class _Keys:
         self.apiv3_key: Secret[bytes] | None = None
         self.secret: Secret[str] | None = None
         self.problem = ""
-        if isinstance(secret, str) and secret:
-            self.secret = Secret(str.__str__(secret))
-        elif secret is not None:
-            self.problem = "secret: give the APIv2 key as text"
         try:
+            if secret is not None:
+                self.secret = load_apiv2_key(secret)
             if apiv3_key is not None:
                 self.apiv3_key = load_apiv3_key(apiv3_key)
         except ConfigurationError as error:
