@@ -76,6 +76,14 @@ class TestNames:
         """Ported code reads what takes the place of each."""
         assert advice in refused("v3/x", **{option: False})
 
+    @pytest.mark.parametrize("value", ["false", "true", 0, 1, None, [0]], ids=repr)
+    @pytest.mark.parametrize("option", ["security", "nonceless", "debug", "check", "encrypt_sensitive"])
+    def test_switch_is_a_bool(self, option, value, refused):
+        """``"false"`` would switch it on: the merchant certificate would go on the connection."""
+        said = f"{option}: give True or False, not {type(value).__name__}"
+
+        assert said == refused("v2/secapi/pay/refund", verb="post", xml={}, **{option: value})
+
     def test_redirects_that_are_not_to_be_followed_are_not(self, gateway, instance, client):
         """Ported code may say what is the case anyway; following them is refused."""
         client.call(instance.v3.x, "get", allow_redirects=False)

@@ -53,6 +53,7 @@ def refused(**changes):
         ({"session": object()}, "session: give a requests.Session"),
         ({"middlewares": "x"}, "middlewares: "),
         ({"middlewares": [print]}, "a middleware is a generator function"),
+        ({"check": "false"}, "check: give True or False, not str"),
         ({"clock": 5}, "clock: a function"),
         ({"nonce": "x"}, "nonce: a function"),
         ({"certs": {"": keys.public_pem("platform")}}, "certs: "),

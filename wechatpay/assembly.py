@@ -73,7 +73,7 @@ def assemble(  # noqa: PLR0913  keywords, each a part of the request
         fields["Content-Length"] = str(len(content))
     if changes:
         fields.update(changes)
-    if debug := bool(call.options.get("debug")):
+    if debug := call.options.get("debug", False):
         more["logged"] = True
     return Request(
         method=call.verb,

@@ -32,6 +32,9 @@ OPTIONS = frozenset(
     }
 )
 
+#: Options that are on or off.
+_SWITCHES = frozenset({"check", "debug", "encrypt_sensitive", "nonceless", "security"})
+
 #: What to do here instead of a Guzzle option that ported code may carry.
 _ELSEWHERE = {
     "allow_redirects": "redirects are never followed: a 3xx raises RedirectError",
@@ -72,8 +75,8 @@ def read_call(verb: str, plan: uri.Plan, arguments: Arguments) -> Call:
     """Sort what was passed with a verb into the template's variables and the options.
 
     Raises:
-        InvalidRequestError: A name is given twice, is unknown, or is both a variable and an option; or more
-            than one body is given.
+        InvalidRequestError: A name is given twice, is unknown, or is both a variable and an option; an
+            option that is on or off is not a ``bool``; or more than one body is given.
     """
     variables: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
@@ -98,6 +101,8 @@ def _sort(
         if name in names:
             variables[name] = value
         elif name in OPTIONS:
+            if name in _SWITCHES and not isinstance(value, bool):
+                return f"{name}: give True or False, not {type(value).__name__}"
             chosen[name] = value
         elif not (name == "allow_redirects" and value is False):
             return _unknown(name, plan.template, names)

@@ -209,6 +209,8 @@ class Settings:
         trust = hosts.Trust.configured(base_uri)
         mchid = None if values.get("mchid") is None else validate_identifier(values["mchid"], "mchid")
         clock = _callable(values, "clock", time.time)
+        if not isinstance(check := values.get("check", False), bool):
+            raise ConfigurationError(f"check: give True or False, not {type(check).__name__}")
         return cls(
             merchant=Merchant.load(values, base_uri, clock),
             account=_account(values, mchid),
@@ -221,7 +223,7 @@ class Settings:
             middlewares=_middlewares(values.get("middlewares", ())),
             clock=clock,
             nonce=_callable(values, "nonce", formatter.nonce),
-            check=bool(values.get("check", False)),
+            check=check,
         )
 
 

@@ -70,7 +70,7 @@ class APIv2:
         """
         refuse(call, _REFUSED_OPTIONS)
         options, is_get = call.options, call.verb == "GET"
-        if (mutual := bool(options.get("security"))) and self._account.identity is None:
+        if (mutual := options.get("security", False)) and self._account.identity is None:
             raise ConfigurationError(
                 "security: needs the setting merchant, {'cert': …, 'key': …}, which was left out"
             )
