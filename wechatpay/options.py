@@ -101,16 +101,21 @@ def _sort(
         if name in names:
             variables[name] = value
         elif name in OPTIONS:
-            if name in _SWITCHES and not isinstance(value, bool):
-                return f"{name}: give True or False, not {type(value).__name__}"
             chosen[name] = value
         elif not (name == "allow_redirects" and value is False):
             return _unknown(name, plan.template, names)
-    if clash := names & OPTIONS:
+    return _find_conflict(plan, chosen)
+
+
+def _find_conflict(plan: uri.Plan, chosen: dict[str, Any]) -> str:
+    if clash := plan.names & OPTIONS:
         quoted = uri.quote(plan.template)
         return (
             f"{quoted}: the variable {', '.join(sorted(clash))} has the name of an option: call it otherwise"
         )
+    for name in _SWITCHES & chosen.keys():
+        if not isinstance(chosen[name], bool):
+            return f"{name}: give True or False, not {type(chosen[name]).__name__}"
     bodies = chosen.keys() & _BODIES
     if len(bodies) > 1 and len(bodies := {name for name in bodies if chosen[name] is not None}) > 1:
         names_of_bodies = " and ".join(name for name in _BODIES if name in bodies)
