@@ -38,8 +38,8 @@ from wechatpay import (
 )
 from wechatpay.crypto.sm2 import Sm3
 from wechatpay.sandbox import faults
-from wechatpay.sandbox.bill_texts import Share
 from wechatpay.sandbox.bills import AlteredBill, CutBill, ExpiredUrl, ForeignUrl, WrongDigest
+from wechatpay.sandbox.fund_texts import Share
 
 DAY = date(2023, 11, 15)
 NOON = 1_700_020_800

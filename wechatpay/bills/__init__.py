@@ -2,10 +2,9 @@
 
 from wechatpay.bills.errors import BillFormatError, BillNotReadyError, DigestError
 from wechatpay.bills.fetch import FetchOptions, adownload, afetch, download, fetch
-from wechatpay.bills.files import Bill
+from wechatpay.bills.files import Bill, to_csv
 from wechatpay.bills.read import Row, Rows, read
 from wechatpay.bills.reconcile import OUTCOMES, Finding, Reconciliation, reconcile
-from wechatpay.bills.write import to_csv
 
 __all__ = [
     "OUTCOMES",

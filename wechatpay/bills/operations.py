@@ -6,19 +6,57 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791866
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from wechatpay.bills.checked import Digest
 from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import date as Date  # noqa: N812  `date` is a parameter
 
     from wechatpay.messages import Headers
 
-__all__ = ["OPERATIONS", "Operation"]
+__all__ = ["OPERATIONS", "FetchOptions", "Operation"]
 
+
+class FetchOptions(TypedDict, total=False):
+    """What a bill may be fetched with, beside its kind, its day and its path.
+
+    Attributes:
+        account: Whose fund bill: ``basic``, ``operation``, ``fees``, ``deposit`` or ``all``.
+        bill_type: Which trade bill: ``ALL``, ``SUCCESS``, ``REFUND``, ``RECHARGE_REFUND`` …
+        algorithm: How an encrypted bill is encrypted: ``AEAD_AES_256_GCM`` by default, or ``SM4_GCM``.
+        mchid: The merchant, for kinds whose request names it: statements, ``v2-trade``, ``v2-fund``.
+        sp_mchid: The institution, for statements, in place of ``mchid``.
+        service_id: The service of pay score, for ``payscore``.
+        appid: The app, for ``v2-trade`` and ``v2-fund``.
+        sub_mchid: A partner's sub-merchant.
+        base_uri: The host, for overseas merchants.
+        packed: Whether to ask for gzip; the file is unpacked either way. ``True`` by default.
+        attempts: How often to start over after a broken connection or an expired URL, 3 in all by default.
+        pause: Seconds to wait before the second attempt, and twice as many before each further one.
+        progress: Called with the bytes received, and those in all or ``None``, from the thread that receives.
+        clock: Returns Unix seconds.
+    """
+
+    account: str
+    algorithm: str
+    bill_type: str
+    mchid: str
+    sp_mchid: str
+    service_id: str
+    appid: str
+    sub_mchid: str
+    base_uri: str
+    packed: bool
+    attempts: int
+    pause: float
+    progress: Callable[[int, int | None], object] | None
+    clock: Callable[[], float]
+
+
+#: The options that every kind takes.
 _COMMON = frozenset({"attempts", "base_uri", "clock", "packed", "pause", "progress"})
 
 

@@ -8,10 +8,9 @@ from itertools import groupby, islice, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
 
-from wechatpay.bills.columns import Layout
 from wechatpay.bills.errors import BillFormatError
-from wechatpay.bills.format import Splitter, find_layout, open_source, read_blocks
-from wechatpay.bills.summary import Totals, read_summary
+from wechatpay.bills.format import Splitter, Totals, find_layout, open_source, read_blocks, read_summary
+from wechatpay.bills.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -13,11 +13,11 @@ from datetime import date as Date  # noqa: N812  `date` is a type of dates
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from wechatpay.bills.books import Entry, Index, entries_of_rows, parse_entries
-from wechatpay.bills.columns import china
-from wechatpay.bills.files import Bill
-from wechatpay.bills.summary import rounds_to
-from wechatpay.bills.write import open_output
+from wechatpay.bills.books import Entry, entries_of_rows, parse_entries
+from wechatpay.bills.files import Bill, open_output
+from wechatpay.bills.format import rounds_to
+from wechatpay.bills.index import Index
+from wechatpay.bills.layout import china
 
 if TYPE_CHECKING:
     import os

@@ -1,4 +1,4 @@
-"""The text of bills of every kind, from the ledger or of any size from a seed, as WeChat Pay's CSV.
+"""The text of bills with orders, from the ledger or of any size from a seed, as WeChat Pay's CSV.
 
 UTF-8 with a byte order mark, every cell preceded by a backtick, amounts in yuan, a summary in the last two
 lines. https://pay.weixin.qq.com/doc/v3/merchant/4012791866
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
-    "FundEntry",
     "Line",
-    "Share",
-    "fund_bill",
+    "day_of",
+    "encode",
     "generate_orders",
+    "join_cells",
     "list_lines",
-    "overseas_sharing_bill",
-    "sharing_bill",
     "statement",
     "trade_bill",
     "write_trade_bill",
+    "yuan",
 ]
 
 #: Columns that only bills of refunds have, and those that bills of payments lack.
@@ -53,20 +52,6 @@ _WITHOUT: Mapping[str, set[str]] = {
 _SUMMARY = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额"
 _SUCCESS_SUMMARY = "总交易单数,应结订单总金额,手续费总金额,订单总金额"
 
-_FUND_HEADER = (
-    "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),"
-    "资金变更提交申请人,备注,业务凭证号"
-)
-_FUND_SUMMARY = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
-
-_SHARING_HEADER = (
-    "分账时间,分账发起方,分账方,微信订单号,微信分账/回退单号,分账明细单号,商户分账/回退单号,订单金额,分账接收方,分账金额,"
-    "业务类型,处理状态,分账描述,备注"
-)
-_OVERSEAS_SHARING_HEADER = (
-    "create_time,initiator,sponsor,sub_mchid,transaction_id,order_id,out_order_no,detaill_id,receiver_account,"
-    "amount,currency,settlement_amount,settlement_currency,exchange_rate,business_type,status,description"
-)
 _STATEMENT_HEADER = (
     "交易时间,公众账号ID,商户号,子商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,充值券币种,"
     "充值券金额,优惠券币种,优惠券金额,微信退款单号,商户退款单号,退款类型,退款状态,商品名称,商户数据包,手续费,费率,标价币种,"
@@ -76,10 +61,7 @@ _STATEMENT_HEADER = (
 
 _FEE_RATE = "0.60%"
 
-#: Fen on the merchant's account before the first booking.
-OPENING_BALANCE = 100_000_000
-
-#: Characters of names and data that a trade bill escapes, and those of a fund bill.
+#: Characters of names and data that a trade bill escapes.
 _TRADE_ESCAPES = str.maketrans(
     {
         "\\": "\\\\",
@@ -93,7 +75,6 @@ _TRADE_ESCAPES = str.maketrans(
     }
 )
 _REFUND_ESCAPES = {**_TRADE_ESCAPES, ord("'"): "'", ord("`"): "\\140"}
-_FUND_ESCAPES = str.maketrans({"\n": "\\n", "\r": "\\r", ",": " "})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +129,22 @@ class Line:
             "交易状态": "REFUND" if refund else "SUCCESS",
             "付款银行": "OTHERS",
             "货币种类": order.currency,
-            "应结订单金额": _yuan(self.paid),
-            "代金券金额": _yuan(0),
+            "应结订单金额": yuan(self.paid),
+            "代金券金额": yuan(0),
             "退款申请时间": format_local(self.at),
             "退款成功时间": format_local(refund.done) if refund and refund.done else "",
             "微信退款单号": refund.refund_id if refund else "0",
             "商户退款单号": refund.out_refund_no if refund else "0",
-            "退款金额": _yuan(self.refunded),
-            "充值券退款金额": _yuan(0),
+            "退款金额": yuan(self.refunded),
+            "充值券退款金额": yuan(0),
             "退款类型": "ORIGINAL" if refund else "",
             "退款状态": status.get(refund.status, refund.status) if refund else "",
             "商品名称": order.description.translate(escapes),
             "商户数据包": order.attach.translate(escapes),
-            "手续费": f"{_yuan(self.fee)}000",
+            "手续费": f"{yuan(self.fee)}000",
             "费率": _FEE_RATE,
-            "订单金额": _yuan(self.paid),
-            "申请退款金额": _yuan(self.refunded),
+            "订单金额": yuan(self.paid),
+            "申请退款金额": yuan(self.refunded),
             "费率备注": "",
         }
 
@@ -177,7 +158,7 @@ def trade_bill(orders: Iterable[Order], mchid: str, day: date, kind: str) -> byt
         day: The day.
         kind: ``ALL``, ``SUCCESS`` or ``REFUND``; other kinds have no rows.
     """
-    lines = sorted((line for line in list_lines(orders) if _day(line.at) == day), key=lambda line: line.at)
+    lines = sorted((line for line in list_lines(orders) if day_of(line.at) == day), key=lambda line: line.at)
     text = b"".join(write_trade_bill(lines, mchid, kind))
     return text or None
 
@@ -200,15 +181,15 @@ def write_trade_bill(lines: Iterable[Line], mchid: str, kind: str = "ALL") -> It
         cells = line.cells(mchid)
         if not columns:
             columns = [name for name in cells if name not in _WITHOUT[kind]]
-            yield _text([",".join(columns)])
+            yield encode([",".join(columns)])
         totals.add(line)
-        texts.append(_row(cells[name] for name in columns))
+        texts.append(join_cells(cells[name] for name in columns))
         if len(texts) == _ROWS_AT_ONCE:
             yield _rows(texts)
             texts = []
     if columns:
         summary = _SUCCESS_SUMMARY if kind == "SUCCESS" else _SUMMARY
-        yield _rows([*texts, summary, _row(totals.cells(kind))])
+        yield _rows([*texts, summary, join_cells(totals.cells(kind))])
 
 
 #: Rows that are encoded at once.
@@ -228,10 +209,10 @@ class _Totals:
         self._fee += line.fee
 
     def cells(self, kind: str) -> tuple[str, ...]:
-        paid, refunded, fees = _yuan(self._paid), _yuan(self._refunded), f"{_yuan(self._fee)}000"
+        paid, refunded, fees = yuan(self._paid), yuan(self._refunded), f"{yuan(self._fee)}000"
         if kind == "SUCCESS":
             return str(self._count), paid, fees, paid
-        return str(self._count), paid, refunded, _yuan(0), fees, paid, refunded
+        return str(self._count), paid, refunded, yuan(0), fees, paid, refunded
 
 
 def list_lines(orders: Iterable[Order]) -> Iterator[Line]:
@@ -278,195 +259,17 @@ _REFUNDED = 0.05
 _GOODS = ("龙井茶 250g", "tea, green", 'the "best" tea', "uncle's `house` blend", "two\nlines", "back\\slash")
 
 
-@dataclass(frozen=True, slots=True)
-class FundEntry:
-    """A booking on the merchant's account.
-
-    Attributes:
-        at: Unix seconds.
-        business_id: WeChat Pay's number of what was booked.
-        name: The business, such as ``交易``.
-        kind: The kind of booking, such as ``扣除交易手续费``.
-        amount: Fen; negative for expenses.
-        applicant: Who caused it.
-        remark: A text.
-        voucher: The merchant's number.
-    """
-
-    at: float
-    business_id: str
-    name: str
-    kind: str
-    amount: int
-    applicant: str
-    remark: str
-    voucher: str
-
-
-def fund_bill(
-    orders: Iterable[Order], mchid: str, day: date, account: str, others: Iterable[FundEntry] = ()
-) -> bytes | None:
-    """Write the fund bill of a day in China; ``None`` for a day without a row.
-
-    Args:
-        orders: All orders.
-        mchid: The merchant.
-        day: The day.
-        account: ``BASIC``; other accounts have no rows.
-        others: Bookings that belong to no order.
-    """
-    bookings = [entry for line in list_lines(orders) for entry in _bookings(line, mchid)]
-    balance, rows, amounts = OPENING_BALANCE, [_FUND_HEADER], []
-    for index, entry in enumerate(sorted((*bookings, *others), key=lambda entry: entry.at), 1):
-        balance += entry.amount
-        if _day(entry.at) == day and account == "BASIC":
-            flow = f"{mchid}{day:%Y%m%d}{index:012}"
-            rows.append(_row(_fund_cells(entry, flow, balance)))
-            amounts.append(entry.amount)
-    if not amounts:
-        return None
-    incomes = [amount for amount in amounts if amount > 0]
-    expenses = [-amount for amount in amounts if amount <= 0]
-    totals = (
-        str(len(amounts)),
-        str(len(incomes)),
-        _yuan(sum(incomes)),
-        str(len(expenses)),
-        _yuan(sum(expenses)),
-    )
-    return _text([*rows, _FUND_SUMMARY, _row(totals)])
-
-
-def _bookings(line: Line, mchid: str) -> Iterator[FundEntry]:
-    order, refund, number = line.order, line.refund, line.payment.transaction_id
-    if refund is None:
-        voucher = order.out_trade_no
-        yield FundEntry(line.at, number, "交易", "交易", order.total, "system", order.description, voucher)
-        if line.fee:
-            yield FundEntry(line.at, number, "交易", "扣除交易手续费", -line.fee, "system", "", voucher)
-    elif refund.status != "CLOSED":
-        remark = f"退款总金额{_yuan(refund.amount)}元;含手续费{_yuan(-line.fee)}元"
-        amount = -(refund.amount + line.fee)
-        yield FundEntry(
-            line.at, refund.refund_id, "退款", "退款", amount, f"{mchid}API", remark, refund.out_refund_no
-        )
-
-
-def _fund_cells(entry: FundEntry, flow: str, balance: int) -> tuple[str, ...]:
-    return (
-        format_local(entry.at),
-        entry.business_id,
-        flow,
-        entry.name,
-        entry.kind,
-        "收入" if entry.amount > 0 else "支出",
-        _yuan(abs(entry.amount)),
-        _yuan(balance),
-        entry.applicant,
-        entry.remark.translate(_FUND_ESCAPES),
-        entry.voucher.translate(_FUND_ESCAPES),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share of an order's money that a receiver got, or gave back.
-
-    Attributes:
-        at: Unix seconds.
-        transaction_id: The order.
-        order_id: WeChat Pay's number of the sharing.
-        detail_id: WeChat Pay's number of the share.
-        out_order_no: The merchant's number of the sharing.
-        order_amount: Fen of the order.
-        receiver: Who got it.
-        amount: Fen.
-        description: A text.
-        is_return: Whether it was given back.
-        sub_mchid: The sub-merchant; ``""`` for a direct merchant.
-    """
-
-    at: float
-    transaction_id: str
-    order_id: str
-    detail_id: str
-    out_order_no: str
-    order_amount: int
-    receiver: str
-    amount: int
-    description: str = ""
-    is_return: bool = False
-    sub_mchid: str = ""
-
-
-def sharing_bill(shares: Iterable[Share], mchid: str, day: date) -> bytes | None:
-    """Write the profit-sharing bill of a day; ``None`` for a day without a row."""
-    rows = [
-        _row(
-            (
-                format_local(share.at),
-                mchid,
-                share.sub_mchid or mchid,
-                share.transaction_id,
-                share.order_id,
-                share.detail_id,
-                share.out_order_no,
-                _yuan(share.order_amount),
-                share.receiver,
-                _yuan(share.amount),
-                "分账回退" if share.is_return else "分账",
-                "成功",
-                share.description.translate(_FUND_ESCAPES),
-                "",
-            )
-        )
-        for share in shares
-        if _day(share.at) == day
-    ]
-    return _text([_SHARING_HEADER, *rows]) if rows else None
-
-
-def overseas_sharing_bill(shares: Iterable[Share], mchid: str, day: date) -> bytes | None:
-    """Write the overseas profit-sharing bill of a day; ``None`` for a day without a row."""
-    rows = [
-        _row(
-            (
-                f"{format_local(share.at).replace(' ', 'T')}+08:00",
-                mchid,
-                mchid,
-                share.sub_mchid,
-                share.transaction_id,
-                share.order_id,
-                share.out_order_no,
-                share.detail_id,
-                share.receiver,
-                _yuan(share.amount),
-                "CNY",
-                _yuan(share.amount),
-                "CNY",
-                "100000000",
-                "RETURN" if share.is_return else "SHARE",
-                "SUCCESS",
-                share.description.translate(_FUND_ESCAPES),
-            )
-        )
-        for share in shares
-        if _day(share.at) == day
-    ]
-    return _text([_OVERSEAS_SHARING_HEADER, *rows]) if rows else None
-
-
 def statement(orders: Iterable[Order], mchid: str, day: date) -> bytes | None:
     """Write the overseas statement of a day in China; ``None`` for a day without a row."""
-    lines = sorted((line for line in list_lines(orders) if _day(line.at) == day), key=lambda line: line.at)
+    lines = sorted((line for line in list_lines(orders) if day_of(line.at) == day), key=lambda line: line.at)
     names = _STATEMENT_HEADER.split(",")
-    rows = [_row(_statement_cells(line, mchid).get(name, "") for name in names) for line in lines]
-    return _text([_STATEMENT_HEADER, *rows]) if rows else None
+    rows = [join_cells(_statement_cells(line, mchid).get(name, "") for name in names) for line in lines]
+    return encode([_STATEMENT_HEADER, *rows]) if rows else None
 
 
 def _statement_cells(line: Line, mchid: str) -> Mapping[str, str]:
     cells, currency = line.cells(mchid), line.order.currency
-    paid, refunded, zero = _yuan(line.paid), _yuan(line.refunded), _yuan(0)
+    paid, refunded, zero = yuan(line.paid), yuan(line.refunded), yuan(0)
     return {
         **cells,
         "子商户号": cells["特约商户号"],
@@ -487,11 +290,13 @@ def _statement_cells(line: Line, mchid: str) -> Mapping[str, str]:
     }
 
 
-def _row(cells: Iterable[str]) -> str:
+def join_cells(cells: Iterable[str]) -> str:
+    """Return a row, each cell of which begins with a backtick."""
     return ",".join(f"`{cell}" for cell in cells)
 
 
-def _text(rows: Iterable[str]) -> bytes:
+def encode(rows: Iterable[str]) -> bytes:
+    """Return a file."""
     return b"\xef\xbb\xbf" + _rows(rows)
 
 
@@ -499,10 +304,12 @@ def _rows(rows: Iterable[str]) -> bytes:
     return "".join(f"{row}\r\n" for row in rows).encode()
 
 
-def _day(at: float) -> date:
+def day_of(at: float) -> date:
+    """Return the day in China of Unix seconds."""
     return datetime.fromtimestamp(at, CHINA).date()
 
 
-def _yuan(fen: int) -> str:
+def yuan(fen: int) -> str:
+    """Return fen as bills have them: yuan, with two decimals."""
     sign, fen = ("-", -fen) if fen < 0 else ("", fen)
     return f"{sign}{fen // 100}.{fen % 100:02}"

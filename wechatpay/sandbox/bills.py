@@ -24,9 +24,10 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from wechatpay.crypto import aes_gcm, sm4_gcm
 from wechatpay.messages import Headers
 from wechatpay.sandbox import bill_texts, error_responses
-from wechatpay.sandbox.bill_texts import fund_bill, sharing_bill, trade_bill
+from wechatpay.sandbox.bill_texts import trade_bill
 from wechatpay.sandbox.clock import CHINA
 from wechatpay.sandbox.faults.fault import Fault
+from wechatpay.sandbox.fund_texts import fund_bill, overseas_sharing_bill, sharing_bill
 from wechatpay.sandbox.messages import Delivery, HttpResponse
 from wechatpay.sandbox.parameters import Violation
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     from wechatpay.sandbox.apiv3 import Call, Handler
-    from wechatpay.sandbox.bill_texts import FundEntry, Share
+    from wechatpay.sandbox.fund_texts import FundEntry, Share
     from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.orders import Order
     from wechatpay.sandbox.signing import Signer
@@ -186,7 +187,7 @@ class Bills:
     def _overseas_sharing_bill(self, call: Call) -> HttpResponse:
         are_returns = "/refunds/" in call.operation.template
         shares = [share for share in self._chosen_shares(call) if share.is_return == are_returns]
-        made = self._write(call, lambda day: bill_texts.overseas_sharing_bill(shares, call.mchid, day))
+        made = self._write(call, lambda day: overseas_sharing_bill(shares, call.mchid, day))
         if isinstance(made, HttpResponse):
             return made
         return HttpResponse.json({"download_url": self._name(call, made, made)["download_url"]})

@@ -33,7 +33,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from wechatpay.messages import Headers
-from wechatpay.sandbox import bill_texts
+from wechatpay.sandbox import bill_texts, fund_texts
 from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import CHINA, format_digits, format_local
 from wechatpay.sandbox.deliveries import Task
@@ -241,7 +241,7 @@ class PaymentsV2:
         if (day := self._bill_day(sent["bill_date"])) is None:
             return refuse("invalid bill_date", error_code="20001")
         account = sent.get("account_type", "Basic").upper()
-        bill = bill_texts.fund_bill(self._ledger.orders.values(), sent["mch_id"], day, account)
+        bill = fund_texts.fund_bill(self._ledger.orders.values(), sent["mch_id"], day, account)
         if bill is None:
             return failure(sent, "NO_BILL_EXIST", "No Bill Exist")
         response = _download(bill, sent)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from wechatpay.sandbox.apiv2 import HandlerV2
     from wechatpay.sandbox.apiv3 import Handler
-    from wechatpay.sandbox.bill_texts import FundEntry
     from wechatpay.sandbox.deliveries import Task
+    from wechatpay.sandbox.fund_texts import FundEntry
     from wechatpay.sandbox.keys import Identity, Signers
     from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.rules import Rules

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from wechatpay.sandbox.bill_texts import FundEntry, Share
+from wechatpay.sandbox.fund_texts import FundEntry, Share
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import number, standing
 

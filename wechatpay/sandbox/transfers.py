@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox import error_responses
-from wechatpay.sandbox.bill_texts import FundEntry
 from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.deliveries import Task
+from wechatpay.sandbox.fund_texts import FundEntry
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import number, standing
