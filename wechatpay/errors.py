@@ -219,16 +219,16 @@ def describe_failure(request: Request, response: Response, code: str, message: s
     if code:
         words = f"{printable(code)}: {printable(message)}"
         found = catalogue.explain_code(code, status, f"{request.method} {where}", message=message)
-        if meaning := _certain_meaning(found, message):
-            words += f" ({_explain(meaning)})"
+        if meaning := _explain(_certain_meaning(found, message)):
+            words += f" ({meaning})"
     else:
         kind = response.headers.get("Content-Type", "no Content-Type")
         words = f"no error code ({printable(kind)}, {len(response.content)} bytes: see .response.text)"
     reference = ""
     if request_id := response.request_id:
         # A Request-ID that ends in 0 says that nothing failed.
-        meaning = None if request_id.endswith("-0") else catalogue.explain_request_id(request_id)
-        reference = f" [Request-ID {printable(request_id)}{': ' + _explain(meaning) if meaning else ''}]"
+        explained = _explain(None if request_id.endswith("-0") else catalogue.explain_request_id(request_id))
+        reference = f" [Request-ID {printable(request_id)}{explained and f': {explained}'}]"
     return f"{request.method} {where} → {status} {words}{hint}{reference}"
 
 
@@ -243,11 +243,17 @@ def _certain_meaning(found: list[Explanation], message: str) -> Explanation | No
     if same := [each for each in found if each.message == message]:
         return same[0]
     general = [each for each in found if each.api == "*"]
-    return general[0] if general else found[0] if len(found) == 1 else None
+    if len(general) != 1:
+        general = [each for each in general or found if len(found) == 1 or each.message in _GENERAL_MESSAGES]
+    return general[0] if general else None
 
 
-def _explain(explanation: Explanation) -> str:
-    return "; ".join(filter(None, (explanation.meaning, explanation.remedy)))
+#: Messages that say no more than their code: what explains them explains every message of the code.
+_GENERAL_MESSAGES = frozenset({"参数错误", "商户无权限", "系统异常，请稍后重试"})
+
+
+def _explain(explanation: Explanation | None) -> str:
+    return "; ".join(filter(None, (explanation.meaning, explanation.remedy))) if explanation else ""
 
 
 class APIError(WeChatPayError):

@@ -181,6 +181,60 @@ def test_code_with_several_meanings_is_explained_in_general(gateway, instance, c
     assert str(caught.value).endswith(" [Request-ID 0815-0]")
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        ("401 Unauthorized", "SIGN_ERROR", "another wording"),
+        ("400 Bad Request", "INVALID_REQUEST", "该商户号未绑定appid"),
+    ],
+)
+def test_message_that_is_not_known_is_not_explained_by_another(
+    status, code, message, gateway, instance, client
+):
+    """These codes stand for many mistakes: what explains one of them would mislead."""
+    gateway.answer(reply(json.dumps({"code": code, "message": message}).encode(), status, JSON))
+    with pytest.raises(APIError) as caught:
+        client.call(instance.v3.pay.transactions.jsapi, "post", json={})
+
+    assert str(caught.value).endswith(f"{code}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("message", "detail", "said"),
+    [
+        (
+            "参数错误",
+            {"field": "/body/amount/total", "value": "S3CRET"},
+            "; detail.field: /body/amount/total",
+        ),
+        ("请求中含有未在API文档中定义的参数", {}, "; check=True names the member before it is sent"),
+        (
+            "Http头Wechatpay-Serial不是有效的微信支付公钥ID或平台证书序列号",
+            {},
+            "; the id of WeChat Pay's key in `certs` is not",
+        ),
+    ],
+    ids=["field", "member", "serial"],
+)
+def test_parameter_that_is_wrong_is_named(message, detail, said, gateway, instance, client):
+    """As far as the response names it, and never with its value."""
+    body = json.dumps({"code": "PARAM_ERROR", "message": message, "detail": detail}).encode()
+    gateway.answer(reply(body, "400 Bad Request", JSON))
+    with pytest.raises(APIError) as caught:
+        client.call(instance.v3.pay.transactions.jsapi, "post", json={})
+
+    assert said in str(caught.value)
+    assert "S3CRET" not in str(caught.value)
+
+
+def test_path_that_is_not_documented_is_corrected_whatever_the_code(gateway, instance, client):
+    """WeChat Pay says RESOURCE_NOT_EXISTS of a path, too."""
+    body = json.dumps({"code": "RESOURCE_NOT_EXISTS", "message": "x"}).encode()
+    gateway.answer(reply(body, "404 Not Found", JSON))
+    with pytest.raises(APIError, match="did you mean"):
+        client.call(instance.v3.pay.transactions.out_trade_no._id_, "get", id="1")
+
+
 def test_message_cannot_forge_log_lines(gateway, instance, client):
     """Line breaks and control characters of a message, a code or a Request-ID are escaped."""
     body = json.dumps({"code": "X\r\n", "message": "no\n2026-11-30 INFO paid\x1b[2J"}).encode()

@@ -13,6 +13,7 @@ It stands among the tests because users never run it, and a test does: it checks
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -239,17 +240,27 @@ def data(folder):
     errors, tails = folder / "errors.jsonl", folder / "request-id.tsv"
     if errors.exists():
         made["errors.jsonl"] = lines(
-            {name: value for name, value in row.items() if name != "source" and value is not None}
+            {
+                name: plain(value) if name in {"meaning_en", "remedy_en"} else value
+                for name, value in row.items()
+                if name != "source" and value is not None
+            }
             for row in read(errors)
         )
     if tails.exists():
         made["request_ids.tsv"] = "".join(
-            f"{tail}\t{meaning}\t{remedy}\t{message}\n"
+            f"{tail}\t{plain(meaning)}\t{plain(remedy)}\t{message}\n"
             for tail, meaning, remedy, _, message, *_ in (
                 line.split("\t") for line in tails.read_text("utf-8").splitlines()[1:]
             )
         )
     return made
+
+
+def plain(text):
+    """Leave out of an explanation what says nothing to a user: jottings of one word, and Request-IDs."""
+    text = re.sub(r" ?\((?:Request-ID )?tail [^)]*\)", "", text)
+    return text if " " in text.strip() and text != "as above" else ""
 
 
 def changes(before, after):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.apiv3 import rules
 from wechatpay.apiv3.verification import explain_clock
-from wechatpay.errors import APIError, DecodeError, ServerError, describe_failure
+from wechatpay.errors import APIError, DecodeError, ServerError, describe_failure, printable
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request, Response, SignedSnapshot
@@ -19,6 +19,14 @@ __all__ = ["failure"]
 
 #: What may be sent again as it is, with the same business number, backing off.
 _RETRYABLE = frozenset({"RATELIMIT_EXCEEDED", "FREQUENCY_LIMITED", "SYSTEM_ERROR"})
+
+#: What to do, by words of the message.
+_REMEDIES = {
+    "未在API文档中定义的参数": "; check=True names the member before it is sent",
+    "Wechatpay-Serial": "; the id of WeChat Pay's key in `certs` is not one of this merchant: copy it, "
+    "with its prefix PUB_KEY_ID_, from where the public key was downloaded",
+    "商户号有误": "; does `mchid` belong to `serial` and `private_key`?",
+}
 
 _LINES = ("method", "path", "timestamp", "nonce", "body")
 
@@ -40,8 +48,11 @@ def failure(request: Request, response: Response) -> APIError:
     hint = _sign_hint(detail, request.snapshot) if code == "SIGN_ERROR" else ""
     if status == 401:  # noqa: PLR2004  HTTP's Unauthorized
         hint += _clock_hint(request, response)
-    if status == 404 and not code.endswith(("EXIST", "EXISTS")):  # noqa: PLR2004  HTTP's Not Found
+    if status == 404:  # noqa: PLR2004  HTTP's Not Found
         hint = _path_hint(request)
+    if isinstance(detail, dict) and (field := _text(detail.get("field"))):
+        hint += f"; detail.field: {printable(field)}"
+    hint += next((remedy for words, remedy in _REMEDIES.items() if words in message), "")
     is_unknown = status >= 500  # noqa: PLR2004  HTTP's server errors
     if is_unknown:
         hint += f"; the outcome is unknown: {rules.next_step(request)}"

@@ -126,7 +126,11 @@ def _traits(field: Field) -> Iterator[str]:
 def _explanation(explanation: Explanation) -> str:
     status = f"{explanation.http_status} " if explanation.http_status else ""
     heading = f"{status}{explanation.code} {explanation.message}".strip()
-    lines = [heading, f"  {explanation.meaning}", f"  remedy: {explanation.remedy}"]
+    lines = [heading]
+    if explanation.meaning:
+        lines.append(f"  {explanation.meaning}")
+    if explanation.remedy:
+        lines.append(f"  remedy: {explanation.remedy}")
     if explanation.api != "*":
         lines.append(f"  of: {explanation.api}")
     if explanation.retryable:
