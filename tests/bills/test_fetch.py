@@ -407,7 +407,8 @@ class TestArguments:
             ({"kind": "statement"}, "mchid or sp_mchid: a bill of kind 'statement' requires it"),
             ({"kind": "payscore"}, "service_id: a bill of kind 'payscore' requires it"),
             ({"attempts": 0}, "attempts: give 1 or more"),
-            ({"to": "/nowhere/at/all.csv"}, "to: no file can be made"),
+            ({"to": "/nowhere/at/all.csv"}, "to: the directory '/nowhere/at' does not exist: create it"),
+            ({"to": "/dev/null/"}, "to: no file can be made in '/dev/null'"),
             ({"to": "/dev/null"}, "not a plain file"),
         ],
     )
@@ -421,6 +422,12 @@ class TestArguments:
         """The name says kind, account and day."""
         fetch("fund", "2023-11-15", tmp_path, account="basic")
         assert ["fund-basic-2023-11-15.csv"] == leftovers(tmp_path)
+
+    def test_directory_that_does_not_exist_is_created(self, fetch, tmp_path):
+        """A slash at the end means a directory: bills of two days do not overwrite each other."""
+        fetch(to=f"{tmp_path}/made/bills/")
+        fetch(kind="fund", to=f"{tmp_path}/made/bills/")
+        assert ["fund-2023-11-15.csv", "trade-2023-11-15.csv"] == leftovers(tmp_path / "made" / "bills")
 
     def test_link_is_followed(self, fetch, tmp_path):
         """A link stays a link, as for open()."""
@@ -566,6 +573,14 @@ class TestDownload:
             download(signed, tmp_path / "fapiao.pdf")
         download(signed, tmp_path / "fapiao.pdf", require_hash=False)
         assert b"%PDF" == (tmp_path / "fapiao.pdf").read_bytes()
+
+    @pytest.mark.parametrize("end", ["", "/", "/none/"], ids=["directory", "slash", "missing"])
+    def test_directory_is_refused(self, sandbox, offer, download, tmp_path, end):
+        """The response names no file: the caller has to."""
+        with pytest.raises(InvalidRequestError, match=r"to: .* is a directory: give a file"):
+            download(offer(b"x"), f"{tmp_path}{end}")
+        assert not sandbox.requests
+        assert not leftovers(tmp_path)
 
     def test_signed_response_may_be_given_itself(self, sandbox, instance, tmp_path):
         """Any response that names a file is enough."""

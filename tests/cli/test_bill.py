@@ -107,6 +107,16 @@ class TestFetch:
         assert f"{tmp_path}/fund-basic-{today}.csv" == made[2]["files"][0]["path"]
         assert 40 == len(made[2]["files"][0]["digest"]["value"])
 
+    def test_directory_is_created(self, sandbox, run, capsys, tmp_path, today):
+        """A slash at its end says that it is one, for one day and for many."""
+        yesterday = (datetime.now(CHINA) - timedelta(days=1)).date()
+        assert 0 == run("trade", today, "-o", f"{tmp_path}/one/")
+        assert 0 == run("trade", f"{yesterday}..{today}", "-o", f"{tmp_path}/many/")
+
+        assert [f"{tmp_path}/{name}/trade-{today}.csv" for name in ("one", "many")] == (
+            capsys.readouterr().out.split()
+        )
+
     def test_empty_day_is_said(self, sandbox, run, capsys, tmp_path):
         """On stderr: there is no path."""
         day = (datetime.now(CHINA) - timedelta(days=3)).date()
@@ -131,7 +141,7 @@ class TestFetch:
         [
             (["trade", "2026-02-30"], "is not a day"),
             (["trade", "2026-02-02..2026-02-01"], "before the first"),
-            (["trade", "2026-02-01..2026-02-02", "-o", "/nowhere"], "must be a directory"),
+            (["trade", "2026-02-01..2026-02-02", "-o", "/nowhere"], "write '/nowhere/' to create it"),
             (["payscore", "2026-02-01"], "Missing option '--service-id'"),
             (["trade", "2026-02-01", "--account", "basic"], "No such option: --account"),
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wechatpay.bills.checked import CheckedFile, Cipher, Digest
 from wechatpay.bills.errors import BillNotReadyError, DigestError
-from wechatpay.bills.files import Bill, Target
+from wechatpay.bills.files import Bill, Target, is_directory
 from wechatpay.bills.layout import china
 from wechatpay.bills.operations import OPERATIONS, FetchOptions, Operation
 from wechatpay.errors import (
@@ -27,7 +28,6 @@ from wechatpay.messages import Response
 from wechatpay.middleware import Pause
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
     from typing import Unpack
 
@@ -80,8 +80,8 @@ def fetch(
         for row in bill:
             print(row.out_trade_no, row.total)
 
-    A broken connection, an error of the server's or an expired URL starts over. On failure nothing is left
-    behind, and a file that was at ``to`` before is as it was.
+    A broken connection, an error of the server's or an expired URL starts over. On failure no file is left
+    behind, and one that was at ``to`` before is as it was.
 
     Args:
         instance: The Builder.
@@ -90,6 +90,7 @@ def fetch(
             ``overseas-sharing``, ``overseas-sharing-refunds``, ``v2-trade`` or ``v2-fund``.
         date: The day, in Beijing, as a date or ``YYYY-MM-DD``.
         to: A file; a directory, where the file is named after kind and day; or ``None`` for a temporary file.
+            A directory that does not exist is created if the path ends with a slash, as ``"bills/"`` does.
         options: See `FetchOptions`.
 
     Returns:
@@ -149,11 +150,12 @@ def download(
 
     Raises:
         DigestError: The file does not match, or there is no ``hash_value``.
-        InvalidRequestError: ``signed`` names no file, or the URL leads to a host that is not WeChat Pay's.
+        InvalidRequestError: ``signed`` names no file, ``to`` is a directory, or the URL leads to a host that
+            is not WeChat Pay's.
         APIError: The URL has expired, among others: ask for a new one.
         TransportError: The connection broke; the URL may be good still.
     """
-    return _run(_download(instance, signed, Path(to), require_hash, progress))
+    return _run(_download(instance, signed, to, require_hash, progress))
 
 
 async def adownload(
@@ -169,7 +171,7 @@ async def adownload(
     Raises:
         WeChatPayError: As `download` does.
     """
-    return await _arun(_download(instance, signed, Path(to), require_hash, progress))
+    return await _arun(_download(instance, signed, to, require_hash, progress))
 
 
 def _run(flow: _Flow[T]) -> T:
@@ -287,7 +289,7 @@ def _attempt(
 def _download(
     instance: Builder,
     signed: Response | Mapping[str, Any],
-    to: Path,
+    to: str | os.PathLike[str],
     require_hash: bool,  # noqa: FBT001  passed on
     progress: Callable[[int, int | None], object] | None,
 ) -> _Flow[Path]:
@@ -296,8 +298,10 @@ def _download(
         raise InvalidRequestError(
             "signed: give the signed response, or that part of its JSON which names the file"
         )
-    yield from _download_part(instance, part, to, require_hash, progress)
-    return to
+    if is_directory(to):
+        raise InvalidRequestError(f"to: {os.fspath(to)!r} is a directory: give a file")
+    yield from _download_part(instance, part, Path(to), require_hash, progress)
+    return Path(to)
 
 
 def _download_part(

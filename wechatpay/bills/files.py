@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
     from wechatpay.bills.checked import CheckedFile, Digest
 
-__all__ = ["Bill", "Target", "open_output", "plain", "to_csv"]
+__all__ = ["Bill", "Target", "is_directory", "open_output", "plain", "to_csv"]
+
+
+def is_directory(to: str | os.PathLike[str]) -> bool:
+    """Return whether a path is that of a directory: there is one, or a slash at its end says so."""
+    return os.fspath(to).endswith(("/", os.sep)) or os.path.isdir(to)  # noqa: PTH112  a Path drops the slash
 
 
 class Bill:
@@ -102,7 +107,8 @@ class Target:
         """Find the path for an argument ``to``, before anything is sent.
 
         Args:
-            to: A file, a directory, or ``None`` for a temporary file.
+            to: A file; a directory, which is made if there is none and a slash is at its end; or ``None`` for
+                a temporary file.
             name: The name of the file in a directory.
 
         Raises:
@@ -111,15 +117,20 @@ class Target:
         if to is None:
             return cls(None)
         path = Path(os.path.realpath(to))
-        if path.is_dir():
-            path /= name
-        if path.exists() and not path.is_file():
-            raise InvalidRequestError(f"to: {str(path)!r} is not a plain file")
         try:
+            if is_directory(to):
+                path.mkdir(parents=True, exist_ok=True)
+                path /= name
+            if path.exists() and not path.is_file():
+                raise InvalidRequestError(f"to: {str(path)!r} is not a plain file")
             return cls(path)
+        except FileNotFoundError:
+            raise InvalidRequestError(
+                f"to: the directory {str(path.parent)!r} does not exist: create it"
+            ) from None
         except OSError as error:
             raise InvalidRequestError(
-                f"to: no file can be made in {str(path.parent)!r} ({error.strerror})"
+                f"to: no file can be made in {str(error.filename or path.parent)!r} ({error.strerror})"
             ) from None
 
     def stage(self, number: int) -> Path:

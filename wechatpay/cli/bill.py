@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from json import dumps
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -23,6 +23,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from wechatpay import bills
+from wechatpay.bills.files import is_directory
 from wechatpay.bills.operations import OPERATIONS, Operation
 from wechatpay.builder import Builder
 from wechatpay.errors import ConfigurationError
@@ -99,9 +100,15 @@ def _fetch(operation: Operation) -> Callable[..., None]:
             typer.Argument(metavar="days", help="As 2026-11-19, or ranges, as 2026-11-01..2026-11-19."),
         ],
         *,
-        output: Annotated[
-            Path, typer.Option("-o", "--output", help="The directory, or the file for one day.")
-        ] = Path(),
+        output: Annotated[  # as text: a Path drops the slash at the end
+            str,
+            typer.Option(
+                "-o",
+                "--output",
+                help="The file for one day, or the directory; one that ends with / is created.",
+                show_default="the directory you are in",
+            ),
+        ] = "./",
         json: _Json = False,
         **options: str,
     ) -> None:
@@ -109,9 +116,10 @@ def _fetch(operation: Operation) -> Callable[..., None]:
         if "sp_mchid" in given:
             given.pop("mchid", None)
         days = _days(dates)
-        if len(days) > 1 and not output.is_dir():
+        if len(days) > 1 and not is_directory(output):
             raise ConfigurationError(
-                f"--output: {str(output)!r} must be a directory, for bills of {len(days)} days"
+                f"--output: {output!r} must be a directory, for bills of {len(days)} days; "
+                f"write '{output}/' to create it"
             )
         with _interruptible(), _builder() as instance, _progress() as progress:
             for day in days:
