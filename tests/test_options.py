@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -43,6 +44,19 @@ class TestNames:
         """A typo says what was meant."""
         assert "did you mean query?" in refused("v3/x", qeury={})
         assert "did you mean openid?" in refused("v3/<openid>", openId="a")
+
+    def test_member_in_an_options_place_is_refused_with_its_own(self, refused):
+        """A newcomer's first call: the body itself, or its members as keywords."""
+        order = {"appid": "wx8888888888888888", "out_trade_no": "1"}
+        said = "appid is neither an option nor a variable of .*; did you mean json={'appid': ...}"
+
+        assert re.match(said, refused("v3/pay/transactions/jsapi", order, verb="post"))
+        assert re.match(said, refused("v3/pay/transactions/jsapi", verb="post", **order))
+        assert "did you mean query={'mchid': ...}" in refused(
+            "v3/pay/transactions/id/{id}", id="1", mchid="1"
+        )
+        assert "use `query`" in refused("v3/x", params={})
+        assert "use `json`" in refused("v3/x", data={}, verb="post")
 
     def test_unlike_name_is_refused_with_all_options(self, refused):
         """What resembles nothing gets the list."""

@@ -42,10 +42,12 @@ _ELSEWHERE = {
     "cert": "give `merchant` to the constructor and `security=True` to the call",
     "connect_timeout": "use timeout=(connect, read)",
     "cookies": "cookies are never sent",
+    "data": "use `json` or `xml` for members, `body` for text or bytes",
     "form_params": "use `body` or `media`",
     "handler": "edit the stack: getDriver().select().stack",
     "http_errors": "an error response is always raised: catch APIError and read its .response",
     "multipart": "use `media`, or `body` with your own Content-Type",
+    "params": "use `query`",
     "proxy": "give `proxies` to the constructor",
     "read_timeout": "use timeout=(connect, read)",
     "ssl_key": "give `merchant` to the constructor and `security=True` to the call",
@@ -80,14 +82,19 @@ def read_call(verb: str, plan: uri.Plan, arguments: Arguments) -> Call:
     """
     variables: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
-    if flaw := _sort(plan, variables, chosen, *arguments):
+    if flaw := _sort(verb, plan, variables, chosen, *arguments):
         del variables, chosen
         raise InvalidRequestError(flaw)
     return Call(verb, plan, variables, chosen)
 
 
-def _sort(
-    plan: uri.Plan, variables: dict[str, Any], chosen: dict[str, Any], options: Any, given: Mapping[str, Any]
+def _sort(  # noqa: PLR0913, PLR0917  what the caller unpacks
+    verb: str,
+    plan: uri.Plan,
+    variables: dict[str, Any],
+    chosen: dict[str, Any],
+    options: Any,
+    given: Mapping[str, Any],
 ) -> str:
     """Fill in ``variables`` and ``chosen``; say what is wrong, or return ``""``."""
     if options is not None:
@@ -103,7 +110,7 @@ def _sort(
         elif name in OPTIONS:
             chosen[name] = value
         elif not (name == "allow_redirects" and value is False):
-            return _unknown(name, plan.template, names)
+            return _unknown(name, verb, plan)
     return _find_conflict(plan, chosen)
 
 
@@ -123,15 +130,21 @@ def _find_conflict(plan: uri.Plan, chosen: dict[str, Any]) -> str:
     return ""
 
 
-def _unknown(name: object, template: str, names: frozenset[str]) -> str:
+def _unknown(name: object, verb: str, plan: uri.Plan) -> str:
     if not isinstance(name, str):
         return f"the name of an option or variable is text, not {type(name).__name__}"
     if name in _ELSEWHERE:
         return f"{name} is not an option: {_ELSEWHERE[name]}"
-    text = f"{name} is neither an option nor a variable of {uri.quote(template)}"
+    text = f"{name} is neither an option nor a variable of {uri.quote(plan.template)}"
     import difflib  # noqa: PLC0415  only mistakes need it
 
-    if close := difflib.get_close_matches(name, OPTIONS | names, 1):
+    from wechatpay.catalogue import lookup  # noqa: PLC0415  the same
+
+    if operation := lookup.find(verb, plan.template):
+        for place, fields in (("query", operation.query), (operation.body_kind, operation.body)):
+            if name in fields:
+                return f"{text}; did you mean {place}={{{name!r}: ...}}?"
+    if close := difflib.get_close_matches(name, OPTIONS | plan.names, 1):
         return f"{text}; did you mean {close[0]}?"
     return f"{text}; options are {', '.join(sorted(OPTIONS))}"
 
