@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from wire.gateway import SERIAL
 
 from wechatpay.crypto import rsa
+from wechatpay.media import Media
+from wechatpay.notification import MemoryStore
 from wechatpay.process import PerProcess, renew_in_child
 
 SETTINGS = """{{
@@ -177,6 +181,67 @@ def test_keys_are_parsed_anew_in_a_child(instance):
     )
     assert forked(lambda: platform.public_key is not public and platform.public_key == public)
     assert (private, public) == (merchant.private_key, platform.public_key)
+
+
+class Slow(threading.Thread):
+    """A thread that a fork finds inside of what it calls: `pause` there waits for `end`."""
+
+    def __init__(self, call):
+        super().__init__(target=call, daemon=True)
+        self.paused, self.ended = threading.Event(), threading.Event()
+
+    @staticmethod
+    def pause():
+        """Wait if this thread is one of these."""
+        if isinstance(thread := threading.current_thread(), Slow):
+            thread.paused.set()
+            thread.ended.wait(30)
+
+    def __enter__(self):
+        self.start()
+        assert self.paused.wait(5)
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join(5)
+
+
+class SlowStream(io.BytesIO):
+    """A stream that a `Slow` thread takes long to read."""
+
+    def read(self, size=-1):
+        """Read all there is."""
+        Slow.pause()
+        return super().read(size)
+
+
+def alarmed(check):
+    """Give a check that ends its process if it takes more than 5 s."""
+
+    def run():
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(5)
+        return check()
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_child_forked_while_a_thread_claims_an_event_claims_events():
+    """A lock that a thread of the parent's holds is not the child's."""
+    store = MemoryStore(clock=lambda: Slow.pause() or time.monotonic())
+    with Slow(lambda: store.claim("parent's", 60)):
+        assert forked(alarmed(lambda: store.claim("child's", 60)))
+
+    assert store.claim("child's", 60)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_child_forked_while_a_thread_reads_a_file_reads_it():
+    """The same for an upload."""
+    media = Media(SlowStream(b"content"), filename="a.png")
+    with Slow(media.read):
+        assert forked(alarmed(lambda: media.read().content == b"content"))
 
 
 class UnexportableKey:

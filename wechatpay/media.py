@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext
 from wechatpay.errors import InvalidRequestError
+from wechatpay.process import PerProcess
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -145,7 +146,7 @@ class Media:
             InvalidRequestError: An argument cannot be used, or the file cannot be read.
         """
         self._source, own_name = _open(source)
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
         self._meta = _check_meta(meta)
         self._filename = _check_name(own_name if filename is None else filename)
         self._digest = None if digest is None else _check_digest(digest)
@@ -182,7 +183,7 @@ class Media:
         Raises:
             InvalidRequestError: The file cannot be read, or is larger than 64 MiB.
         """
-        with self._lock:
+        with self._lock.get():
             content = _read(self._source)
         if len(content) > MAX_SIZE:
             raise InvalidRequestError(

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wechatpay.errors import ConfigurationError
+from wechatpay.process import PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,13 +76,13 @@ class MemoryStore:
         self._size = size
         self._ttl = ttl
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
         #: When it expires, and the reply, or ``None`` while it is only claimed; ordered by when it was set.
         self._events: OrderedDict[str, tuple[float, bytes | None]] = OrderedDict()
 
     def claim(self, event: str, ttl: float, /) -> bool:
         """Claim an event, unless it is claimed or completed."""
-        with self._lock:
+        with self._lock.get():
             if self._current(event):
                 return False
             self._set(event, ttl, None)
@@ -89,18 +90,18 @@ class MemoryStore:
 
     def complete(self, event: str, reply: bytes, /) -> None:
         """Remember that an event was handled."""
-        with self._lock:
+        with self._lock.get():
             self._set(event, self._ttl, reply)
 
     def reply(self, event: str, /) -> bytes | None:
         """Return the reply of a completed event."""
-        with self._lock:
+        with self._lock.get():
             current = self._current(event)
             return current[1] if current else None
 
     def release(self, event: str, /) -> None:
         """End a claim; a completed event stays completed."""
-        with self._lock:
+        with self._lock.get():
             current = self._events.get(event)
             if current and current[1] is None:
                 del self._events[event]
