@@ -383,6 +383,16 @@ class TestDays:
         with pytest.raises(bills.BillNotReadyError):
             fetch("v2-trade", **options)
 
+    @pytest.mark.parametrize("code", ["PARAM_ERROR", "INVALID_REQUEST"])
+    def test_wrong_argument_is_not_a_matter_of_time(self, sandbox, fetch, clock, code):
+        """Before ten in the morning, too, the error is WeChat Pay's own: nobody waits a day for it."""
+        clock.now -= 3 * 3600
+        sandbox.inject(faults.ErrorResponse(400, code, "bill_type 不合法"), path=OFFER)
+        with pytest.raises(APIError, match="bill_type") as caught:
+            fetch(bill_type="FOO")
+
+        assert not isinstance(caught.value, bills.BillNotReadyError)
+
     def test_other_errors_are_passed_on(self, fetch):
         """A day of long ago has expired."""
         with pytest.raises(APIError, match="已过期") as caught:

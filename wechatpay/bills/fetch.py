@@ -366,7 +366,8 @@ def _explain_absence(error: APIError, day: Date, now: float) -> bool:
     is_making = error.code in _MAKING_CODES or text == _V2_MAKING
     ready = datetime(day.year, day.month, day.day, _READY_HOUR, tzinfo=china()) + timedelta(days=1)
     at = datetime.fromtimestamp(now, china())
-    is_early = at < ready and error.status_code in {200, 400}
+    # An empty day is final only once bills are ready. Other errors, such as a wrong bill_type, never pass.
+    is_early = is_empty and at < ready
     if not is_making and not is_early:
         return is_empty
     ready = ready if at < ready else at + _MAKING
