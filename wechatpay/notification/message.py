@@ -136,14 +136,13 @@ def read_headers(headers: RawHeaders) -> Headers:
     Raises:
         InvalidRequestError: ``headers`` is neither.
     """
-    found: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
     for name, value in _pairs(headers):
         key = (_header_text(name) or "").lower().replace("_", "-").removeprefix("http-")
         text = _header_text(value)
         if key.startswith("wechatpay-") and text is not None:
-            known = found.setdefault(key, text)
-            # Two different values: joined, as HTTP joins them, they match no signature.
-            found[key] = known if known == text else f"{known}, {text}"
+            found.append((key, text))
+    # One that comes twice is joined, as HTTP joins them, and then matches no signature.
     return Headers(found)
 
 
