@@ -373,6 +373,59 @@ def test_concurrent_demands_make_one_download(ready, wechat):
     assert 1 == wechat.downloads
 
 
+def cancel_in_download(wechat, begin, *others):
+    """Cancel the first of these calls during its download; return the results of the others."""
+    wechat.pause, before = 0.2, wechat.downloads
+
+    async def main():
+        calls = [asyncio.ensure_future(begin())]
+        for _ in range(300):
+            if before == wechat.downloads:
+                await asyncio.sleep(0.01)
+        calls += [asyncio.ensure_future(other()) for other in others]
+        await asyncio.sleep(0.05)
+        calls[0].cancel()
+        wechat.pause = 0.0
+        first, *found = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(first, asyncio.CancelledError)
+        return found
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("waiting", [0, 3], ids=["alone", "waited for"])
+def test_cancelled_fetch_is_made_by_the_next_call(waiting, client, ready, wechat):
+    """Who waits for the new key, or needs it next, fetches it when the call that did is cancelled."""
+    wechat.rotate("new", keep=["old"])
+    get = ready.v3.x.getAsync
+    found = cancel_in_download(wechat, get, *[get] * waiting)
+    client.call(ready.v3.x, "get")
+
+    assert [200] * waiting == [response.status_code for response in found]
+    assert 2 == wechat.downloads
+
+
+def test_cancelled_fetches_are_bounded(ready, wechat, clock):
+    """Senders of forged callbacks that hang up make some downloads a minute at most, and lock nobody out."""
+    wechat.rotate("new", keep=["old"])
+    platform = ready.getDriver().platform
+    for _ in range(11):
+        cancel_in_download(wechat, lambda: platform.arenew("F0"))
+    platform.renew("F0")
+    assert 11 == wechat.downloads
+    clock.ahead = 61
+    ready.v3.x.get()
+
+    assert 12 == wechat.downloads
+
+
+def test_cancelled_demand_is_not_taken_for_a_download(ready, wechat):
+    """Who waits for a demand that is cancelled makes a download of their own."""
+    platform = ready.getDriver().platform
+    assert [None] == cancel_in_download(wechat, platform.arefresh, platform.arefresh)
+    assert 2 == wechat.downloads
+
+
 def test_demand_without_apiv3_key_names_the_setting(instance):
     """Nothing can be downloaded without an APIv3 key."""
     with pytest.raises(ConfigurationError, match="apiv3_key: missing"):

@@ -37,6 +37,10 @@ _JITTER = 1800.0
 #: Seconds between two downloads for unknown serial numbers: anyone can send a callback with one.
 _MIN_INTERVAL = 60.0
 
+#: Such downloads in a row that may be cancelled without waiting for the next: a cancelled call must not keep
+#: others from a new certificate, but anyone can send callbacks and hang up.
+_MAX_CANCELLED = 10
+
 #: Seconds to wait after one failure, doubled for each further one, up to the maximum. Without any key no call
 #: can be made, so that the pauses are short then.
 _BACKOFF, _MAX_BACKOFF = 60.0, 600.0
@@ -66,6 +70,7 @@ class Schedule:
         self._fetched: float | None = None
         self._failed: float | None = None
         self._failures = 0
+        self._cancelled = 0
 
     def is_due(self) -> bool:
         """Return whether the last download is old, and may be repeated now."""
@@ -85,8 +90,16 @@ class Schedule:
             return False
         if not self._is_past(self._fetched, _MIN_INTERVAL):
             return False
+        if self._fetched is not None:
+            self._cancelled = 0
         self._fetched = self._clock()
         return True
+
+    def cancel_fetch(self) -> None:
+        """Note that such a download was cancelled, so that the next may begin at once."""
+        self._cancelled += 1
+        if self._cancelled <= _MAX_CANCELLED:
+            self._fetched = None
 
     def succeed(self, as_of: float) -> None:
         """Note a download that was signed at ``as_of``."""
@@ -115,12 +128,14 @@ class _Reason:
         is_allowed: Returns whether to download now, and counts it if so.
         suits: Returns whether another worker's download will do.
         waits: Whether to wait for a download in flight.
+        cancel: Notes that the download was cancelled.
     """
 
     is_met: Callable[[], bool]
     is_allowed: Callable[[], bool]
     suits: Callable[[Download], bool]
     waits: bool = True
+    cancel: Callable[[], None] = lambda: None
 
 
 class CertificateRefresher:
@@ -198,6 +213,7 @@ class CertificateRefresher:
                 is_met=lambda: self._keys.get(serial) is not None,
                 is_allowed=self._schedule.take_fetch,
                 suits=lambda download: serial in download.keys,
+                cancel=self._schedule.cancel_fetch,
             )
         )
 
@@ -253,8 +269,14 @@ class CertificateRefresher:
             self._failure = explain(error)
             self._schedule.fail()
             _log.warning("WeChat Pay's certificates could not be refreshed: %s", self._failure)
-        finally:
             self._finished += 1
+        except BaseException:
+            # Cancelled, or dropped with its event loop: those who wait, or come next, download instead.
+            reason.cancel()
+            raise
+        else:
+            self._finished += 1
+        finally:
             self._clear(flight)
             flight.finish()
 
