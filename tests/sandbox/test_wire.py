@@ -51,6 +51,18 @@ def test_only_the_last_thousand_requests_are_kept(sandbox):
     assert (1000, "/v3/1") == (len(sandbox.requests), sandbox.requests[0].target)
 
 
+def test_traffic_kept_is_bounded_in_bytes():
+    """Large uploads push older requests out; the last one always stays."""
+    gateway = Sandbox(identity=sandboxes.identity())
+    body = bytes(30 * 2**20)
+    for number in range(3):
+        gateway._respond(HttpRequest("POST", f"/v3/{number}", Headers(), body))
+    assert ["/v3/1", "/v3/2"] == [request.target for request in gateway.requests]
+    gateway._respond(HttpRequest("POST", "/v3/3", Headers(), body * 3))
+
+    assert ["/v3/3"] == [request.target for request in gateway.requests]
+
+
 @pytest.mark.parametrize(
     "target",
     ["/v3/a%7Eb~c", "/v3//x//", "/v3/a%2Fb%2f?x=%20+&y=?", "/v3/./a/../b", "/v3/x?a=%zz", "/v3/x?"],

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange", "Exchanges"]
 
-#: Exchanges kept.
-_KEPT = 1000
+#: Exchanges kept, and bytes of their bodies: uploads are large.
+_KEPT, _BYTES_KEPT = 1000, 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,14 @@ class Exchange:
     fault: str
     seconds: float
 
+    @property
+    def size(self) -> int:
+        """Bytes of the bodies."""
+        return len(self.request.body) + (len(self.response.body) if self.response else 0)
+
 
 class Exchanges:
-    """The last 1000 exchanges, and who wants to know of new ones; thread-safe.
+    """The last 1000 exchanges, up to 64 MiB, and who wants to know of new ones; thread-safe.
 
     Attributes:
         version: Grows with each exchange and each change of the state.
@@ -56,7 +61,8 @@ class Exchanges:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: deque[Exchange] = deque(maxlen=_KEPT)
+        self._kept: deque[Exchange] = deque()
+        self._size = 0
         self._listeners: set[Callable[[], None]] = set()
         self._count = 0
         self.version = 0
@@ -66,6 +72,9 @@ class Exchanges:
         with self._lock:
             self._count += 1
             self._kept.append(replace(exchange, number=self._count))
+            self._size += exchange.size
+            while len(self._kept) > _KEPT or (self._size > _BYTES_KEPT and len(self._kept) > 1):
+                self._size -= self._kept.popleft().size
         self.notify()
 
     def list(self) -> list[Exchange]:
@@ -77,6 +86,7 @@ class Exchanges:
         """Remove all of them."""
         with self._lock:
             self._kept.clear()
+            self._size = 0
         self.notify()
 
     def notify(self) -> None:
