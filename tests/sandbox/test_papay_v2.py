@@ -236,3 +236,19 @@ def test_wrong_order_prepares_no_contract(shop):
 
     assert "PARAM_ERROR" == refused(contract_order, shop, total_fee=0)
     assert "ORDERPAID" == refused(contract_order, shop, out_trade_no=given["out_trade_no"])
+
+
+def test_signed_number_is_not_prepared_again(shop):
+    """Another contract has another number."""
+    contract = shop.v2_contract()
+    operation = catalogue.find("POST", "v2/papay/preentrustweb")
+    given = documented.merge(documented.arguments(operation), {"xml": {"contract_code": contract.code}})
+
+    assert "INVALID_REQUEST" == refused(shop.instance.v2.papay.preentrustweb.post, **given)
+
+
+def test_contract_is_ended_in_a_documented_way(shop):
+    """The error names those that there are."""
+    contract = shop.v2_contract()
+    with pytest.raises(ConfigurationError, match="USER_TERMINATE"):
+        shop.sandbox.contracts.terminate(contract.code, "BORED")

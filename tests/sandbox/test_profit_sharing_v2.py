@@ -193,3 +193,23 @@ def test_greatest_ratio_is_queried(shop):
     found = shop.instance.v2.pay.profitsharingmerchantratioquery.post(xml=OURS).xml()
 
     assert "3000" == found["max_ratio"]
+
+
+def test_share_is_returned_by_the_number_of_wechat_pay(shop):
+    """Either number names the share."""
+    share_ = shop.v2_shared()
+    xml = {**OURS, "transaction_id": share_["transaction_id"], "out_order_no": share_["out_order_no"]}
+    order_id = shop.instance.v2.pay.profitsharingquery.post(xml=xml).xml()["order_id"]
+    body = {
+        **OURS,
+        "appid": APP,
+        "order_id": order_id,
+        "out_return_no": documented.number(),
+        "return_account_type": "MERCHANT_ID",
+        "return_account": RECEIVER,
+        "return_amount": 1,
+        "description": "return",
+    }
+    made = shop.instance.v2.secapi.pay.profitsharingreturn.post(xml=body, security=True).xml()
+
+    assert share_["out_order_no"] == made["out_order_no"]
