@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
@@ -32,7 +33,7 @@ from wechatpay.messages import Response
 from wechatpay.process import CURRENT_JOB
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
     from types import TracebackType
 
     Factory = Callable[[], Coroutine[Any, Any, Any]]
@@ -47,6 +48,9 @@ F = TypeVar("F")
 K = TypeVar("K")
 
 _log = logging.getLogger("wechatpay")
+
+#: Seconds between two looks at whether the event loop of a promise still runs.
+_LOOK_INTERVAL = 0.2
 
 
 class Promise(Coroutine[Any, Any, T_co]):
@@ -364,9 +368,12 @@ class Promise(Coroutine[Any, Any, T_co]):
             )
         return self._done
 
+    def _is_stranded(self) -> bool:
+        return not self._is_done() and self._loop is not None and not self._loop.is_running()
+
     def _check_progress(self) -> bool:
         """Return whether the promise is settled; raise if it never can be."""
-        if not self._is_done() and self._loop is not None and not self._loop.is_running():
+        if self._is_stranded():
             raise NoResponseError(
                 f"the event loop of {self._name} has stopped before the call ended: its outcome is unknown; "
                 "await promises before their event loop ends"
@@ -385,16 +392,36 @@ class Promise(Coroutine[Any, Any, T_co]):
         arrived = threading.Event()
         self._listen(arrived.set)
         try:
-            in_time = arrived.wait(timeout)
+            in_time = self._wait_for(arrived, math.inf if timeout is None else timeout)
+        except NoResponseError:
+            raise
         except BaseException:
-            pending: list[Promise[Any]] = [self]
-            while pending:
-                promise = pending.pop()
-                pending.extend(promise._parents)
+            for promise in self._lineage():
                 promise.cancel()
             raise
         if not in_time:
             raise ReadTimeoutError(f"no outcome in {timeout} s; the call goes on: wait() again or cancel()")
+
+    def _wait_for(self, arrived: threading.Event, timeout: float) -> bool:
+        """Wait until ``arrived`` is set; return whether that was in time. Raise if it never can be."""
+        end, stopped = time.monotonic() + timeout, 0
+        while not arrived.wait(min(_LOOK_INTERVAL, end - time.monotonic())):
+            if time.monotonic() >= end:
+                return False
+            # Two looks: an event loop may stand between two calls of run_until_complete().
+            stopped = stopped + 1 if any(promise._is_stranded() for promise in self._lineage()) else 0
+            if stopped == 2:  # noqa: PLR2004
+                for promise in self._lineage():
+                    promise._check_progress()
+        return True
+
+    def _lineage(self) -> Iterator[Promise[Any]]:
+        """Iterate over this promise and those that it was derived from."""
+        pending: list[Promise[Any]] = [self]
+        while pending:
+            promise = pending.pop()
+            pending.extend(promise._parents)
+            yield promise
 
 
 async def _resolve(result: Any) -> Any:

@@ -365,6 +365,31 @@ def test_promise_whose_loop_has_stopped_is_an_error_to_wait_for(background):
     assert not promise.cancel()
 
 
+@pytest.mark.parametrize(
+    "derive",
+    [lambda promise: promise, lambda promise: promise.then(print), lambda promise: Promise.all([promise])],
+    ids=["itself", "then", "all"],
+)
+def test_wait_ends_when_the_loop_stops_meanwhile(background, derive):
+    """A thread that waits for a promise of another thread's loop does not wait for good."""
+    loop, begun = asyncio.new_event_loop(), []
+
+    async def begin():
+        begun.append(Promise.start(asyncio.Event().wait, background))
+        await asyncio.sleep(0.5)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(loop.run_until_complete, begin())
+        while not begun:
+            time.sleep(0.01)
+        with pytest.raises(NoResponseError, match="has stopped"):
+            derive(begun[0]).wait(timeout=10)
+        running.result()
+    begun.pop().cancel()
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+
+
 def test_promise_of_a_loop_that_was_closed_can_be_cancelled(background):
     """There is not a loop that could do it any more."""
     loop = asyncio.new_event_loop()
