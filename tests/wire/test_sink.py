@@ -12,6 +12,7 @@ import threading
 import time
 import tracemalloc
 from base64 import b64encode
+from email.utils import formatdate
 
 import keys
 import pytest
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from wire import gateway as wire
 
-from wechatpay import APIError, InvalidRequestError, NoResponseError, SignatureError
+from wechatpay import APIError, ClockSkewError, InvalidRequestError, NoResponseError, SignatureError
 from wechatpay.transports.sink import Sink
 
 BODY = "﻿交易时间,金额\r\n`2026-11-21,`0.01\r\n".encode() * 9999
@@ -182,6 +183,52 @@ class TestStatement:
             self.call(client, instance, sink)
 
         assert sink is None or b"" == sink.getvalue()
+
+
+class TestLongDownload:
+    """A signed download during which minutes pass; no read takes long."""
+
+    def download(self, path, gateway, build, client, *, age=0, key="platform"):
+        """Download a body signed ``age`` seconds before its head arrives, half of it 400 s later."""
+        now = [1_800_000_000.0]
+        answer = wire.signed(BODY, "200 OK", ("Date", formatdate(now[0])), at=int(now[0]) - age, key=key)
+        instance = build(clock=lambda: now[0])
+        begun = threading.Event()
+
+        class Noticing(Sink):
+            def begin(self, headers):
+                super().begin(headers)
+                begun.set()
+
+        def take_long(_, peer):
+            peer.send(answer[: -len(BODY) // 2])
+            begun.wait(5)
+            now[0] += 400
+            peer.send(answer[-len(BODY) // 2 :])
+
+        gateway.behaviour = take_long
+        client.call(instance.v3.certificates, "get", sink=Noticing(path))
+
+    def test_download_may_take_longer_than_clocks_may_differ(self, path, gateway, build, client):
+        """How old a response is counts when its head arrives: its body may take longer than 300 s."""
+        self.download(path, gateway, build, client)
+
+        assert BODY == path.read_bytes()
+
+    def test_stale_head_is_refused(self, path, gateway, build, client):
+        """A response that was signed more than 300 s before its head arrived is refused as any other."""
+        with pytest.raises(ClockSkewError) as caught:
+            self.download(path, gateway, build, client, age=301)
+
+        assert 301 == caught.value.skew
+        assert OLD == path.read_bytes()
+
+    def test_length_of_the_download_is_not_blamed_on_the_clock(self, path, gateway, build, client):
+        """A wrong signature after 400 s says nothing of the clock."""
+        with pytest.raises(SignatureError) as caught:
+            self.download(path, gateway, build, client, key="stranger")
+
+        assert "clock" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

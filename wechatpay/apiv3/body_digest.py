@@ -34,15 +34,24 @@ def is_sha1_of(claimed: str, digest: object) -> bool:
 
 
 class BodyDigest:
-    """Hashes a response on its way to a sink: the signed text, and a statement's own SHA-1."""
+    """Hashes a response on its way to a sink: the signed text, and a statement's own SHA-1.
 
-    def __init__(self, headers: Headers, key: PlatformKey | None = None) -> None:
+    Attributes:
+        received_at: When the response's head arrived, in Unix seconds; its body may take long. ``None`` if
+            the body is in memory.
+    """
+
+    def __init__(
+        self, headers: Headers, key: PlatformKey | None = None, received_at: float | None = None
+    ) -> None:
         """Begin.
 
         Args:
             headers: The response's.
             key: The key that will verify it, if that is known; RSA needs none.
+            received_at: When its head arrived.
         """
+        self.received_at = received_at
         self._suite, self._prefix = _beginning(key)
         timestamp, nonce = headers.pick("wechatpay-timestamp", "wechatpay-nonce")
         head = f"{timestamp or ''}\n{nonce or ''}\n"

@@ -103,7 +103,7 @@ class APIv3:
         # Bills come unsigned: nothing would be verified by what is hashed here.
         if not headers.get("Wechatpay-Signature"):
             return None
-        return BodyDigest(headers, self._keys.get(headers.get(SERIAL, "")))
+        return BodyDigest(headers, self._keys.get(headers.get(SERIAL, "")), self._settings.clock())
 
     def flow(self, call: Call, place: Location, request: Request, handler: Handler) -> Flow:
         """Send a request that was just built, once there is a key of WeChat Pay's.

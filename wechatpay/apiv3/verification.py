@@ -179,7 +179,10 @@ class Verifier:
         try:
             yield from self._verify(request, response)
         except VerificationError as error:
-            clock, step = explain_clock(response.headers, self._clock()), rules.next_step(request)
+            clock, step = (
+                explain_clock(response.headers, self._received_at(request)),
+                rules.next_step(request),
+            )
             error.args = (f"{error}{clock}; the outcome is unknown: {step}",)
             raise
         return response
@@ -196,12 +199,13 @@ class Verifier:
 
         Raises:
             IncompleteHeadersError: A signature header is missing or malformed.
-            ClockSkewError: It was signed more than 300 s from our clock.
+            ClockSkewError: It was signed more than 300 s from our clock, when a download began to arrive.
             UnknownSerialError: It names a key that is not trusted.
             SignatureError: The signature does not belong to this body.
         """
         try:
-            headers = SignatureHeaders.read(response.headers, self._clock(), RESPONSE, request)
+            now = self._clock() if request.sink is None else self._received_at(request)
+            headers = SignatureHeaders.read(response.headers, now, RESPONSE, request)
             named = request.encryptor.key if request.encryptor else None
             key = yield from self._keys.find(headers.serial, int(headers.timestamp), named)
             if key is None:
@@ -220,6 +224,12 @@ class Verifier:
         if request.logged:
             log_step(request, "verified with key %s", headers.serial)
 
+    def _received_at(self, request: Request) -> float:
+        """Return when the response's head arrived: a long download ends long after that."""
+        digest = request.sink.body_digest if request.sink else None
+        received_at = digest.received_at if isinstance(digest, BodyDigest) else None
+        return self._clock() if received_at is None else received_at
+
 
 def _verify_digest(
     headers: SignatureHeaders, request: Request, response: Response, key: PlatformKey
@@ -228,7 +238,8 @@ def _verify_digest(
     sink, digest = request.sink, request.sink.body_digest if request.sink else None
     if sink is not None and isinstance(digest, BodyDigest) and not digest.suits(key):
         # Some digests begin with the key, which was not known when the body was received.
-        yield Blocking(sink.rehash, digest := BodyDigest(response.headers, key), final=True)
+        digest = BodyDigest(response.headers, key, digest.received_at)
+        yield Blocking(sink.rehash, digest, final=True)
     claimed = response.headers.get("Wechatpay-Statement-Sha1", "")
     if claimed and rules.is_digest_signed(request.route):
         return is_sha1_of(claimed, digest or BodyDigest.of(response)) and key.suite.verify(
