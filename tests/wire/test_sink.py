@@ -13,6 +13,7 @@ import time
 import tracemalloc
 from base64 import b64encode
 from email.utils import formatdate
+from types import SimpleNamespace
 
 import keys
 import pytest
@@ -229,6 +230,39 @@ class TestLongDownload:
             self.download(path, gateway, build, client, key="stranger")
 
         assert "clock" not in str(caught.value)
+
+
+def test_closing_waits_for_a_download_that_goes_on(path, gateway, build, monkeypatch):
+    """A download in the background is cut off when it makes no progress, however long it takes."""
+    ahead, has_begun, goes_on = [0.0], threading.Event(), threading.Event()
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0])
+    monkeypatch.setattr("wechatpay.background.time", clock)
+
+    class Noticing(Sink):
+        def begin(self, headers):
+            super().begin(headers)
+            has_begun.set()
+
+    def take_long(_, peer):
+        answer = wire.reply(BODY)
+        peer.send(answer[:-200])
+        has_begun.wait(5)
+        time.sleep(0.1)
+        ahead[0] = 60.0
+        peer.send(answer[-200:-100])
+        time.sleep(0.2)
+        goes_on.set()
+        time.sleep(0.6)
+        peer.send(answer[-100:])
+
+    gateway.behaviour = take_long
+    instance = build(timeout=5)
+    promise = instance.v3.billdownload.file.getAsync(sink=Noticing(path))
+    goes_on.wait(5)
+    instance.getDriver().close()
+
+    assert 200 == promise.wait().status_code
+    assert BODY == path.read_bytes()
 
 
 @pytest.mark.parametrize(

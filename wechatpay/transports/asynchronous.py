@@ -18,6 +18,7 @@ from wechatpay.errors import (
 )
 from wechatpay.messages import Headers, Response
 from wechatpay.middleware import Blocking
+from wechatpay.process import CURRENT_JOB
 from wechatpay.transports.loop_session import EXCHANGE, Exchange, LoopSession, UnconnectedError
 from wechatpay.transports.network import (
     Unpacker,
@@ -138,7 +139,11 @@ class AsyncTransport:
         """Write the body to ``sink`` on a thread, as a disk may be slow, and never leave a thread writing."""
         await self._call(Blocking(sink.begin, headers, final=True))
         held, size = bytearray(), 0
+        job, (_, read) = CURRENT_JOB.get(), request.timeout
         async for chunk in _read(response):
+            if job is not None:
+                # As long as it makes progress, the end of the process waits for it.
+                job.extend(read)
             held += chunk
             size += len(chunk)
             if size > self._network.max_download_size:
