@@ -44,13 +44,13 @@ class Field:
         place: The position of the cell.
         read: Reads the cell; raises `ValueError`.
         currency: For an amount in the smallest unit of another currency: the position of the latter's cell.
-        is_fen: Whether it is an amount in fen, which as a rule has two decimals.
+        read_all: Reads a whole column, faster, or returns ``None`` if it cannot.
     """
 
     place: int
     read: Callable[[str], Any]
     currency: int = -1
-    is_fen: bool = False
+    read_all: Callable[[list[str]], list[Any] | None] | None = None
 
     def value(self, cells: list[str]) -> Any:
         """Read one row."""
@@ -60,9 +60,14 @@ class Field:
     def values(self, rows: list[list[str]]) -> Iterable[Any]:
         """Read the same of many rows."""
         column = [cells[self.place] for cells in rows]
-        if self.is_fen and (fen := read_units(column, 2)) is not None:
-            return fen
-        values = map(self.read, column)
+        values: Iterable[Any] | None = None
+        if self.read_all is not None and column:
+            if column.count(column[0]) == len(column):
+                values = [self.read(column[0])] * len(column)
+            else:
+                values = self.read_all(column)
+        if values is None:
+            values = map(self.read, column)
         if self.currency < 0:
             return values
         return map(exact_fen, values, [cells[self.currency] for cells in rows])
@@ -97,12 +102,15 @@ class Layout:
         readers = {name: Memo(read).__getitem__ if name in _REPEATED else read for name, read in _READERS}
         for key, place in self.places.items():
             column = found[place]
-            self.fields[key] = Field(place, readers[column.type if column else "text"])
-            if column and column.type == "amount":
+            is_amount = column is not None and column.type == "amount"
+            read_all = _read_amounts if is_amount else None
+            self.fields[key] = Field(place, readers[column.type if column else "text"], read_all=read_all)
+            if column and is_amount:
                 self.amounts[key] = place
                 currency = self.places.get(column.currency, -1)
                 type_ = "fen" if currency < 0 else "amount"
-                self.fields[f"{key}_fen"] = Field(place, readers[type_], currency, currency < 0)
+                read_all = _read_fens if currency < 0 else _read_amounts
+                self.fields[f"{key}_fen"] = Field(place, readers[type_], currency, read_all)
 
     @classmethod
     def find(cls, header: str) -> Layout | None:
@@ -173,10 +181,23 @@ def read_units(column: list[str], decimals: int) -> list[int] | None:
     Returns:
         The numbers; ``None`` unless all amounts have so many decimals.
     """
-    text = "\n".join(column)
-    if _ALIKE[decimals].fullmatch(text) is None or text.count("\n") >= len(column):
+    if not _are_alike(column, decimals):
         return None
-    return [*map(int, text.replace(".", "").split("\n"))]
+    return [*map(int, "\n".join(column).replace(".", "").split("\n"))]
+
+
+def _read_fens(column: list[str]) -> list[Any] | None:
+    return read_units(column, 2)
+
+
+def _read_amounts(column: list[str]) -> list[Any] | None:
+    return [*map(Decimal, column)] if _are_alike(column, 2) or _are_alike(column, 5) else None
+
+
+def _are_alike(column: list[str], decimals: int) -> bool:
+    """Return whether all cells are amounts with so many decimals."""
+    text = "\n".join(column)
+    return _ALIKE[decimals].fullmatch(text) is not None and text.count("\n") < len(column)
 
 
 _ALIKE = {
