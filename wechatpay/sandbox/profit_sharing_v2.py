@@ -223,7 +223,7 @@ def _write(parts: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _read(text: str, *required: str) -> list[dict[str, Any]]:
-    """Read a receiver, or several, from JSON; ``[]`` if one is no object, or lacks a required text."""
+    """Read a receiver, or several, from JSON; ``[]`` if one is not an object, or lacks a required text."""
     try:
         given = json.loads(text)
     except ValueError:
