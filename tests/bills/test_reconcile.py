@@ -253,6 +253,22 @@ class TestBooks:
 
         assert [] == compare(kind(path))[0]
 
+    def test_what_is_left_empty_is_not_compared(self, tmp_path):
+        """Cells may be empty, or missing at the end of a line; the other unit may be given instead."""
+        path = tmp_path / "ours.csv"
+        path.write_text(
+            "out_trade_no,out_refund_no,amount_fen,amount_yuan,fee_fen,fee_yuan\n"
+            "A20260302-1,,,100.00,,0.59\n,R20260302-1\n"
+        )
+
+        assert [] == compare(path)[0]
+
+    def test_every_entry_may_have_members_of_its_own(self):
+        """Members that are not known do not matter, however many there are."""
+        ours = [{"out_trade_no": f"B{n}", f"note {n}": "", "amount": 1} for n in range(100)]
+
+        assert ["missing_there"] * 100 == compare([PAYMENT, REFUND, *ours])[0]
+
     def test_bills_are_books(self, tmp_path):
         """Rows of another bill, and what `to_csv` wrote, can be compared."""
         assert [] == compare(bills.read(encode(ALL)))[0]
