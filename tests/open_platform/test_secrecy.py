@@ -18,7 +18,15 @@ from open_platform.conftest import respond
 from wire.clients import Sync
 from wire.gateway import reply
 
-from wechatpay import APIError, DecodeError, NoResponseError, TransportError, WeChatPayError
+from wechatpay import (
+    APIError,
+    ConfigurationError,
+    DecodeError,
+    NoResponseError,
+    TransportError,
+    WeChatPayError,
+)
+from wechatpay.open_platform import FileTokens, RedisTokens, Token
 from wechatpay.options import Arguments
 
 APPID = APP["appid"]
@@ -195,3 +203,66 @@ def test_interruption_at_any_line_leaves_no_secret_in_the_frames(build, platform
         assert 40 < number
         for secret in (APP["secret"], *platform.tokens):
             assert secret not in "\n".join(found)
+
+
+def test_token_without_a_lifetime_is_in_no_frame(build, gateway, client):
+    """A token that cannot be used is none that may be shown."""
+    gateway.answer(reply(b'{"access_token":"S3CRET","expires_in":0}'))
+    with pytest.raises(DecodeError) as caught:
+        send(client, build(app=APP))
+
+    assert "S3CRET" not in local_variables(caught.value)
+
+
+@pytest.mark.parametrize("text", ['["S3CRET"]', '"S3CRET"', '{"S3CRET":'], ids=["list", "text", "half"])
+def test_tokens_of_a_file_that_is_refused_are_in_no_frame(tmp_path, text):
+    """What a file holds is not shown, whatever it is."""
+    path = tmp_path / "tokens"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match="not a file of tokens") as caught:
+        FileTokens(path).get("key")
+
+    assert "S3CRET" not in shown_locally(caught.value)
+
+
+def test_tokens_that_cannot_be_written_are_in_no_frame(tmp_path):
+    """A full disk, or a directory that vanished, shows neither the new token nor the others."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    store = FileTokens(folder / "tokens")
+    folder.rmdir()
+    with pytest.raises(ConfigurationError) as caught:
+        store.put("key", Token("S3CRET", 4102444800.0))
+
+    assert "S3CRET" not in shown_locally(caught.value)
+
+
+# An interruption may come between the opening of a file and the `with` that closes it.
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", ["file", "redis"])
+def test_interrupted_store_shows_no_token(kind, tmp_path, request):
+    """Wherever Ctrl-C or a timer takes a store away, no frame holds a token."""
+    store = (
+        FileTokens(tmp_path / "tokens")
+        if kind == "file"
+        else RedisTokens(request.getfixturevalue("clean_redis"))
+    )
+    store.put("other", Token("S3CRET-1", 4102444800.0))
+
+    def use():
+        store.put("key", Token("S3CRET-2", 4102444800.0))
+        store.get("other")
+
+    number = 0
+    while error := interrupted(use, number, ["/open_platform/stores"]):
+        number += 1
+        assert "S3CRET" not in shown_locally(error)
+
+    assert 15 < number
+
+
+def shown_locally(error):
+    """Collect the local variables of all frames but the tests'."""
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(str(frame.locals) for frame in report.stack if "/tests/" not in frame.filename)

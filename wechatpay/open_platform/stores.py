@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wechatpay.errors import ConfigurationError, ConnectError
 from wechatpay.file_lock import OPEN_FLAGS, FileLock
 from wechatpay.process import PerProcess
+from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,7 +161,7 @@ class FileTokens:
             ConfigurationError: The file cannot be read, other users may read or write it, or it is not a file
                 of tokens.
         """
-        return _decode(self._read().get(key))
+        return self._read().pass_to(_find, key)
 
     def put(self, key: str, token: Token) -> None:
         """Replace the token; tokens of other keys stay.
@@ -168,13 +169,13 @@ class FileTokens:
         Raises:
             ConfigurationError: The file cannot be read or written.
         """
-        tokens = self._read() | {key: _encode(token)}
+        text = self._read().pass_to(_render, key, token)
         with self._name_file_in_errors():
             # mkstemp creates the file with access for its owner only.
             descriptor, part = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
             try:
-                with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123  a descriptor, no path
-                    json.dump(tokens, file)
+                with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor, no path
+                    file.write(text.reveal())
                 Path(part).replace(self._path)
             except BaseException:
                 Path(part).unlink(missing_ok=True)
@@ -198,21 +199,21 @@ class FileTokens:
         if lock := self._locks.get().pop(owner, None):
             lock.release()
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> Secret[dict[str, Any]]:
         with self._name_file_in_errors():
             try:
                 descriptor = os.open(self._path, os.O_RDONLY | OPEN_FLAGS)
             except FileNotFoundError:
-                return {}
+                return Secret({})
             with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, no path
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode) or (os.name == "posix" and status.st_mode & _OTHERS):
                     raise ConfigurationError(
                         f"tokens: {str(self._path)!r} must be a file that only its owner can read: chmod 600"
                     )
-                text = file.read(_MAX_FILE_SIZE)
-        tokens = _parse(text) if text else {}
-        if not isinstance(tokens, dict):
+                text = Secret(file.read(_MAX_FILE_SIZE))
+        tokens = Secret(text.pass_to(_parse) if text.reveal() else {})
+        if not isinstance(tokens.reveal(), dict):
             raise ConfigurationError(
                 f"tokens: {str(self._path)!r} is not a file of tokens: give another path, or delete it"
             )
@@ -280,8 +281,8 @@ class RedisTokens:
             ConnectError: The server does not respond.
         """
         with self._translate_errors():
-            text = self._client.get(self._prefix + key)
-        return None if text is None else _decode(_parse(text))
+            text = Secret(self._client.get(self._prefix + key))
+        return Secret(text.pass_to(_parse)).pass_to(_decode)
 
     def put(self, key: str, token: Token) -> None:
         """Replace the token; the server deletes it when it is no longer good.
@@ -291,7 +292,10 @@ class RedisTokens:
         """
         seconds = math.ceil(token.good_until - time.time())
         with self._translate_errors():
-            self._client.set(self._prefix + key, json.dumps(_encode(token)), ex=max(1, seconds))
+            Secret(json.dumps(_encode(token))).pass_to(self._set, key, max(1, seconds))
+
+    def _set(self, text: str, key: str, seconds: int) -> None:
+        self._client.set(self._prefix + key, text, ex=seconds)
 
     def acquire(self, key: str, owner: str) -> bool:
         """Lock ``key`` for ``owner``, unless another owner has it; the lock expires after 30 s.
@@ -326,6 +330,15 @@ class RedisTokens:
         return f"<RedisTokens {self._prefix}>"
 
 
+def _find(tokens: dict[str, Any], key: str) -> Token | None:
+    return _decode(tokens.get(key))
+
+
+def _render(tokens: dict[str, Any], key: str, token: Token) -> Secret[bytes]:
+    """Write the text of a file with these tokens, ``token`` among them."""
+    return Secret(json.dumps(tokens | {key: _encode(token)}).encode())
+
+
 def _encode(token: Token) -> dict[str, Any]:
     return {"access_token": token.value, "good_until": token.good_until}
 
@@ -338,9 +351,9 @@ def _decode(stored: Any) -> Token | None:
     return None
 
 
-def _parse(text: str | bytes) -> Any:
+def _parse(text: str | bytes | None) -> Any:
     """Parse JSON; ``None`` for anything else."""
     try:
-        return json.loads(text)
+        return None if text is None else json.loads(text)
     except (ValueError, RecursionError):
         return None

@@ -12,7 +12,7 @@ import copy
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from wechatpay import jsontext, uri
@@ -22,6 +22,7 @@ from wechatpay.messages import Request
 from wechatpay.middleware import Blocking, Pause
 from wechatpay.open_platform.stores import LOCK_TTL, Token
 from wechatpay.process import PerProcess
+from wechatpay.secret import Secret
 from wechatpay.single_flight import SingleFlight
 
 if TYPE_CHECKING:
@@ -323,11 +324,17 @@ def _limit(timeout: Timeout) -> Timeout:
 
 
 def _read_token(response: Response, requested_at: float) -> Token:
-    match response.json():
-        case {"access_token": str() as value, "expires_in": int() as seconds} if value and seconds > 0:
-            return Token(value, requested_at + seconds - min(_MARGIN, seconds * _MARGIN_SHARE))
+    if token := Secret(response.json()).pass_to(_parse_token, requested_at):
+        return token
     # Without the response: it may hold a token.
     raise DecodeError(f"{_FETCH_ROUTE}: the response holds no access_token with its expires_in")
+
+
+def _parse_token(fields: Any, requested_at: float) -> Token | None:
+    match fields:
+        case {"access_token": str() as value, "expires_in": int() as seconds} if value and seconds > 0:
+            return Token(value, requested_at + seconds - min(_MARGIN, seconds * _MARGIN_SHARE))
+    return None
 
 
 def _pauses() -> Iterator[float]:
