@@ -31,7 +31,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from wechatpay.notification import views
-from wechatpay import APIError, InvalidRequestError, NoResponseError
+from wechatpay import APIError, InvalidRequestError, NoResponseError, SignatureError
 from wechatpay.sandbox import faults
 
 ORDER = {ORDER!r}
@@ -140,9 +140,17 @@ class TestFaults:
                 order(json=ORDER)
         assert order(json=ORDER).json()["code_url"]
 
-@pytest.mark.wechatpay_faults(faults.WrongSignature(), path="v3/pay/transactions/jsapi")
+@pytest.mark.wechatpay_faults(faults.WrongSignature(), "Reset; times=2", path="v3/certificates")
 def test_other_path(wechatpay):
     assert wechatpay.v3.pay.transactions.native.post(json=ORDER).json()["code_url"]
+    with pytest.raises(SignatureError):
+        wechatpay.v3.certificates.get()
+    with pytest.raises(NoResponseError):
+        wechatpay.v3.certificates.get()
+
+@pytest.mark.wechatpay_faults("Reset", path="v3/pay/transaction/native")
+def test_misspelt_path(wechatpay):
+    pass
 
 @pytest.mark.wechatpay_faults("Reset")
 def test_marker_that_would_do_nothing():
@@ -153,8 +161,53 @@ def test_misspelt_fault(wechatpay):
     pass
 """)
 
-    result.assert_outcomes(passed=2, errors=2)
-    result.stdout.fnmatch_lines(["*wechatpay_faults: the test has no sandbox*", "*'Rest' is unknown*"])
+    result.assert_outcomes(passed=2, errors=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*did you mean 'v3/pay/transactions/native'*",
+            "*wechatpay_faults: the test has no sandbox*",
+            "*'Rest' is unknown*",
+        ]
+    )
+
+
+def test_marked_fault_that_no_request_met_is_an_error(run):
+    """The test would pass for nothing: all is as it should be without the fault, too."""
+    result = run("""
+@pytest.mark.wechatpay_faults("Reset", faults.RateLimit(), times=2, path="v3/certificates")
+def test_other_path(wechatpay):
+    assert wechatpay.v3.pay.transactions.native.post(json=ORDER).json()["code_url"]
+
+@pytest.mark.wechatpay_faults("Reset", path="v3/certificates")
+def test_failure_says_so(wechatpay):
+    assert 0
+
+@pytest.mark.wechatpay_faults("Reset", times=None)
+def test_all(wechatpay):
+    for _ in range(2):
+        with pytest.raises(NoResponseError):
+            wechatpay.v3.pay.transactions.native.post(json=ORDER)
+
+@pytest.mark.wechatpay_faults("Reset", probability=0.00001)
+def test_chance(wechatpay):
+    wechatpay.v3.pay.transactions.native.post(json=ORDER)
+
+@pytest.mark.wechatpay_faults("Reset")
+def test_cleared(wechatpay, wechatpay_sandbox):
+    wechatpay_sandbox.clear_faults()
+
+@pytest.mark.wechatpay_faults("Reset")
+def test_skipped(wechatpay):
+    pytest.skip()
+""")
+
+    result.assert_outcomes(passed=4, errors=1, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "wechatpay_faults: no request met Reset(executed=True) (path v3/certificates), RateLimit(*",
+            "fault Reset(executed=True) (path v3/certificates): no request met it",
+        ]
+    )
 
 
 @pytest.mark.parametrize("more", [(), ("-n", "1")], ids=["one process", "xdist"])

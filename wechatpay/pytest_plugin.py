@@ -16,7 +16,8 @@ pytest loads them with the package; nothing needs to be configured::
 ``@pytest.mark.wechatpay_faults(*faults, **options)``
     Inject faults into the sandbox before the test: objects of :mod:`wechatpay.sandbox.faults`, or text such
     as ``"Reset"`` or ``"ErrorResponse; status=429; code=FREQUENCY_LIMITED"``. The options are those of
-    :meth:`~wechatpay.sandbox.Sandbox.inject`.
+    :meth:`~wechatpay.sandbox.Sandbox.inject`. A fault that no request met is an error: the test would pass
+    for nothing.
 
 The report of a failed test shows the sandbox's traffic and its seed. ``--wechatpay-seed`` repeats a run with
 the same numbers and generated responses.
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["wechatpay", "wechatpay_async", "wechatpay_sandbox"]
 
 _SANDBOX = pytest.StashKey["Sandbox"]()
+_MARKED = pytest.StashKey[list[dict[str, object]]]()
+_PASSED = pytest.StashKey[bool]()
 
 #: Characters of a body that a report shows.
 _SHOWN = 400
@@ -78,8 +81,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Add the sandbox's traffic to the report of a failed test."""
     report = yield
     sandbox = item.stash.get(_SANDBOX, None)
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
     if report.failed and sandbox:
-        report.sections.append(("wechatpay sandbox", _describe(sandbox, item.config.option.wechatpay_seed)))
+        lines = [
+            *_describe(sandbox, item.config.option.wechatpay_seed),
+            *(f"fault {fault}: no request met it" for fault in _unmet_faults(item)),
+        ]
+        report.sections.append(("wechatpay sandbox", "\n".join(lines)))
     return report
 
 
@@ -95,7 +104,6 @@ def _wechatpay_identity() -> Identity:
 def wechatpay_sandbox(request: pytest.FixtureRequest, _wechatpay_identity: Identity) -> Iterator[Sandbox]:
     """Run WeChat Pay on loopback, with orders and faults of this test alone."""
     from wechatpay.sandbox import Sandbox  # noqa: PLC0415  the same
-    from wechatpay.sandbox.faults.injections import parse  # noqa: PLC0415  the same
 
     # Every test has numbers of its own, whatever the order of the tests.
     seed = f"{request.config.option.wechatpay_seed} {request.node.nodeid}"
@@ -103,10 +111,12 @@ def wechatpay_sandbox(request: pytest.FixtureRequest, _wechatpay_identity: Ident
         # The marker nearest to the test comes last.
         for marker in reversed(list(request.node.iter_markers("wechatpay_faults"))):
             for fault in marker.args:
-                made, options = parse(fault) if isinstance(fault, str) else (fault, {})
-                sandbox.inject(made, **{**options, **marker.kwargs})
+                sandbox.inject(fault, **marker.kwargs)
         request.node.stash[_SANDBOX] = sandbox
+        request.node.stash[_MARKED] = sandbox.faults
         yield sandbox
+        if request.node.stash.get(_PASSED, False) and (unmet := _unmet_faults(request.node)):
+            pytest.fail(f"wechatpay_faults: no request met {', '.join(unmet)}", pytrace=False)
 
 
 @pytest.fixture
@@ -129,7 +139,17 @@ def _build(sandbox: Sandbox) -> Iterator[Builder]:
         yield instance
 
 
-def _describe(sandbox: Sandbox, seed: str) -> str:
+def _unmet_faults(item: pytest.Item) -> list[str]:
+    """Return those of the marker's faults that wait as they did before the test; chance is no mistake."""
+    waiting = item.stash[_SANDBOX].faults
+    return [
+        f"{fault['fault']} (path {fault['path']})" if fault["path"] else str(fault["fault"])
+        for fault in item.stash.get(_MARKED, [])
+        if fault in waiting and fault["probability"] == 1
+    ]
+
+
+def _describe(sandbox: Sandbox, seed: str) -> list[str]:
     """Lay the traffic out: bodies, too, because everything in a sandbox is made up."""
     lines = [f"seed {seed}; repeat it with --wechatpay-seed={seed}"]
     for exchange in sandbox.exchanges:
@@ -141,7 +161,7 @@ def _describe(sandbox: Sandbox, seed: str) -> str:
         f"callback {made.event} → {made.url}: {made.status or 'no reply'}, attempt {made.number}"
         for made in sandbox.attempts
     ]
-    return "\n".join(lines if lines[1:] else [*lines, "no requests"])
+    return lines if lines[1:] else [*lines, "no requests"]
 
 
 def _shorten(label: str, body: bytes) -> list[str]:

@@ -170,6 +170,70 @@ def test_fault_can_wait_for_a_path(sandbox, path):
     assert 503 == sandboxes.send(sandbox, target="/v3/edu-papay/user/o%2D1/contracts?x=y")[0]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "v2/secapi/pay/refund",
+        "secapi/pay/refund",
+        "hk/v3/statements",
+        "v2/secapi/mch/addInstitutionsub",
+        "wxa/getpaidunionid",
+        "cgi-bin/stable_token",
+    ],
+)
+def test_fault_can_wait_for_any_documented_path(sandbox, path):
+    """APIv2's with and without ``v2/``, those of overseas hosts, and the open platform's."""
+    sandbox.inject(faults.HtmlPage(503), path=path)
+
+    assert [(path, 1)] == [(waiting["path"], waiting["left"]) for waiting in sandbox.faults]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("v3/pay/transaction/native", "did you mean 'v3/pay/transactions/native'?"),
+        (
+            "v3/pay/transactions/outTradeNo/{out_trade_no}/close",
+            "did you mean 'v3/pay/transactions/out-trade-no/",
+        ),
+        ("v3/pay/transactions/", "is not documented"),
+        ("v3/bill/tradebill?bill_date=2026-11-19", "did you mean 'v3/bill/tradebill'?"),
+        ("https://api.mch.weixin.qq.com/v3/pay/transactions/native", "is not documented"),
+        ("x", "give the whole path, without the host"),
+    ],
+)
+def test_path_that_no_request_has_is_refused(sandbox, path, words):
+    """A fault that never comes is a mistake of the test's, and lets it pass for nothing."""
+    with pytest.raises(ConfigurationError) as caught:
+        sandbox.inject(faults.Reset(), path=path)
+
+    assert words in str(caught.value)
+    assert not sandbox.faults
+
+
+def test_text_is_a_fault(sandbox):
+    """As for the marker, the header and the command line; what it says of times and path holds."""
+    sandbox.inject(f"HtmlPage; status=503; path={CONTRACTS}", path="v3/pay/transactions/native", times=2)
+    assert [(CONTRACTS, 2)] == [(waiting["path"], waiting["left"]) for waiting in sandbox.faults]
+    with pytest.raises(ConfigurationError, match="'Rest' is unknown"):
+        sandbox.inject("Rest")
+
+
+@pytest.mark.parametrize("fault", [faults.Reset, None, 503], ids=["class", "None", "status"])
+def test_what_is_not_a_fault_is_refused(sandbox, fault):
+    """At once, not by the next request."""
+    with pytest.raises(ConfigurationError, match=r"fault: give one, such as faults\.Reset\(\), or its text"):
+        sandbox.inject(fault)
+
+
+def test_waiting_faults_say_how_many_requests_met_them(sandbox):
+    """None yet, or some of those to come."""
+    sandbox.inject(faults.HtmlPage(503), times=None)
+    assert [0] == [waiting["met"] for waiting in sandbox.faults]
+    sandboxes.send(sandbox)
+    assert [1] == [waiting["met"] for waiting in sandbox.faults]
+
+
 def test_refused_request_uses_no_fault_up(sandbox):
     """A fault waits for a request that is signed as it must be."""
     sandbox.inject(faults.HtmlPage(503))

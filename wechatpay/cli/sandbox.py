@@ -16,7 +16,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wechatpay.sandbox import Sandbox
 
 __all__ = ["sandbox"]
 
@@ -87,7 +86,8 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
             options: dict[str, Any] = {"mode": mode, "seed": seed, "refund_delay": refund_delay, "db": db}
             options |= {"port": port, "tls_port": tls_port, "host": host, "rules": Rules.parse(rule or [])}
             running = Sandbox(identity=first, merchants=others, **options)
-            _inject(running, fault or [])
+            for text in fault or []:
+                running.inject(text, times=None)
             stack.enter_context(running)
             stack.enter_context(_logging())
             if env:
@@ -105,14 +105,6 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
     except KeyboardInterrupt:
         pass
     typer.echo("# The sandbox has stopped.", err=True)
-
-
-def _inject(running: Sandbox, specifications: list[str]) -> None:
-    from wechatpay.sandbox.faults.injections import parse  # noqa: PLC0415  other commands need not load it
-
-    for text in specifications:
-        fault, where = parse(text)
-        running.inject(fault, **{"times": None, **where})
 
 
 @contextmanager

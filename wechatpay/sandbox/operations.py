@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wechatpay.catalogue import Operation
     from wechatpay.sandbox.messages import HttpRequest
 
-__all__ = ["Match", "Template", "find", "is_download", "methods", "nearest"]
+__all__ = ["Match", "Template", "find", "is_documented", "is_download", "methods", "nearest"]
 
 _BRACKETS = ("{}", "<>")
 _VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -87,6 +87,11 @@ def find(request: HttpRequest, prefix: str = "") -> Match | None:
 def methods(request: HttpRequest, prefix: str = "") -> list[str]:
     """Return the methods that the path of a request supports."""
     return [verb for verb in _VERBS if catalogue.find(verb, prefix + request.path)]
+
+
+def is_documented(path: str) -> bool:
+    """Return whether a path, as a template or with values, is documented; APIv2's may lack ``v2/``."""
+    return any(catalogue.find(verb, prefix + path) for prefix in ("", "v2/") for verb in _VERBS)
 
 
 def nearest(path: str) -> str:

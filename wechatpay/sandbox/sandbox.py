@@ -175,7 +175,7 @@ class Sandbox(Merchant, Lifecycle):
         await asyncio.to_thread(self.advance, seconds)
 
     def inject(
-        self, fault: Fault, *, times: int | None = 1, path: str | None = None, probability: float = 1.0
+        self, fault: Fault | str, *, times: int | None = 1, path: str | None = None, probability: float = 1.0
     ) -> None:
         """Apply a fault to the next requests; see :mod:`wechatpay.sandbox.faults`.
 
@@ -183,21 +183,22 @@ class Sandbox(Merchant, Lifecycle):
         verification takes none.
 
         Args:
-            fault: The fault.
+            fault: The fault, or its text, such as ``"Reset; executed=true; times=2"``. What the text says of
+                times, path and probability goes before the arguments.
             times: To how many requests it applies; ``None`` for all from now on.
             path: Only on this path, such as ``"v3/edu-papay/user/{openid}/contracts"``; ``None`` for any.
             probability: That a request meets it, above 0 and up to 1; the sandbox's seed decides which ones.
 
         Raises:
-            ConfigurationError: ``times`` or ``probability`` is out of range, or the fault applies to
-                callbacks only.
+            ConfigurationError: ``times`` or ``probability`` is out of range, the path is not documented, or
+                the fault is not one, or applies to callbacks only.
         """
         self._injections.add(fault, times, path, probability)
         self._exchanges.notify()
 
     @property
     def faults(self) -> list[dict[str, Any]]:
-        """The faults that wait for a request: what they are, how many times, where, how probable."""
+        """The faults that wait for a request: what they are, where, how often met and how often to meet."""
         return self._injections.list()
 
     def clear_faults(self) -> None:

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.faults import callbacks, responses, signatures
-from wechatpay.sandbox.operations import Template
+from wechatpay.sandbox.faults.fault import Fault
+from wechatpay.sandbox.operations import Template, is_documented, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wechatpay.sandbox.faults.fault import Fault
     from wechatpay.sandbox.messages import HttpRequest
 
 __all__ = ["HEADER", "Injections", "describe", "make", "parse"]
 
 #: The request header that asks for a fault; no signature covers it.
 HEADER = "Wechatpay-Sandbox-Fault"
+
+#: Paths of the open platform, which the catalogue does not list.
+_OPEN_PLATFORM = ("cgi-bin/", "sns/", "wxa/")
 
 #: The types of fields that text can express.
 _TYPES: Mapping[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
@@ -59,7 +62,7 @@ def make(name: str, arguments: Mapping[str, Any]) -> Fault:
 
 
 def parse(text: str) -> tuple[Fault, dict[str, Any]]:
-    """Read a fault as headers and the command line have it: ``ErrorResponse; status=429; path=v3/pay``.
+    """Read a fault from text, such as ``ErrorResponse; status=429; path=v3/certificates``.
 
     Returns:
         The fault, and those of the arguments ``times``, ``path`` and ``probability`` that are there.
@@ -132,10 +135,28 @@ class _Waiting:
     path: str | None
     template: Template | None
     probability: float
+    met: int = 0
 
     def concerns(self, request: HttpRequest, protocol: str) -> bool:
         is_here = self.template is None or self.template.match(request.segments) is not None
         return is_here and protocol in self.fault.protocols
+
+
+def _parse_path(path: str) -> Template:
+    """Parse the path of a fault.
+
+    Raises:
+        ConfigurationError: No request that is documented has it.
+    """
+    known = path.replace("<", "{").replace(">", "}").removeprefix("/")
+    if not known.startswith(_OPEN_PLATFORM) and ("?" in known or not is_documented(known)):
+        like = nearest(known.partition("?")[0])
+        raise ConfigurationError(
+            f"path: {path!r:.80} is not documented; "
+            + (f"did you mean {like!r}?" if like else "give the whole path, without the host")
+        )
+    # The chain's `v2/` is not sent.
+    return Template.parse(known.removeprefix("v2/"))
 
 
 class Injections:
@@ -152,20 +173,29 @@ class Injections:
         self._waiting: list[_Waiting] = []
 
     def add(
-        self, fault: Fault, times: int | None = 1, path: str | None = None, probability: float = 1.0
+        self, fault: Fault | str, times: int | None = 1, path: str | None = None, probability: float = 1.0
     ) -> None:
         """Apply ``fault`` to the next requests.
 
         Args:
-            fault: The fault.
+            fault: The fault, or text for `parse`, whose ``times``, ``path`` and ``probability`` hold.
             times: How often; ``None`` for all.
             path: Template of the paths concerned, as the chain spells them; ``None`` for all.
             probability: That a request concerned meets it, above 0 and up to 1.
 
         Raises:
-            ConfigurationError: ``times`` is less than 1, the probability is not one, or the fault applies to
-                callbacks only.
+            ConfigurationError: ``times`` is less than 1, the probability is not one, the path is not
+                documented, or the fault is not one, or applies to callbacks only.
         """
+        if isinstance(fault, str):
+            fault, where = parse(fault)
+            where = {"times": times, "path": path, "probability": probability, **where}
+            times, path, probability = where["times"], where["path"], where["probability"]
+        if not isinstance(fault, Fault):
+            raise ConfigurationError(
+                "fault: give one, such as faults.Reset(), or its text, such as 'Reset', "
+                f"not {type(fault).__name__}"
+            )
         if times is not None and (not isinstance(times, int) or times < 1):
             raise ConfigurationError("times: 1 or more, or None for all")
         if not 0 < probability <= 1:
@@ -174,8 +204,7 @@ class Injections:
             raise ConfigurationError(
                 f"fault: {type(fault).__name__} applies to callbacks; pass it to notify()"
             )
-        # The chain's `v2/` is not sent.
-        template = None if path is None else Template.parse(path.removeprefix("/").removeprefix("v2/"))
+        template = None if path is None else _parse_path(path)
         with self._lock:
             self._waiting.append(_Waiting(fault, times, path, template, probability))
 
@@ -191,6 +220,7 @@ class Injections:
             waiting = next((w for w in self._waiting if self._applies(w, request, protocol)), None)
             if waiting is None:
                 return None
+            waiting.met += 1
             if waiting.left is not None:
                 waiting.left -= 1
                 if not waiting.left:
@@ -206,7 +236,13 @@ class Injections:
         """Describe the faults that wait, oldest first."""
         with self._lock:
             return [
-                {"fault": repr(w.fault), "left": w.left, "path": w.path, "probability": w.probability}
+                {
+                    "fault": repr(w.fault),
+                    "left": w.left,
+                    "met": w.met,
+                    "path": w.path,
+                    "probability": w.probability,
+                }
                 for w in self._waiting
             ]
 
