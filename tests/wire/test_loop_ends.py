@@ -44,6 +44,22 @@ SHUT_DOWN = {
         loop.run_until_complete(main())
         loop.close()
     """,
+    "driver closed while the generators end": """
+        loop = asyncio.new_event_loop()
+        print(loop.run_until_complete(call()))
+        loop.call_soon(instance.getDriver().close)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+    """,
+    "driver closed in the loop's last step": """
+        async def end():
+            instance.getDriver().close()
+        loop = asyncio.new_event_loop()
+        print(loop.run_until_complete(call()))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(end())
+        loop.close()
+    """,
 }
 
 LOOPS = {

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
+from wechatpay.background import call_soon
 from wechatpay.errors import ConfigurationError, PoolTimeoutError
 from wechatpay.transports.network import CHUNK, IDLE_SECONDS, RESERVED_HEADERS, basic_auth, transport_error
 
@@ -53,6 +54,8 @@ class LoopSession:
         self._mutual = mutual
         self._calls = 0
         self._idle = asyncio.Event()
+        self._is_ending = False
+        self._ending: asyncio.Task[None] | None = None
         self._is_own = factory is None
         self.client = self._make_client() if factory is None else _adopt(factory(self._loop))
         self._life = self._live()
@@ -75,6 +78,10 @@ class LoopSession:
         try:
             yield
         finally:
+            self._is_ending = True
+            if (ending := self._ending) is not None and ending is not asyncio.current_task():
+                # The loop is ending, and would leave the task pending.
+                await asyncio.wait([ending])
             await self.client.close()
 
     async def begin(self) -> None:
@@ -167,8 +174,8 @@ class LoopSession:
 
     def abandon(self) -> None:
         """Close the session from outside its loop, which may have ended."""
-        if self._pid == os.getpid() and self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._end_soon)
+        is_running = self._pid == os.getpid() and self._loop.is_running()
+        if is_running and call_soon(self._loop, self._end_soon):
             return
         if self.is_over():
             # Of a parent's loop, to close a copy of the socket changes nothing there; to unregister it would.
@@ -183,7 +190,8 @@ class LoopSession:
                 connector.__exit__(None, None, None)
 
     def _end_soon(self) -> None:
-        self._ending = self._loop.create_task(self.end())
+        if not self._is_ending:
+            self._ending = self._loop.create_task(self.end())
 
 
 @dataclass(frozen=True, slots=True)
