@@ -179,14 +179,14 @@ class Platform:
 
         Args:
             event: An ``event_type``, or ``v2/payment``, ``v2/refund``, ``v2/contract-signed`` or
-                ``v2/contract-ended``.
+                ``v2/contract-ended``; one that is not documented yet needs a ``resource``.
             resource: Fields that differ from a realistic example, as for
-                :meth:`wechatpay.sandbox.Sandbox.notify`.
+                :meth:`wechatpay.sandbox.Sandbox.notify`. Their names are not checked.
             details: Its other members, or a fault; see :class:`~wechatpay.sandbox.callbacks.Details`.
 
         Raises:
-            ConfigurationError: The event is unknown and has no ``resource``; or the fault does not apply to
-                callbacks; or ``serial`` is not one of ``settings()["certs"]``.
+            ConfigurationError: The event is unknown, and has no ``resource`` or is like a documented one; the
+                fault does not apply to callbacks; or ``serial`` is not one of ``settings()["certs"]``.
             InvalidRequestError: ``resource`` cannot be serialised.
         """
         return self._notifier.callback(event, resource, details)

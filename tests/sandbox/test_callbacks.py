@@ -81,6 +81,16 @@ def test_event_without_an_example_needs_a_resource(platform, read):
     assert {"mchid": "1", "fapiao_apply_id": "2"} == found.resource
 
 
+@pytest.mark.parametrize("resource", [None, {"out_trade_no": "N1"}])
+@pytest.mark.parametrize(
+    ("event", "meant"), [("TRANSACTION.SUCCES", "TRANSACTION.SUCCESS"), ("v2/payments", "v2/payment")]
+)
+def test_misspelt_event_is_refused(platform, resource, event, meant):
+    """A test would try what WeChat Pay never sends."""
+    with pytest.raises(ConfigurationError, match=f"'{event}' is unknown; did you mean '{meant}'"):
+        platform.notification(event, resource)
+
+
 def test_resource_as_bytes_is_encrypted_as_it_is(refused):
     """What is inside need not be JSON."""
     assert 400 == refused(MalformedNotificationError, "TRANSACTION.SUCCESS", "张三".encode("gb18030"))

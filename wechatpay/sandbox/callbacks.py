@@ -5,6 +5,7 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 
 from __future__ import annotations
 
+import difflib
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -52,6 +53,9 @@ def lay_out(event: Event, resource: dict[str, str], details: Mapping[str, Any]) 
 #: Fields that differ from the example's, also within objects, with ``None`` for those to leave out; or, as
 #: bytes, the plaintext in its place.
 Resource = Mapping[str, Any] | bytes | None
+
+#: How much an unknown event must be like a documented one to be taken for a mistake, from 0 to 1.
+_LIKENESS = 0.9
 
 #: The headers of WeChat Pay's callbacks beside the signature.
 _HEADERS = {"Accept": "*/*", "User-Agent": "Mozilla/4.0"}
@@ -118,8 +122,8 @@ class Notifier:
             details: See `Details`.
 
         Raises:
-            ConfigurationError: The event is unknown and has no ``resource``, or the fault does not apply to
-                callbacks, or ``serial`` is not in use.
+            ConfigurationError: The event is unknown, and has no ``resource`` or is like a documented one; the
+                fault does not apply to callbacks; or ``serial`` is not in use.
             InvalidRequestError: ``resource`` cannot be written.
         """
         return _sign(*self._lay_out(event, resource, details), details.get("fault"))
@@ -152,7 +156,7 @@ class Notifier:
         """Return the resource of an event before encryption.
 
         Raises:
-            ConfigurationError: The event is unknown and has no ``resource``.
+            ConfigurationError: The event is unknown, and has no ``resource`` or is like a documented one.
         """
         if isinstance(resource, bytes | CompleteResource):
             return resource
@@ -236,6 +240,8 @@ def _sign(unsigned: HttpResponse, signer: Signer, fault: Fault | None) -> Callba
 def _event(name: str, resource: Resource) -> Event:
     if event := find(name):
         return event
+    if like := difflib.get_close_matches(name, {**known(), **catalogue.events()}, 1, _LIKENESS):
+        raise ConfigurationError(f"event: {name!r:.80} is unknown; did you mean {like[0]!r}?")
     if resource is None:
         raise ConfigurationError(
             f"event: {name!r:.80} is unknown; give its resource, or one of {', '.join(known())}"

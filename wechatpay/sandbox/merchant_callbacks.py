@@ -43,7 +43,7 @@ class MerchantCallbacks:
             resource: Fields that differ from the example's.
 
         Raises:
-            ConfigurationError: The event is unknown and has no ``resource``.
+            ConfigurationError: The event is unknown, and has no ``resource`` or is like a documented one.
         """
         return self._notifier.plaintext(event, resource)
 
@@ -143,8 +143,9 @@ class MerchantCallbacks:
             The replies; ``status``, ``headers`` and ``body`` are the last one's.
 
         Raises:
-            ConfigurationError: ``url`` does not lead to this machine; or the event is unknown and has no
-                ``resource``; or the fault does not apply to callbacks; or ``serial`` is not in use.
+            ConfigurationError: ``url`` does not lead to this machine; or the event is unknown, and has no
+                ``resource`` or is like a documented one; or the fault does not apply to callbacks; or
+                ``serial`` is not in use.
             InvalidRequestError: ``resource`` cannot be serialised.
             ConnectError: The port refuses connections.
             ReadTimeoutError: No reply came within 5 s. In an event loop that serves your own server, await
