@@ -8,25 +8,29 @@ import os
 import subprocess
 import sys
 
-CHECKS = (
-    ("ruff", "check", "."),
-    ("ruff", "format", "--check", "."),
-    ("mypy",),
-    ("pytest", "-n", "logical", "--dist", "worksteal", "-m", "not slow", "--cov", *sys.argv[1:]),
-)
+LINT = (("ruff", "check", "."), ("ruff", "format", "--check", "."))
+TYPES = ("mypy",)
+TESTS = ("pytest", "-n", "logical", "--dist", "worksteal", "--cov", "-m", "not slow", *sys.argv[1:])
 
 
 def main() -> int:
-    """Run the checks in order, and stop at the first that fails."""
+    """Run the checks, and return the first status that is not zero; types are checked while the tests run."""
     # Hundreds of tests start an interpreter: it need not compile every module again.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # Every process must list the tests in one order.
     environment.setdefault("PYTHONHASHSEED", "0")
-    for check in CHECKS:
+
+    def start(check: tuple[str, ...], output: int | None = None) -> subprocess.Popen[str]:
         print(f"$ {' '.join(check)}", flush=True)  # noqa: T201  it is a command
-        if status := subprocess.run([sys.executable, "-m", *check], check=False, env=environment).returncode:
+        return subprocess.Popen([sys.executable, "-m", *check], stdout=output, env=environment, text=True)
+
+    for check in LINT:
+        if status := start(check).wait():
             return status
-    return 0
+    types, tests = start(TYPES, subprocess.PIPE), start(TESTS)
+    status = tests.wait()
+    print("mypy:", types.communicate()[0], flush=True)  # noqa: T201  the same
+    return status or types.returncode
 
 
 if __name__ == "__main__":
