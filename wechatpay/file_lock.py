@@ -21,6 +21,9 @@ __all__ = ["OPEN_FLAGS", "FileLock"]
 #: Do not follow a link, do not wait for the other end of a pipe. Windows has neither flag.
 OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
+#: In place of a descriptor.
+_CLOSED = -1
+
 
 class FileLock:
     """One holder's lock on a file; the operating system releases it when the process ends.
@@ -36,7 +39,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor: int | None = None
+        self._descriptor = _CLOSED
 
     def acquire(self) -> bool:
         """Lock without waiting; return ``False`` while another holder has the lock.
@@ -59,7 +62,7 @@ class FileLock:
 
     def release(self) -> None:
         """Unlock, if this is the holder."""
-        if self._descriptor is None:
+        if self._descriptor == _CLOSED:
             return
         try:
             # Closing alone would leave the lock to a child that was forked in the meantime.
@@ -68,6 +71,5 @@ class FileLock:
             self._close()
 
     def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        descriptor, self._descriptor = self._descriptor, _CLOSED
+        os.close(descriptor)

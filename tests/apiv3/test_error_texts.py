@@ -9,19 +9,23 @@ import time
 
 import keys
 import pytest
+import rotation
 import sandboxes
-from wire.gateway import reply, signed
+from wire.gateway import SERIAL, proof, reply, signed
 
 from wechatpay import (
     APIError,
     Builder,
     ClockSkewError,
     NoResponseError,
+    NotificationError,
     RedirectError,
     ServerError,
     SignatureError,
+    UnknownSerialError,
     VerificationError,
 )
+from wechatpay.notification import NotificationHandler
 from wechatpay.sandbox import Sandbox, faults
 
 JSON = ("Content-Type", "application/json")
@@ -255,3 +259,20 @@ def test_download_url_with_a_token_is_not_shown(gateway, instance, client):
 
     assert "GET /v3/nowhere/file → 400" in str(caught.value)
     assert "secret-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("days", [(-400, -1), (1, 400)], ids=["expired", "not valid yet"])
+def test_certificate_outside_its_dates_is_not_called_unknown(days, client, build, gateway):
+    """Of a configured certificate the error says what is wrong with it, for responses and for callbacks."""
+    serial, name = rotation.SERIALS["old"], "old"
+    certs = {SERIAL: keys.public_key("platform"), serial: rotation.certificate(name, days)}
+    gateway.answer(signed(b"{}", serial=serial, key=name))
+    with pytest.raises(
+        UnknownSerialError, match=f"{serial}.* outside its dates.* is the clock right"
+    ) as caught:
+        client.call(build(certs=certs).v3.x, "get")
+    assert "but certs holds" not in str(caught.value)
+
+    handler = NotificationHandler(certs=certs, apiv3_key=rotation.APIV3_KEY)
+    with pytest.raises(NotificationError, match=f"{serial}.* outside its dates"):
+        handler.parse(dict(proof(b"{}", serial=serial, key=name)), b"{}")

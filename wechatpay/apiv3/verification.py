@@ -141,7 +141,15 @@ class SignatureHeaders:
         return formatter.response(self.timestamp, self.nonce, body)
 
     def unknown_serial(self, serials: Iterable[str]) -> UnknownSerialError:
-        """Make the error for a key that is not among the trusted ``serials``."""
+        """Make the error for a key that is not among the trusted ``serials``, or not valid then."""
+        serials = tuple(serials)
+        if self.serial in serials:
+            return self.kind.unknown(
+                f"{self.kind.noun} names the key {self.serial!r:.80}, whose certificate is "
+                "outside its dates, retired, or no longer offered: is the clock right? If it is, add "
+                "WeChat Pay's public key or present certificate to certs",
+                serial=self.serial,
+            )
         return self.kind.unknown(
             f"{self.kind.noun} names the key {self.serial!r:.80}, but certs holds "
             f"{', '.join(serials) or 'none'}: "
