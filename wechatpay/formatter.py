@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import string
+import sys
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -197,14 +198,21 @@ def text(value: Any, name: Any = "piece") -> str:
         name: What to call the value in an error.
 
     Raises:
-        InvalidRequestError: ``value`` is a ``float``, a ``Decimal`` that is not finite, or not a scalar.
+        InvalidRequestError: ``value`` is a ``float``, a ``Decimal`` that is not finite, an ``int`` of more
+            digits than Python writes (4300), or not a scalar.
     """
     if isinstance(value, str):
         return str.__str__(value)
     if value is None or value is False:
         return ""
     if isinstance(value, int):
-        return int.__format__(value, "d")
+        try:
+            return int.__format__(value, "d")
+        except ValueError:
+            limit = sys.get_int_max_str_digits()
+            raise InvalidRequestError(
+                f"{name}: an int of more than {limit} digits; give it as text"
+            ) from None
     if isinstance(value, float | Decimal):
         return format_number(value, name)
     raise InvalidRequestError(

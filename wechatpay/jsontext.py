@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -35,6 +36,8 @@ def encode(value: Any, name: str = "json") -> bytes:
             return write(value).encode()
     except UnicodeEncodeError:
         flaw = f"{name}: holds a lone surrogate, which UTF-8 cannot carry"
+    except ValueError:
+        flaw = f"{name}: holds an int of more than {sys.get_int_max_str_digits()} digits; give it as text"
     except RecursionError:
         flaw = f"{name}: nested too deeply, or within itself"
     # Error trackers record the local variables of a frame that an error passes.

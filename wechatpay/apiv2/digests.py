@@ -176,7 +176,8 @@ def _algorithm(fields: Mapping[str, Any]) -> str:
         return hashing.ALGO_MD5
     if isinstance(algorithm, str) and algorithm in hashing.ALGORITHMS:
         return algorithm
-    raise InvalidRequestError(f"sign_type: {algorithm!r} is unknown: give {' or '.join(hashing.ALGORITHMS)}")
+    named = formatter.text(algorithm, "sign_type")
+    raise InvalidRequestError(f"sign_type: {named!r} is unknown: give {' or '.join(hashing.ALGORITHMS)}")
 
 
 class Verifier:
