@@ -62,6 +62,26 @@ class TestPath:
 
         assert 0o640 == stat.S_IMODE(path.stat().st_mode)
 
+    @pytest.mark.parametrize("mode", [0o600, 0o640, 0o666], ids=oct)
+    def test_file_that_is_replaced_keeps_its_permissions(self, mode, path, gateway, instance, client):
+        """Bills that were private stay so, before the download ends too."""
+        path.chmod(mode)
+        modes = []
+
+        def look(_, peer):
+            answer = wire.signed(BODY)
+            peer.send(answer[:-10])
+            while not (parts := list(path.parent.glob(".*.part"))):
+                time.sleep(0.01)
+            time.sleep(0.05)
+            modes.append(stat.S_IMODE(parts[0].stat().st_mode))
+            peer.send(answer[-10:])
+
+        gateway.behaviour = look
+        client.call(instance.v3.certificates, "get", sink=path)
+
+        assert [mode, mode] == [*modes, stat.S_IMODE(path.stat().st_mode)]
+
     @pytest.mark.parametrize(
         ("answer", "error"),
         [

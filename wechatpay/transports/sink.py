@@ -8,6 +8,7 @@ import inspect
 import io
 import os
 import secrets
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -23,6 +24,9 @@ __all__ = ["Digest", "Sink"]
 
 _CHUNK = 64 * 1024
 
+#: Of a file's mode, what its replacement keeps.
+_PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
+
 
 class Digest(Protocol):
     """Hashes a body on its way to the disk, so that it need not be read twice or held in memory."""
@@ -36,7 +40,8 @@ class Sink:
 
     The body is written to a temporary file, next to the destination when that is a path. `deliver` renames
     it into place, or feeds the file or callable, once the response is complete and accepted. Each attempt
-    begins anew; a response that fails leaves nothing behind, and the destination receives no byte of it.
+    begins anew; a response that fails leaves nothing behind, and the destination receives no byte of it. A
+    file that is replaced keeps its permissions.
 
     Args:
         destination: A path, a binary file, or a callable that takes bytes.
@@ -80,6 +85,8 @@ class Sink:
             if self._path is not None:
                 self._part = self._path.with_name(f".{secrets.token_hex(16)}.part")
                 self._file = self._part.open("x+b")
+                if self._path.exists():
+                    _copy_permissions(self._path, self._part)
             else:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `discard`
 
@@ -164,6 +171,14 @@ def _errors() -> Iterator[None]:
             f"sink: the download could not be written ({error.strerror or type(error).__name__}); "
             "nothing was left behind, so it may be repeated"
         ) from None
+
+
+def _copy_permissions(source: Path, target: Path) -> None:
+    """Make ``target`` as readable as the file that it will replace, which may be private."""
+    mode = source.stat().st_mode & _PERMISSIONS
+    # Some file systems give all files one mode, and refuse to change it.
+    if mode != target.stat().st_mode & _PERMISSIONS:
+        target.chmod(mode)
 
 
 def _destination(target: Any) -> tuple[Path | None, Callable[[bytes], Any]]:
