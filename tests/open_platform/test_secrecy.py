@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -260,6 +261,25 @@ def test_interrupted_store_shows_no_token(kind, tmp_path, request):
         assert "S3CRET" not in shown_locally(error)
 
     assert 15 < number
+
+
+@pytest.mark.parametrize("given", [{}, {"query": {"access_token": "S3CRET"}}], ids=["secret", "token"])
+def test_call_that_exceeds_its_time_shows_no_secret(given, build, gateway):
+    """What ends a call from outside is raised in aiohttp's frames, and is the cause of a TimeoutError."""
+    gateway.behaviour = lambda *_: time.sleep(0.5)
+    instance, options = build(app=APP), [given]
+
+    async def main():
+        async with asyncio.timeout(0.2):
+            await instance.wxa.x.getAsync(options.pop())
+
+    with pytest.raises(TimeoutError) as caught:
+        asyncio.run(main())
+    chain = [caught.value, caught.value.__cause__]
+
+    assert isinstance(chain[1], asyncio.CancelledError)
+    for secret in (APP["secret"], "S3CRET"):
+        assert secret not in "".join(map(shown_locally, chain))
 
 
 def shown_locally(error):

@@ -22,6 +22,7 @@ from wechatpay.process import CURRENT_JOB
 from wechatpay.transports.loop_session import EXCHANGE, Exchange, LoopSession, UnconnectedError
 from wechatpay.transports.network import (
     Unpacker,
+    hide_frames,
     is_raised_elsewhere,
     packing,
     select_sink,
@@ -91,6 +92,9 @@ class AsyncTransport:
             raise _map(
                 error, request, self._network.proxies.select(request.url) if is_own else None
             ) from None
+        except BaseException as error:
+            hide_frames(error, request)
+            raise
 
     async def _exchange(self, session: LoopSession, request: Request) -> Response:
         exchange = Exchange(request.timeout)

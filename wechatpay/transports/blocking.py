@@ -33,6 +33,7 @@ from wechatpay.transports.network import (
     CHUNK,
     RESERVED_HEADERS,
     Unpacker,
+    hide_frames,
     is_raised_elsewhere,
     packing,
     select_sink,
@@ -87,9 +88,7 @@ class BlockingTransport:
                 error, request, self._network.proxies.select(request.url) if is_own else None
             ) from None
         except BaseException as error:
-            if request.parameters is None and "Authorization" not in request.headers:
-                # A request to the open platform holds a secret, and so do the frames of the libraries.
-                error.__traceback__ = None
+            hide_frames(error, request)
             raise
 
     def _send(self, request: Request) -> Response:

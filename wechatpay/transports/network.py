@@ -41,6 +41,7 @@ __all__ = [
     "Proxies",
     "Unpacker",
     "basic_auth",
+    "hide_frames",
     "is_raised_elsewhere",
     "packing",
     "select_sink",
@@ -273,6 +274,16 @@ def select_sink(request: Request, status: int) -> Sink | None:
     # An earlier attempt may have written to it.
     request.sink.discard()
     return None
+
+
+def hide_frames(error: BaseException, request: Request) -> None:
+    """Take the frames of the libraries off an error that came from outside, such as Ctrl-C or a cancellation.
+
+    A request to the open platform holds a secret, and so do those frames. Others hold a signature, which
+    expires.
+    """
+    if request.parameters is None and "Authorization" not in request.headers:
+        error.__traceback__ = None
 
 
 def too_large(request: Request, setting: str, limit: int) -> ResponseTooLargeError:
