@@ -140,7 +140,7 @@ def _build(sandbox: Sandbox) -> Iterator[Builder]:
 
 
 def _unmet_faults(item: pytest.Item) -> list[str]:
-    """Return those of the marker's faults that wait as they did before the test; chance is no mistake."""
+    """Return those of the marker's faults that never struck; one with a probability may not."""
     waiting = item.stash[_SANDBOX].faults
     return [
         f"{fault['fault']} (path {fault['path']})" if fault["path"] else str(fault["fault"])

@@ -231,7 +231,7 @@ def test_parameter_that_is_wrong_is_named(message, detail, said, gateway, instan
     assert "S3CRET" not in str(caught.value)
 
 
-def test_path_that_is_not_documented_is_corrected_whatever_the_code(gateway, instance, client):
+def test_path_that_is_not_documented_is_corrected(gateway, instance, client):
     """WeChat Pay says RESOURCE_NOT_EXISTS of a path, too."""
     body = json.dumps({"code": "RESOURCE_NOT_EXISTS", "message": "x"}).encode()
     gateway.answer(reply(body, "404 Not Found", JSON))

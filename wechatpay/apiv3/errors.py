@@ -48,7 +48,8 @@ def failure(request: Request, response: Response) -> APIError:
     hint = _sign_hint(detail, request.snapshot) if code == "SIGN_ERROR" else ""
     if status == 401:  # noqa: PLR2004  HTTP's Unauthorized
         hint += _clock_hint(request, response)
-    if status == 404:  # noqa: PLR2004  HTTP's Not Found
+    # Other codes such as ORDER_NOT_EXIST say that the path is right.
+    if status == 404 and (code == "RESOURCE_NOT_EXISTS" or not code.endswith(("EXIST", "EXISTS"))):  # noqa: PLR2004
         hint = _path_hint(request)
     if isinstance(detail, dict) and (field := _text(detail.get("field"))):
         hint += f"; detail.field: {printable(field)}"

@@ -255,7 +255,7 @@ def _read_yuan(
             if value is None or value == "":
                 continue
             if isinstance(value, float):
-                raise ValueError(_unclear(name))  # noqa: TRY004  callers are told in one way
+                raise ValueError(_unclear(name))  # noqa: TRY004  one kind of error for callers
             read = read_amount(str(value))
             return None if read is None else read.scaleb(scale)
     value = get(other[0]) if other else None
