@@ -175,13 +175,16 @@ class TestFetch:
         assert f"the bill of {day} does not exist yet" in err
         assert "do not retry" not in err
 
-    def test_missing_settings_are_explained(self, run, capsys, monkeypatch, tmp_path):
-        """Without an environment the command says what it reads."""
+    @pytest.mark.parametrize("given", [{}, {"WECHATPAY_MCHID": "1900000109"}], ids=["none", "merchant"])
+    def test_missing_settings_are_explained(self, run, capsys, monkeypatch, tmp_path, given):
+        """Without an environment, or with the merchant alone, the command says what it reads."""
         for name in list(os.environ):
             if name.startswith("WECHATPAY_"):
                 monkeypatch.delenv(name)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
         assert 2 == run("trade", "2026-02-01", "-o", tmp_path)
-        assert "WECHATPAY_MCHID" in capsys.readouterr().err
+        assert "set WECHATPAY_MCHID, WECHATPAY_SERIAL" in capsys.readouterr().err
 
     def test_merchant_certificate_is_a_setting(self, sandbox, run, monkeypatch, capsys, tmp_path, today):
         """APIv2's fund bill needs it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import subprocess
 import sys
 
@@ -9,11 +12,14 @@ import keys
 import merchants
 import pytest
 import rotation
+import sandboxes
 from rotation import APIV3_KEY, SERIALS, refused
 from typer.testing import CliRunner
 
 from wechatpay.cli.app import app
 from wechatpay.crypto import pem
+from wechatpay.sandbox import Sandbox
+from wechatpay.sandbox.settings_snippet import environment
 
 VARIABLES = {
     "WECHATPAY_APIV3_KEY": APIV3_KEY,
@@ -53,10 +59,10 @@ def run(gateway, wechat, output, monkeypatch):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
-    def run(*options, env=None, answers=None):
+    def run(*options, env=None):
         arguments = ["certificates", *options, "-o", str(output)]
         variables = {"WECHATPAY_BASE_URI": gateway.url, **(env or {})}
-        return CliRunner().invoke(app, arguments, env=variables, input=answers)
+        return CliRunner().invoke(app, arguments, env=variables)
 
     return run
 
@@ -96,15 +102,29 @@ def test_options_are_read_from_the_environment(run, output):
     assert APIV3_KEY not in result.output
 
 
-def test_what_is_missing_is_asked_for_and_not_echoed(run, output, key_file):
-    """The APIv3 key is typed without being shown."""
-    answers = "\n".join((APIV3_KEY, merchants.MCHID, str(key_file), merchants.MERCHANT_SERIAL, ""))
-    result = run(answers=answers)
+def test_what_is_missing_is_asked_for_and_not_echoed(gateway, wechat, output, key_file):
+    """On a terminal; the APIv3 key is typed without being shown."""
+    ours, theirs = pty.openpty()
+    arguments = [sys.executable, "-m", "wechatpay", "certificates", "-u", gateway.url, "-o", output]
+    terminal = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True}
+    with subprocess.Popen(arguments, env={"PATH": "", "LANG": "C.UTF-8"}, **terminal) as process:
+        os.close(theirs)
+        shown = b""
+        for answer in (APIV3_KEY, merchants.MCHID, str(key_file), merchants.MERCHANT_SERIAL):
+            while not shown.endswith(b": "):
+                shown += os.read(ours, 1000)
+            os.write(ours, f"{answer}\n".encode())
+            shown += os.read(ours, 1)
+        with contextlib.suppress(OSError):  # the end of a terminal, on Linux
+            while more := os.read(ours, 1000):
+                shown += more
+        os.close(ours)
 
-    assert 0 == result.exit_code, result.output
-    assert "APIv3 key (not shown):" in result.output
-    assert APIV3_KEY not in result.output
-    assert merchants.MCHID in result.output
+    text = shown.decode()
+    assert 0 == process.returncode, text
+    assert "APIv3 key (not shown):" in text
+    assert APIV3_KEY not in text
+    assert merchants.MCHID in text
     assert 2 == len(list(output.iterdir()))
 
 
@@ -191,12 +211,44 @@ def test_wrong_options_are_told_without_a_traceback(run, changes, why):
     assert "MIIE" not in result.output
 
 
-def test_output_must_be_a_directory(gateway, wechat, tmp_path):
-    """A directory that is not there is noticed before anything is asked."""
-    result = CliRunner().invoke(app, ["certificates", "-o", str(tmp_path / "x")], env=VARIABLES)
+def test_what_is_missing_is_named_where_nobody_can_be_asked(run):
+    """In a pipe the command says which options and variables it lacks, and prints no warning of Python's."""
+    result = run(env={"WECHATPAY_MCHID": merchants.MCHID, "WECHATPAY_SERIAL": merchants.MERCHANT_SERIAL})
+
+    assert 2 == result.exit_code
+    assert (
+        "wechatpay: missing: --key (WECHATPAY_APIV3_KEY), --privatekey (WECHATPAY_PRIVATE_KEY); there is no "
+        "terminal to ask for it"
+    ) == " ".join(result.output.split())
+
+
+def test_output_must_be_a_directory(gateway, wechat, key_file):
+    """A file in its place is noticed before anything is asked."""
+    result = CliRunner().invoke(app, ["certificates", "-o", str(key_file)], env=VARIABLES)
 
     assert 2 == result.exit_code
     assert [] == gateway.seen
+
+
+def test_output_is_created(run, output):
+    """The directory of the files need not exist."""
+    output.rmdir()
+    result = run(env=VARIABLES)
+
+    assert 0 == result.exit_code, result.output
+    assert 2 == len(list(output.iterdir()))
+
+
+def test_merchant_that_moves_to_public_keys_names_its_own(output, monkeypatch):
+    """WeChat Pay signs the list with the public key then: the environment of the sandbox is enough."""
+    with Sandbox(identity=sandboxes.identity(), mode="both") as sandbox:
+        names = environment(sandbox, output.parent)
+        result = CliRunner().invoke(app, ["certificates", "-o", str(output)], env=dict(names))
+
+    assert 0 == result.exit_code, result.output
+    assert [name for name in sandbox.identity.certs if "PUB_KEY" not in name] == [
+        path.stem.removeprefix("wechatpay_") for path in output.iterdir()
+    ]
 
 
 def test_command_runs_as_a_shell_runs_it(gateway, wechat, output):

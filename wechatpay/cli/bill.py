@@ -245,9 +245,10 @@ def _builder() -> Builder:
     pair = {name: os.environ.get(f"WECHATPAY_MERCHANT_{name.upper()}") for name in ("cert", "key")}
     if all(pair.values()):
         settings["merchant"] = pair
-    if not settings:
+    if not settings.keys() - {"mchid", "base_uri", "verify"}:
         raise ConfigurationError(
-            "no settings: set WECHATPAY_MCHID and the other variables that wechatpay bill --help lists"
+            "no settings: set WECHATPAY_MCHID, WECHATPAY_SERIAL, WECHATPAY_PRIVATE_KEY and "
+            "the other variables that wechatpay bill --help lists"
         )
     return Builder(**settings)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["certificates"]
 
+#: The variable of each option, and what to ask for it.
+_ASKED = {
+    "key": ("WECHATPAY_APIV3_KEY", "APIv3 key (not shown)"),
+    "mchid": ("WECHATPAY_MCHID", "Merchant id"),
+    "privatekey": ("WECHATPAY_PRIVATE_KEY", "File of the merchant's private key"),
+    "serialno": ("WECHATPAY_SERIAL", "Serial number of the merchant's certificate"),
+}
+
 #: Characters of a path that an error shows; a longer text may be a key.
 _PATH_SIZE = 255
 
@@ -29,42 +39,39 @@ def certificates(  # noqa: PLR0913, PLR0917  the options of PHP's downloader
             "-k",
             "--key",
             envvar="WECHATPAY_APIV3_KEY",
-            prompt="APIv3 key (not shown)",
-            hide_input=True,
             help="The APIv3 key, 32 bytes. On the command line others can see it: better leave it out.",
             show_default=False,
         ),
-    ],
+    ] = "",
     mchid: Annotated[
         str,
-        typer.Option(
-            "-m", "--mchid", envvar="WECHATPAY_MCHID", prompt="Merchant id", help="The merchant id."
-        ),
-    ],
+        typer.Option("-m", "--mchid", envvar="WECHATPAY_MCHID", help="The merchant id.", show_default=False),
+    ] = "",
     privatekey: Annotated[
         str,
         typer.Option(
             "-f",
             "--privatekey",
             envvar="WECHATPAY_PRIVATE_KEY",
-            prompt="File of the merchant's private key",
             help="The file of the merchant's private key: apiclient_key.pem. The variable may hold the key.",
             show_default=False,
         ),
-    ],
+    ] = "",
     serialno: Annotated[
         str,
         typer.Option(
             "-s",
             "--serialno",
             envvar="WECHATPAY_SERIAL",
-            prompt="Serial number of the merchant's certificate",
             help="The serial number of the merchant's certificate.",
+            show_default=False,
         ),
-    ],
+    ] = "",
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", exists=True, file_okay=False, help="The directory for the files."),
+        typer.Option(
+            "-o", "--output", file_okay=False, help="The directory for the files; created if there is none."
+        ),
     ] = Path(),
     baseuri: Annotated[
         str, typer.Option("-u", "--baseuri", envvar="WECHATPAY_BASE_URI", help="Where to ask.")
@@ -73,15 +80,36 @@ def certificates(  # noqa: PLR0913, PLR0917  the options of PHP's downloader
     """Download WeChat Pay's platform certificates, and save each as wechatpay_SERIAL.pem.
 
     What is not given is read from the environment, or asked for. Only verified certificates are saved, and
-    no file is replaced by another one.
+    no file is replaced by another one. A merchant that has WeChat Pay's public key, too, sets
+    WECHATPAY_PUBLIC_KEY_ID and WECHATPAY_PUBLIC_KEY.
     """
+    given = {"key": key, "mchid": mchid, "privatekey": privatekey, "serialno": serialno}
+    key, mchid, privatekey, serialno = _complete(given).values()
     _require_file(privatekey)
-    builder = Builder(mchid=mchid, serial=serialno, private_key=privatekey, apiv3_key=key, base_uri=baseuri)
-    with builder.getDriver() as driver:
+    settings: dict[str, Any] = {"serial": serialno, "private_key": privatekey, "apiv3_key": key}
+    name, public_key = (os.environ.get(f"WECHATPAY_PUBLIC_KEY{end}") for end in ("_ID", ""))
+    if name and public_key:
+        settings["certs"] = {name: public_key}
+    with Builder(mchid=mchid, base_uri=baseuri, **settings).getDriver() as driver:
         driver.platform.refresh()
-        keys = driver.platform.keys
+        keys = [found for found in driver.platform.keys if found.certificate]
+    output.mkdir(parents=True, exist_ok=True)
     for found in keys:
         _show(found, _save(found, output))
+
+
+def _complete(given: dict[str, str]) -> dict[str, str]:
+    """Ask for the options that are missing.
+
+    Raises:
+        ConfigurationError: There is no terminal to ask on.
+    """
+    missing = [name for name, value in given.items() if not value]
+    if missing and not sys.stdin.isatty():
+        options = ", ".join(f"--{name} ({_ASKED[name][0]})" for name in missing)
+        raise ConfigurationError(f"missing: {options}; there is no terminal to ask for it")
+    answers = {name: typer.prompt(_ASKED[name][1], hide_input=name == "key") for name in missing}
+    return {**given, **answers}
 
 
 def _require_file(source: str) -> None:
