@@ -77,6 +77,17 @@ def test_merchant_in_public_key_mode_learns_what_to_configure(client, downloadin
     assert ["/v3/certificates"] == [seen.target for seen in gateway.seen]
 
 
+def test_merchant_that_moves_to_public_keys_learns_which_to_add(client, downloading, wechat, gateway):
+    """WeChat Pay offers certificates and signs with the public key: only a setting helps, not another try."""
+    wechat.serial = "PUB_KEY_ID_1"
+    with pytest.raises(ConfigurationError) as caught:
+        client.call(downloading.v3.x, "get")
+
+    assert "signs with the public key 'PUB_KEY_ID_1'" in str(caught.value)
+    assert "certs={'PUB_KEY_ID_1': 'file:///path/to/pub_key.pem'}" in str(caught.value)
+    assert ["/v3/certificates"] == [seen.target for seen in gateway.seen]
+
+
 def test_refusal_reaches_the_caller_as_it_is(client, downloading, wechat):
     """A wrong signature of ours is the same error as for any call."""
     wechat.download = refused(401, "SIGN_ERROR", "错误的签名")

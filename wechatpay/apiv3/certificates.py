@@ -48,6 +48,13 @@ _MAX_TIMEOUT = 10.0
 #: Statuses of the response to a merchant without platform certificates.
 _PUBLIC_KEY_MODE = (403, 404, 500)
 
+#: How the id of a public key begins, and how to get the key.
+_PUBLIC_KEY_ID = "PUB_KEY_ID_"
+_GET_PUBLIC_KEY = (
+    "download the public key (微信支付公钥) and its id from the merchant console "
+    "(账户中心 → API安全) and configure"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Download:
@@ -100,7 +107,7 @@ def verify(
         now: Unix seconds.
 
     Raises:
-        ConfigurationError: The APIv3 key does not decrypt it.
+        ConfigurationError: The APIv3 key does not decrypt it, or a public key that is not known signs it.
         DecodeError: It is not a list of certificates, or one of them is wrong.
         VerificationError: The signature cannot be verified.
     """
@@ -108,7 +115,13 @@ def verify(
     at = int(headers.timestamp)
     contained = _read(response.json(), apiv3_key, keys.suite)
     key = keys.get(headers.serial, at) or contained.get(headers.serial)
-    if key is None or not key.is_valid(at) or headers.serial in keys.keyring.retired:
+    is_retired = headers.serial in keys.keyring.retired
+    if key is None and headers.serial.startswith(_PUBLIC_KEY_ID) and not is_retired:
+        raise ConfigurationError(
+            f"nothing was sent: WeChat Pay signs with the public key {headers.serial!r:.80}, which certs "
+            f"lacks: {_GET_PUBLIC_KEY} certs={{{headers.serial!r:.80}: 'file:///path/to/pub_key.pem'}}"
+        )
+    if key is None or not key.is_valid(at) or is_retired:
         raise headers.unknown_serial((*keys.serials, *contained))
     if not key.suite.verify(headers.text(response.content), headers.signature, key.public_key):
         raise headers.wrong_signature()
@@ -174,9 +187,8 @@ def explain(error: Exception) -> WeChatPayError:
             code = f" {error.code}" if error.code else ""
             return ConfigurationError(
                 "nothing was sent: WeChat Pay offers no platform certificates to this merchant "
-                f"({error.status_code}{code}), as to every merchant in public-key mode: download the public "
-                "key (微信支付公钥) and its id from the merchant console (账户中心 → API安全) and configure "
-                "certs={'PUB_KEY_ID_…': 'file:///path/to/pub_key.pem'}",
+                f"({error.status_code}{code}), as to every merchant in public-key mode: "
+                f"{_GET_PUBLIC_KEY} certs={{'PUB_KEY_ID_…': 'file:///path/to/pub_key.pem'}}",
                 request=error.request,
                 response=error.response,
             )
