@@ -108,8 +108,8 @@ def _complete(given: dict[str, str]) -> dict[str, str]:
     if missing and not sys.stdin.isatty():
         options = ", ".join(f"--{name} ({_ASKED[name][0]})" for name in missing)
         raise ConfigurationError(f"missing: {options}; there is no terminal to ask for it")
-    answers = {name: typer.prompt(_ASKED[name][1], hide_input=name == "key") for name in missing}
-    return {**given, **answers}
+    entered = {name: typer.prompt(_ASKED[name][1], hide_input=name == "key") for name in missing}
+    return {**given, **entered}
 
 
 def _require_file(source: str) -> None:
