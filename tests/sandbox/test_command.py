@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox import Sandbox
 from wechatpay.sandbox.key_files import keep_identities
 from wechatpay.sandbox.settings_snippet import LANGUAGES, environment, settings_json, settings_snippet
+
+GUIDE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
 
 @pytest.fixture
@@ -72,6 +75,21 @@ def test_settings_file_is_all_that_a_client_needs(serve, tmp_path):
 
     assert (200, 200, 200) == (plain, encrypted, admin)
     assert authority.startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_settings_file_is_loaded_as_the_guide_says(serve, tmp_path, monkeypatch):
+    """What the file has beside settings is taken out first."""
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"^```py\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+    def act(settings):
+        Path("sandbox.json").write_text(json.dumps(settings))
+        names = {}
+        exec(block, names)
+        return [names[name].v3.certificates.get().status_code for name in ("instance", "secure")]
+
+    assert [200, 200] == serve(act)
+    assert [200, 200] == serve(act, "--merchant", "1900000109", "--merchant", "1900000110")
 
 
 def test_faults_and_seed_are_options(serve):
