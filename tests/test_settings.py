@@ -75,6 +75,14 @@ def test_group_that_is_begun_must_be_complete(missing):
         Builder(**given)
 
 
+@pytest.mark.parametrize("begun", [{}, {"secret": "0" * 32}], ids=["v3", "v3 and v2"])
+def test_merchant_certificate_is_loaded_at_once(begun):
+    """A file that does not exist is an error now, not when APIv2's secret is added."""
+    pair = {"cert": "/nowhere/apiclient_cert.pem", "key": "/nowhere/apiclient_key.pem"}
+    with pytest.raises(ConfigurationError, match=r"merchant.*no such file: '/nowhere/apiclient_cert.pem'"):
+        Builder(**{**merchants.settings(), **begun, "merchant": pair})
+
+
 def test_php_spelling_and_ours_are_one_setting():
     """``privateKey`` is ``private_key``; both at once is one too many."""
     given = merchants.settings()

@@ -272,13 +272,14 @@ def _explain_unknown(name: object) -> str:
 
 
 def _account(values: Mapping[str, Any], mchid: str | None) -> Account | None:
+    merchant = values.get("merchant")
+    # Without a secret, too: a wrong path is a mistake now, not when the secret is added.
+    identity = None if merchant is None else merchant.pass_to(Identity.load, mchid or "")
     if values.get("secret") is None:
         return None
     if mchid is None:
         raise ConfigurationError("mchid: missing; APIv2 needs mchid and secret together")
     key = values["secret"].pass_to(load_apiv2_key)
-    merchant = values.get("merchant")
-    identity = None if merchant is None else merchant.pass_to(Identity.load, mchid)
     return Account(mchid, key.reveal(), identity)
 
 

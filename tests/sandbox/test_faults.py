@@ -245,7 +245,7 @@ def test_refused_request_uses_no_fault_up(sandbox):
 @pytest.mark.parametrize("times", [0, -1])
 def test_number_of_times_is_checked(sandbox, times):
     """A fault that never comes is a mistake of the test's."""
-    with pytest.raises(ConfigurationError, match="times"):
+    with pytest.raises(ConfigurationError, match=f"times: give a whole number, 1 or more, not {times}"):
         sandbox.inject(faults.Reset(), times=times)
 
 

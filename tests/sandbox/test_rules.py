@@ -184,11 +184,11 @@ def test_rules_are_read_from_the_command_line():
     ("text", "message"),
     [
         ("speed=1", "'speed' is unknown"),
-        ("refund_interval=soon", "refund_interval: a value of float"),
+        ("refund_interval=soon", "refund_interval: give a number, not 'soon'"),
         ("refund_interval=-1", "refund_interval: 0 or more"),
         ("refund_interval=nan", "refund_interval: 0 or more"),
-        ("score_orders=1.5", "score_orders: a value of int"),
-        ("can_cancel_paying=1", "can_cancel_paying: a value of bool"),
+        ("score_orders=1.5", "score_orders: give a whole number, not '1.5'"),
+        ("can_cancel_paying=1", "can_cancel_paying: give true or false, not '1'"),
         ("other_order=PAID", "other_order: one of OUT_TRADE_NO_USED, INVALID_REQUEST"),
     ],
 )

@@ -16,7 +16,10 @@ from wechatpay.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Rules"]
+__all__ = ["KINDS", "Rules"]
+
+#: The types of options, in words.
+KINDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 
 _OtherOrder = Literal["OUT_TRADE_NO_USED", "INVALID_REQUEST"]
 
@@ -66,7 +69,7 @@ class Rules:
             try:
                 given[name] = _READERS.get(types[name], str)(value)
             except (ValueError, KeyError):
-                raise ConfigurationError(f"{name}: a value of {types[name]}, not {value!r:.40}") from None
+                raise ConfigurationError(f"{name}: give {KINDS[types[name]]}, not {value!r:.40}") from None
         return cls(**given)
 
 

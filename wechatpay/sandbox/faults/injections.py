@@ -14,6 +14,7 @@ from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.faults import callbacks, responses, signatures
 from wechatpay.sandbox.faults.fault import Fault
 from wechatpay.sandbox.operations import Template, is_documented, nearest
+from wechatpay.sandbox.rules import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ def make(name: str, arguments: Mapping[str, Any]) -> Fault:
             raise ConfigurationError(f"{name}: unknown argument {given!r:.40}; it has {known}")
         is_bool = isinstance(value, bool)
         if not isinstance(value, _TYPES[types[given]]) or is_bool != (types[given] == "bool"):
-            raise ConfigurationError(f"{name}: {given} is {types[given]}, not {value!r:.40}")
+            raise ConfigurationError(f"{name}: {given} is {KINDS[types[given]]}, not {value!r:.40}")
     try:
         return kind(**arguments)
     except TypeError:
@@ -197,7 +198,7 @@ class Injections:
                 f"not {type(fault).__name__}"
             )
         if times is not None and (not isinstance(times, int) or times < 1):
-            raise ConfigurationError("times: 1 or more, or None for all")
+            raise ConfigurationError(f"times: give a whole number, 1 or more, not {times!r:.40}")
         if not 0 < probability <= 1:
             raise ConfigurationError(f"probability: above 0 and up to 1, not {probability!r:.40}")
         if _is_for_callbacks(fault):
