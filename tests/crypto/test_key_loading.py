@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from cases import each
@@ -244,3 +245,26 @@ def test_encrypted_key_without_passphrase_says_how_to_give_it():
         CryptoError, match=r'give \(source, "passphrase"\) .* rsa.load_private_key\(source, pass'
     ):
         rsa.load_private_key(private(lock=LOCK))
+
+
+@pytest.mark.parametrize("form", [str, Path, "file://{}".format], ids=["text", "path", "URL"])
+def test_path_may_begin_at_home(tmp_path, monkeypatch, form):
+    """As in a shell; a file of that very name goes first."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "key.pem").write_bytes(PKCS8)
+    assert private() == private(key=rsa.load_private_key(form("~/key.pem")))
+
+    (tmp_path / "~").mkdir()
+    (tmp_path / "~" / "key.pem").write_bytes(X509)
+    with pytest.raises(CryptoError, match="a certificate was given"):
+        rsa.load_private_key(form("~/key.pem"))
+
+
+@pytest.mark.parametrize("form", [str, Path], ids=["text", "path"])
+def test_path_that_is_not_at_home_is_named_as_given(tmp_path, monkeypatch, form):
+    """The error shows what the caller wrote."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(CryptoError, match=r"no such file: '~/key\.pem'"):
+        rsa.load_private_key(form("~/key.pem"))

@@ -120,7 +120,7 @@ def _require_file(source: str) -> None:
         raise ConfigurationError(
             f"--privatekey: {len(source)} characters that are neither PEM nor the path of a file"
         )
-    if not Path(source).is_file():
+    if not os.path.isfile(os.path.expanduser(source)):  # noqa: PTH111, PTH113  a Path raises without a home
         raise ConfigurationError(f"--privatekey: no such file: {source!r}")
 
 

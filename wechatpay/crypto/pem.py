@@ -245,7 +245,7 @@ def _read_text(source: str, name: str) -> bytes:
         # "file://" is often put before a plain path, which may hold a % of its own.
         is_plain = not os.path.exists(decoded) and os.path.exists(path)  # noqa: PTH110 - Path raises for what is too long or odd to be a path
         return _read_file(path if is_plain else decoded, name)
-    if os.path.exists(source):  # noqa: PTH110 - Path raises for what is too long or odd to be a path
+    if os.path.exists(_expand(source)):  # noqa: PTH110 - Path raises for what is too long or odd to be a path
         return _read_file(source, name)
     if _LOOKS_LIKE_A_PATH.fullmatch(source):
         raise CryptoError(f"{name}: no such file: {source!r}")
@@ -255,10 +255,18 @@ def _read_text(source: str, name: str) -> bytes:
     )
 
 
+def _expand(path: str | bytes) -> str | bytes:
+    """Return the file of the home directory that ``~/`` means, if there is no file of that very name."""
+    if not isinstance(path, str) or not path.startswith("~/") or os.path.exists(path):  # noqa: PTH110 - the same
+        return path
+    home = os.path.expanduser(path)  # noqa: PTH111 - the same
+    return home if os.path.exists(home) else path  # noqa: PTH110 - the same
+
+
 def _read_file(path: str | bytes, name: str) -> bytes:
     shown = repr(path) if len(path) <= _SHOWN else f"a path of {len(path)} characters"
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - Path refuses the paths in bytes that a PathLike may give
+        with open(_expand(path), "rb") as file:  # noqa: PTH123 - Path refuses the paths in bytes that a PathLike may give
             data = file.read(_LIMIT + 1)
     except FileNotFoundError:
         raise CryptoError(f"{name}: no such file: {shown}") from None
