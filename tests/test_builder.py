@@ -43,6 +43,12 @@ def test_node_has_the_reserved_names_and_no_other(node, kind):
     assert set(RESERVED) <= set(dir(thing))
 
 
+def test_root_reads_as_a_path(root):
+    """Printed, it is not an empty line; as for all nodes, the text leads back to the node."""
+    assert "/" == str(root)
+    assert root.v3 == root.chain(str(root)).v3
+
+
 def test_root_has_factory_besides(root):
     """PHP code begins with `Builder.factory`; further down that name is an endpoint."""
     names = sorted([*RESERVED, "factory"])

@@ -182,7 +182,7 @@ class Node:
         return Node, (None, self._path)
 
     def __str__(self) -> str:
-        return uri.redact(self._shown)
+        return uri.redact(self._shown) or "/"
 
     def __repr__(self) -> str:
         return f"<wechatpay {uri.redact(self._path) or '/'}>"

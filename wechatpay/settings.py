@@ -63,8 +63,8 @@ class SettingsDict(TypedDict, total=False):
             APIv2 needs beside it.
         serial: Serial number of the merchant's, or the brand's, API certificate, hexadecimal in any spelling,
             or decimal.
-        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path, or ``cryptography`` key; an
-            encrypted one in a pair with its passphrase. RSA, or SM2 with the extra ``[sm]``; WeChat Pay's
+        private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path (``~/`` is the home
+            directory), or ``cryptography`` key; an encrypted one in a pair with its passphrase. RSA, or SM2 with the extra ``[sm]``; WeChat Pay's
             keys are then of the same kind. Or a function that signs a text and returns base64, for a key that
             is held elsewhere; async calls run it on a thread.
         certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
