@@ -64,9 +64,9 @@ class SettingsDict(TypedDict, total=False):
         serial: Serial number of the merchant's, or the brand's, API certificate, hexadecimal in any spelling,
             or decimal.
         private_key: The merchant's key: PEM text or bytes, ``file://`` URL, path (``~/`` is the home
-            directory), or ``cryptography`` key; an encrypted one in a pair with its passphrase. RSA, or SM2 with the extra ``[sm]``; WeChat Pay's
-            keys are then of the same kind. Or a function that signs a text and returns base64, for a key that
-            is held elsewhere; async calls run it on a thread.
+            directory), or ``cryptography`` key; an encrypted one in a pair with its passphrase. RSA, or SM2
+            with the extra ``[sm]``; WeChat Pay's keys are then of the same kind. Or a function that signs a
+            text and returns base64, for a key that is held elsewhere; async calls run it on a thread.
         certs: WeChat Pay's keys: serial number, or ``PUB_KEY_ID_…``, to certificate or public key.
         apiv3_key: The APIv3 key, 32 bytes. With it platform certificates are downloaded when they are needed:
             all of them without ``certs``, else those that sign a response and are not in ``certs``.
