@@ -186,13 +186,15 @@ def test_question_without_a_terminal_says_so(run, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
 
     assert 2 == run("certificates", "-k", "0" * 32)
-    assert "give the options" in capsys.readouterr().err
+    assert "missing: --mchid (WECHATPAY_MCHID)" in capsys.readouterr().err
 
 
-def test_interrupted_question_is_silent(run, capsys, monkeypatch):
-    """Ctrl-C at a question ends the command without a word."""
+@pytest.mark.parametrize("event", [KeyboardInterrupt, EOFError], ids=["Ctrl-C", "Ctrl-D"])
+def test_interrupted_question_is_silent(run, capsys, monkeypatch, event):
+    """Ctrl-C, or Ctrl-D, at a question ends the command without a word."""
     terminal = io.StringIO()
-    terminal.readline = Mock(side_effect=KeyboardInterrupt)
+    terminal.isatty = lambda: True
+    terminal.readline = Mock(side_effect=event)
     monkeypatch.setattr(sys, "stdin", terminal)
 
     assert 130 == run("certificates", "-k", "0" * 32)

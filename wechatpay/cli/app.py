@@ -31,12 +31,8 @@ class _Commands(TyperGroup):
         logging.getLogger("wechatpay").addHandler(logging.NullHandler())
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, also at a question, where Ctrl-D is the same
             raise typer.Exit(130) from None
-        except typer.Abort as error:
-            if isinstance(error.__context__, KeyboardInterrupt):
-                raise typer.Exit(130) from None
-            _fail("there is no terminal to ask for what is missing: give the options", 2)
         except (WeChatPayError, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise  # nobody reads the output any more, and typer ends the command
