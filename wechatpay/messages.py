@@ -77,6 +77,11 @@ class Headers(Mapping[str, str]):
             fields[key] = (name, f"{fields[key][1]}, {value}") if key in fields else (name, value)
         self._fields = fields
 
+    @classmethod
+    def received(cls, fields: Mapping[str, str]) -> Headers:
+        """Take a response's headers from an HTTP library; blanks around a value are no part of it (§5.5)."""
+        return cls([(name, value.strip(" \t")) for name, value in fields.items()])
+
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower()][1]
 

@@ -118,7 +118,7 @@ class AsyncTransport:
     async def _receive(
         self, response: aiohttp.ClientResponse, request: Request, exchange: Exchange
     ) -> Response:
-        headers = Headers(response.headers.items())
+        headers = Headers.received(response.headers)
         if request.sink and (sink := select_sink(request, response.status)) is not None:
             # A long download may take long: each read has its own timeout.
             exchange.timer.reschedule(None)

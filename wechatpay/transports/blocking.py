@@ -143,8 +143,7 @@ class BlockingTransport:
                 response.close()
 
     def _receive(self, response: requests.Response, request: Request, limits: Limits) -> Response:
-        # Blanks around a value are no part of it: RFC 9110, section 5.5.
-        headers = Headers([(name, value.strip(" \t")) for name, value in response.headers.items()])
+        headers = Headers.received(response.headers)
         if location := getattr(response, "hidden_location", None):
             headers = headers.with_({"Location": location})
         sink = request.sink and select_sink(request, response.status_code)
