@@ -40,7 +40,7 @@ def pytest_collection_finish():
 
 @pytest.fixture
 def gateway():
-    """Give a gateway on a loopback socket that answers a signed ``{}``."""
+    """Give a gateway on a loopback socket that returns a signed ``{}``."""
     gateway = Gateway()
     yield gateway
     gateway.close()

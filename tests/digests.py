@@ -1,4 +1,4 @@
-"""APIv2 as the server sees it: digests and answers, computed without the package."""
+"""APIv2 as the server sees it: digests and responses, computed without the package."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def document(fields):
     return "<xml>{}</xml>".format("".join(f"<{k}>{escape(v)}</{k}>" for k, v in fields.items())).encode()
 
 
-def answer(algorithm="MD5", secret=SECRET, **fields):
+def response_body(algorithm="MD5", secret=SECRET, **fields):
     """Give a signed response, successful but for what ``fields`` say."""
     fields = {"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": MCHID, "nonce_str": "n"} | fields
     return document(fields | {"sign": digest(fields, algorithm, secret)})

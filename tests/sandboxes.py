@@ -1,4 +1,4 @@
-"""Requests to a sandbox, signed here and not by the client; and calls that it has an answer for."""
+"""Requests to a sandbox, signed here and not by the client; and calls that it responds to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Clock:
         return self.now
 
 
-#: Attributes, and arguments that the sandbox has an answer for.
+#: Attributes, and arguments that the sandbox responds to.
 CALLS = [
     pytest.param(
         "v3.eduPapay.user._openid_.contracts",
@@ -103,8 +103,8 @@ def send(sandbox, method="GET", target=PALM, body=b"", headers=None):
     connection = http.client.HTTPConnection("127.0.0.1", int(sandbox.base_uri.split(":")[2].strip("/")), 10)
     try:
         connection.request(method, target, body, given | (headers or {}))
-        answer = connection.getresponse()
-        return answer.status, Headers(answer.getheaders()), answer.read()
+        response = connection.getresponse()
+        return response.status, Headers(response.getheaders()), response.read()
     finally:
         connection.close()
 

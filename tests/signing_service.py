@@ -24,14 +24,14 @@ class Handler(BaseHTTPRequestHandler):
     """Signs texts, and requests that it approves of."""
 
     def do_POST(self):
-        """Answer one question."""
+        """Respond to one question."""
         question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.headers["Authorization"] != f"Bearer {self.server.token}":
             self.send_error(401)
         elif self.path == "/sign":
-            self._answer({"signature": self._signed(question["text"])})
+            self._respond({"signature": self._signed(question["text"])})
         elif self.path == "/authorize" and question["method"] == "GET":
-            self._answer({"authorization": self._authorization(**question)})
+            self._respond({"authorization": self._authorization(**question)})
         else:
             self.send_error(403)
 
@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
     def _signed(self, text):
         return b64encode(self.server.key.sign(text.encode(), PKCS1v15(), SHA256())).decode()
 
-    def _answer(self, value):
+    def _respond(self, value):
         body = json.dumps(value).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

@@ -62,14 +62,14 @@ class RSA:
 
 
 class Strict:
-    """Behaves on a `Gateway`: refuses what is not signed as it must be, and signs what it answers.
+    """Behaves on a `Gateway`: refuses what is not signed as it must be, and signs what it sends.
 
     Attributes:
         suite: Whose keys and signatures: `SM2` or `RSA`.
         scheme: What ``Authorization`` has to begin with.
         party: Name and value of who has to have signed.
-        answers: Status and body by path; ``200 {}`` for others.
-        serial: The key that answers name, and `signer` its own name.
+        responses: Status and body by path; ``200 {}`` for others.
+        serial: The key that responses name, and `signer` its own name.
         forge: Changes the headers of responses.
         offered: Members of the list of certificates.
     """
@@ -78,15 +78,15 @@ class Strict:
         self.suite = suite
         self.scheme = scheme or suite.scheme
         self.party = party
-        self.answers = {}
+        self.responses = {}
         self.serial, self.signer = suite.serial, "platform"
         self.forge = dict
         self.offered = []
         self._nonces = set()
 
     def __call__(self, seen, peer):
-        """Answer one request."""
-        peer.send(self.answer(*(self.refusal(seen) or self._carried_out(seen))))
+        """Respond to one request."""
+        peer.send(self.respond(*(self.refusal(seen) or self._carried_out(seen))))
 
     def refusal(self, seen):
         """Check a request; return status and body of the refusal, or ``None``."""
@@ -120,14 +120,14 @@ class Strict:
             assert "wechatpay-serial" not in seen.headers
             assert seen.target.endswith(f"?algorithm_type={self.suite.__name__}")
             return "200 OK", json.dumps({"data": self.offered}).encode()
-        return self.answers.get(seen.target.partition("?")[0], ("200 OK", b"{}"))
+        return self.responses.get(seen.target.partition("?")[0], ("200 OK", b"{}"))
 
-    def answer(self, status, body):
+    def respond(self, status, body):
         """Lay out a signed response."""
         return reply(body, status, ("Request-ID", "0123"), *self.signed(body).items())
 
     def signed(self, body, *, at=None):
-        """Give the headers that sign a body, as answers and callbacks have them."""
+        """Give the headers that sign a body, as responses and callbacks have them."""
         timestamp, nonce = str(int(time.time()) if at is None else at), secrets.token_hex(16)
         text = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
         return self.forge(

@@ -56,8 +56,8 @@ def test_loops_in_many_threads_share_a_builder(gateway, instance):
     """Each loop has its own connections, and they end with it."""
 
     async def main():
-        answers = [instance.v3.x.getAsync(query=QUERY) for _ in range(10)]
-        return [(await answer).status_code for answer in answers]
+        responses = [instance.v3.x.getAsync(query=QUERY) for _ in range(10)]
+        return [(await response).status_code for response in responses]
 
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda _: asyncio.run(main()), range(16)))
@@ -101,7 +101,7 @@ instance = Builder(**{settings!r})
 ENDINGS = {
     "sync": "print(instance.v3.x.get().status_code)",
     "promise": "print(instance.v3.x.getAsync().wait().status_code)",
-    "promise nobody waits for": "instance.v3.x.getAsync().then(lambda answer: print(answer.status_code))",
+    "promise nobody waits for": "instance.v3.x.getAsync().then(lambda response: print(response.status_code))",
 }
 
 
@@ -126,7 +126,7 @@ def pasted(url):
 def test_calls_leave_no_memory_behind(mode, gateway, build, looped):
     """After the first hundreds, calls cost memory only while they run: Python's own, and the process's."""
     now = time.time()
-    gateway.answer(wire.signed(b"{}", at=int(now)))
+    gateway.respond(wire.signed(b"{}", at=int(now)))
     gateway.seen = deque(maxlen=1)
     instance = build(clock=lambda: now)
 

@@ -57,7 +57,7 @@ def test_builder_loads_no_transport():
 
 
 def test_blocking_program_never_loads_aiohttp(gateway):
-    """Who waits for each answer pays for no event loop."""
+    """Who waits for each response pays for no event loop."""
     libraries = loaded(*calling(gateway, "assert instance.v3.pay.get().json() == {}"))
 
     assert ["cryptography", "requests", "urllib3"] == libraries

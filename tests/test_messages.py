@@ -1,4 +1,4 @@
-"""Requests and answers as values: copied, pickled, shown, read."""
+"""Requests and responses as values: copied, pickled, shown, read."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ class TestBody:
     )
     def test_what_is_not_json_is_reported_without_its_text(self, body):
         """The error says what came, and how much of it."""
-        answer = Response(502, Headers({"Content-Type": "text/html"}), body)
+        response = Response(502, Headers({"Content-Type": "text/html"}), body)
         with pytest.raises(DecodeError, match=rf"text/html, {len(body)} bytes") as caught:
-            answer.json()
+            response.json()
 
-        assert answer is caught.value.response
+        assert response is caught.value.response
 
     @pytest.mark.parametrize(
         ("kind", "body", "text"),

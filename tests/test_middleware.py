@@ -194,9 +194,9 @@ def test_blocking_runs_with_the_callers_context(instance, stack, client):
     stack.push(looking)
     tenant.set("blue")
     client.call(instance.v3.pay, "get")
-    *found, looker, answer, runner = seen
+    *found, looker, response, runner = seen
 
-    assert (["blue", 1], "looked") == (found, answer)
+    assert (["blue", 1], "looked") == (found, response)
     assert (looker is runner) is (type(client).__name__ == "Sync")
 
 

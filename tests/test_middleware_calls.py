@@ -96,7 +96,7 @@ def test_middleware_may_response_itself(gateway, instance, stack, client):
             return Response(200, content=error.code.encode())
 
     stack.push(forgiving)
-    gateway.answer(signed(b'{"code":"NOT_FOUND"}', "404 Not Found"))
+    gateway.respond(signed(b'{"code":"NOT_FOUND"}', "404 Not Found"))
 
     assert "NOT_FOUND" == client.call(instance[PATH], "get").text
 
@@ -151,7 +151,7 @@ def test_nothing_is_sent_but_what_was_signed(gateway, instance, stack, client, c
 
 def test_removed_verifier_is_warned_of(gateway, instance, stack, client, caplog):
     """Responses of anybody's are accepted then; the log keeps who chose so."""
-    gateway.answer(reply(b'{"state":"paid"}'))
+    gateway.respond(reply(b'{"state":"paid"}'))
     with pytest.raises(IncompleteHeadersError):
         client.call(instance[PATH], "get")
     stack.remove("verifier")
@@ -172,7 +172,7 @@ def test_verifier_can_be_replaced(gateway, instance, stack, client, caplog):
     stack.replace("verifier", remote)
     with pytest.raises(SignatureError, match="no proof"):
         client.call(instance[PATH], "get")
-    gateway.answer(reply(b'{"proof":1}'))
+    gateway.respond(reply(b'{"proof":1}'))
 
     assert {"proof": 1} == client.call(instance[PATH], "get").json()
     assert (["signer", "verifier"], []) == (list(stack), caplog.records)

@@ -376,7 +376,7 @@ class Refunds:
         self.known = {}
 
     def __call__(self, seen, peer):
-        """Answer one request, which has to be signed."""
+        """Respond to one request, which has to be signed."""
         merchants.signed_text(seen)
         if seen.method == "GET":
             number = seen.target.rsplit("/", 1)[1]
@@ -401,7 +401,7 @@ class Refunds:
         (["done, not told"], ["POST", "GET"]),
         (["lost", "done"], ["POST", "GET", "POST"]),
     ],
-    ids=["answered", "answer lost", "request lost"],
+    ids=["responded", "response lost", "request lost"],
 )
 def test_refund_is_settled_and_made_once(gateway, build, guide, client, moods, asked):
     """Whatever was lost: the caller learns of the one refund that there is."""
@@ -410,9 +410,9 @@ def test_refund_is_settled_and_made_once(gateway, build, guide, client, moods, a
     stack(instance).push(guide.settled)
     gateway.behaviour = refunds = Refunds(*moods)
     refund = {"out_refund_no": "r|1", "amount": {"refund": 1, "total": 2, "currency": "CNY"}}
-    answer = client.call(instance[REFUNDS], "post", json=refund)
+    response = client.call(instance[REFUNDS], "post", json=refund)
 
-    assert {"status": "PROCESSING", "refund_id": "50"} == answer.json()
+    assert {"status": "PROCESSING", "refund_id": "50"} == response.json()
     assert (["r|1"], asked) == (list(refunds.known), [seen.method for seen in gateway.seen])
     assert 1 == len({seen.body for seen in gateway.seen if seen.method == "POST"})
 

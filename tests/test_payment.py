@@ -240,11 +240,11 @@ def test_redirect_url_comes_back_as_it_was_given(tail):
         pytest.param(f"{H5_URL}&redirect_url=", id="with redirect_url"),
         pytest.param("", id="empty"),
         pytest.param(None, id="None"),
-        pytest.param({"h5_url": H5_URL}, id="the whole answer"),
+        pytest.param({"h5_url": H5_URL}, id="the whole response"),
     ],
 )
 def test_what_is_not_a_h5_url_is_an_error(url):
-    """Only an H5 URL as it was answered can be opened."""
+    """Only an H5 URL as it was received can be opened."""
     with pytest.raises(InvalidRequestError, match=r"^url: "):
         payment.h5_url(url, "https://www.example.com/")
 

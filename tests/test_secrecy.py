@@ -25,7 +25,7 @@ from wechatpay.sandbox import Sandbox, faults
 OPENID = "oUpF8uMuAJOM2pxb1Q"
 QUERY = {"organization_id": "query-value", "access_token": "secret-token", "secret": "secret-query"}
 SENT = ["query-value", "secret-token", "secret-query", "secret-body", "secret-header", "secret-apiv2"]
-ANSWERED = ["AUTHORIZATION_STATE", "<h1>", "secret-answer", "secret-place"]
+RECEIVED = ["AUTHORIZATION_STATE", "<h1>", "secret-response", "secret-place"]
 
 #: What became of a call, and the verbs that meet it.
 FATES = [
@@ -114,7 +114,7 @@ def test_call_is_reported_without_its_secrets(sandbox, client, ears, fate, verb)
         )
 
     assert f"/v3/palmservice/authorization/openid/{OPENID}" in said
-    assert [] == [secret for secret in [*SENT, *ANSWERED, *signing(sandbox)] if secret in said]
+    assert [] == [secret for secret in [*SENT, *RECEIVED, *signing(sandbox)] if secret in said]
 
 
 def signing(sandbox):
@@ -126,31 +126,31 @@ def signing(sandbox):
     ]
 
 
-@pytest.mark.parametrize("answer", [signed, reply], ids=["signed", "unsigned"])
-def test_body_that_is_not_json_is_not_quoted(gateway, instance, client, ears, answer):
+@pytest.mark.parametrize("response", [signed, reply], ids=["signed", "unsigned"])
+def test_body_that_is_not_json_is_not_quoted(gateway, instance, client, ears, response):
     """What does not parse may be anything."""
-    gateway.answer(answer(b"secret-answer"))
+    gateway.respond(response(b"secret-response"))
     outcome = attempt(client, instance.v3.pay, "get")
     if not isinstance(outcome, WeChatPayError):
         with pytest.raises(WeChatPayError) as caught:
             outcome.json()
         outcome = caught.value
 
-    assert "secret-answer" not in "".join([*told(outcome), ears()])
+    assert "secret-response" not in "".join([*told(outcome), ears()])
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
-        b"secret-answer",
-        b"<xml><return_code>FAIL</return_code><note>secret-answer</note></xml>",
-        b"<xml><return_code>SUCCESS</return_code><note>secret-answer</note></xml>",
+        b"secret-response",
+        b"<xml><return_code>FAIL</return_code><note>secret-response</note></xml>",
+        b"<xml><return_code>SUCCESS</return_code><note>secret-response</note></xml>",
     ],
     ids=["no XML", "failed", "unsigned"],
 )
-def test_digested_call_is_reported_without_its_secrets(gateway, build, client, ears, answer):
+def test_digested_call_is_reported_without_its_secrets(gateway, build, client, ears, response):
     """APIv2's key signs every field: neither the key, nor the fields, nor their digest are told."""
-    gateway.answer(reply(answer))
+    gateway.respond(reply(response))
     instance = build(secret="secret-apiv2".ljust(32, "0"))
     fields = {"mch_id": "1900000109", "note": "secret-body"}
     outcome = attempt(client, instance.v2.pay.orderquery, "post", xml=fields, debug=True)
@@ -158,7 +158,7 @@ def test_digested_call_is_reported_without_its_secrets(gateway, build, client, e
 
     said = "".join([*told(outcome), ears(), repr(instance.getDriver())])
     assert isinstance(outcome, WeChatPayError)
-    assert [] == [secret for secret in [*SENT, *ANSWERED, sign] if secret in said]
+    assert [] == [secret for secret in [*SENT, *RECEIVED, sign] if secret in said]
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from digests import NONCE, SECRET, answer
+from digests import NONCE, SECRET, response_body
 from merchants import MCHID
 from wire.gateway import reply
 
@@ -14,8 +14,8 @@ FIELDS = {"mch_id": MCHID, "nonce_str": NONCE}
 
 @pytest.fixture
 def instance(build, gateway):
-    """Give a Builder with APIv2's settings alone, calling a gateway that answers a success."""
-    gateway.answer(reply(answer()))
+    """Give a Builder with APIv2's settings alone, calling a gateway that returns a success."""
+    gateway.respond(reply(response_body()))
     return build(serial=None, private_key=None, certs=None, secret=SECRET)
 
 
@@ -32,10 +32,10 @@ def sent(instance):
 
 @pytest.fixture
 def ask(client, instance, gateway):
-    """Give a function that makes a call which is answered with a body."""
+    """Give a function that makes a call whose response has a body."""
 
     def ask(body, path="pay/orderquery", status="200 OK", headers=(), xml=FIELDS, **options):
-        gateway.answer(reply(body, status, *headers))
+        gateway.respond(reply(body, status, *headers))
         return client.call(instance.chain(f"v2/{path}"), "post", xml=xml, **options)
 
     return ask

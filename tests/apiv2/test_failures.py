@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 from cases import each
-from digests import NONCE, answer, digest, document, unsigned
+from digests import NONCE, digest, document, response_body, unsigned
 from merchants import MCHID
 from wire.gateway import reply
 
@@ -23,7 +23,7 @@ FIELDS = {"mch_id": MCHID, "nonce_str": NONCE}
 
 
 def test_responses_without_result_code_pass(ask):
-    """Some endpoints answer ``return_code`` alone."""
+    """Some endpoints return ``return_code`` alone."""
     fields = {"return_code": "SUCCESS", "rate": "1"}
 
     assert ask(document(fields | {"sign": digest(fields)}), "pay/queryexchagerate").xml()["rate"] == "1"
@@ -44,7 +44,7 @@ def test_responses_without_result_code_pass(ask):
 @each("verified", [True, False], ids=["signed", "unsigned"])
 def test_failure_says_what_wechat_pay_said(fields, code, message, verified, ask):
     """An ``APIError`` has code, words and body of the response, and says whether it was signed."""
-    body = answer(**fields) if verified else unsigned(**fields)
+    body = response_body(**fields) if verified else unsigned(**fields)
     with pytest.raises(APIError) as caught:
         ask(body)
     error = caught.value
@@ -71,7 +71,7 @@ def test_wrong_sign_on_a_failure_hides_nothing(body, ask):
 def test_system_error_leaves_the_outcome_unknown(path, ask):
     """``SYSTEMERROR`` is a ``ServerError``; payments by code are to be queried, not sent again."""
     with pytest.raises(ServerError) as caught:
-        ask(answer(result_code="FAIL", err_code="SYSTEMERROR"), path)
+        ask(response_body(result_code="FAIL", err_code="SYSTEMERROR"), path)
 
     assert (path in ("pay/orderquery", "secapi/pay/refund")) == caught.value.retryable
 
@@ -80,7 +80,7 @@ def test_system_error_leaves_the_outcome_unknown(path, ask):
 def test_what_the_documents_say_to_repeat_is_retryable(code, ask):
     """Codes whose documented cure is the same request again say so."""
     with pytest.raises(APIError) as caught:
-        ask(answer(result_code="FAIL", err_code=code), "secapi/pay/refund")
+        ask(response_body(result_code="FAIL", err_code=code), "secapi/pay/refund")
 
     assert caught.value.retryable
     assert not isinstance(caught.value, ServerError)
@@ -88,7 +88,10 @@ def test_what_the_documents_say_to_repeat_is_retryable(code, ask):
 
 def test_retry_sends_the_same_business_number(client, instance, gateway):
     """The opt-in middleware repeats a ``SYSTEMERROR`` with a nonce of its own."""
-    replies = [answer(result_code="FAIL", err_code="SYSTEMERROR"), answer(trade_state="SUCCESS")]
+    replies = [
+        response_body(result_code="FAIL", err_code="SYSTEMERROR"),
+        response_body(trade_state="SUCCESS"),
+    ]
     gateway.behaviour = lambda _, peer: peer.send(reply(replies.pop(0)))
     instance.getDriver().select("v2").stack.push(retry(2, delay=0.01))
     response = client.call(instance.v2.secapi.pay.refund, "post", xml={"mch_id": MCHID, "out_refund_no": "1"})
@@ -102,9 +105,9 @@ def test_retry_sends_the_same_business_number(client, instance, gateway):
     [
         ("400 Bad Request", b"<html>No required SSL certificate was sent</html>", APIError, ""),
         ("404 Not Found", unsigned(return_code="FAIL", return_msg="no such path"), APIError, "FAIL"),
-        ("400 Bad Request", answer(), APIError, ""),
+        ("400 Bad Request", response_body(), APIError, ""),
         ("500 Internal Server Error", b"", ServerError, ""),
-        ("502 Bad Gateway", answer(result_code="FAIL", err_code="X"), ServerError, "X"),
+        ("502 Bad Gateway", response_body(result_code="FAIL", err_code="X"), ServerError, "X"),
     ],
     ids=["html", "xml", "success", "empty", "signed"],
 )
@@ -143,7 +146,7 @@ def test_usual_causes_are_named(fields, path, said, ask):
 def test_errors_keep_bodies_out_of_pickles_and_reprs(ask):
     """What leaves the process shows method, path, status and code, and no body."""
     with pytest.raises(APIError) as caught:
-        ask(answer(result_code="FAIL", err_code="ORDERNOTEXIST", openid="oUpF8uMuAJOM2pxb1Q"))
+        ask(response_body(result_code="FAIL", err_code="ORDERNOTEXIST", openid="oUpF8uMuAJOM2pxb1Q"))
     copy = pickle.loads(pickle.dumps(caught.value))
 
     assert ("ORDERNOTEXIST", True) == (copy.code, copy.verified)
@@ -153,7 +156,7 @@ def test_errors_keep_bodies_out_of_pickles_and_reprs(ask):
 
 def test_text_of_an_error_says_what_was_called_and_what_came_back(ask):
     """Trackers title by it: method, path, status, code, message, what it means in English, Request-ID."""
-    body = answer(result_code="FAIL", err_code="NOTENOUGH", err_code_des="余额不足")
+    body = response_body(result_code="FAIL", err_code="NOTENOUGH", err_code_des="余额不足")
     with pytest.raises(APIError) as caught:
         ask(body, "pay/unifiedorder", headers=[("Request-ID", "0815-1")])
 
@@ -179,7 +182,7 @@ STEP = "query it with pay/orderquery by out_trade_no, and repeat it with the sam
         cut_off,
         lambda _, peer: peer.send(reply(unsigned())),
         lambda _, peer: peer.send(reply(b"<html>")),
-        lambda _, peer: peer.send(reply(answer(result_code="FAIL", err_code="SYSTEMERROR"))),
+        lambda _, peer: peer.send(reply(response_body(result_code="FAIL", err_code="SYSTEMERROR"))),
         lambda _, peer: peer.send(reply(b"", "502 Bad Gateway")),
     ],
     ids=["none", "truncated", "unsigned", "not-xml", "system-error", "bad-gateway"],

@@ -1,4 +1,4 @@
-"""APIv2's files: downloads that answer CSV or XML, and the one upload."""
+"""APIv2's files: downloads that return CSV or XML, and the one upload."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 
 import authority
 import pytest
-from digests import SECRET, answer, digest, document
+from digests import SECRET, digest, document, response_body
 from forms import parts
 from merchants import MCHID
 from wire.gateway import Gateway, reply
@@ -25,10 +25,10 @@ DOWNLOADS = ["pay/downloadbill", "pay/downloadfundflow"]
 
 @pytest.fixture
 def download(client, instance, gateway):
-    """Give a function that downloads what is answered."""
+    """Give a function that downloads what is returned."""
 
     def download(body, path="pay/downloadbill", status="200 OK", **options):
-        gateway.answer(reply(body, status))
+        gateway.respond(reply(body, status))
         return client.call(instance.chain(f"v2/{path}"), "post", xml=FIELDS, **options)
 
     return download
@@ -37,7 +37,7 @@ def download(client, instance, gateway):
 @pytest.mark.parametrize("path", DOWNLOADS)
 @pytest.mark.parametrize("body", [CSV, gzip.compress(CSV), b""], ids=["csv", "gzip", "empty"])
 def test_file_is_the_response(body, path, download):
-    """A download that succeeds answers a file without signature: its bytes as they came."""
+    """A download that succeeds returns a file without signature: its bytes as they came."""
     assert body == download(body, path).content
 
 
@@ -68,8 +68,8 @@ def test_file_goes_to_the_sink(body, place, download):
     [
         (FAILURE, APIError),
         (b"\n " + FAILURE, APIError),
-        (answer(result_code="FAIL", err_code="20002"), APIError),
-        (answer(secret="another"), SignatureError),
+        (response_body(result_code="FAIL", err_code="20002"), APIError),
+        (response_body(secret="another"), SignatureError),
         (b"<html><body>maintenance</body></html>", VerificationError),
         (b"<html><br>maintenance", VerificationError),
         (b"<" + b"a" * (2 << 20), VerificationError),
@@ -106,18 +106,18 @@ def test_http_error_never_reaches_the_sink(place, download):
 
 
 def test_signed_response_may_go_to_a_sink(place, client, instance, gateway):
-    """An ordinary answer is verified before the sink gets it."""
+    """An ordinary response is verified before the sink gets it."""
     sink, got = place
-    gateway.answer(reply(answer(trade_state="SUCCESS")))
+    gateway.respond(reply(response_body(trade_state="SUCCESS")))
     client.call(instance.v2.pay.orderquery, "post", xml=FIELDS, sink=sink)
 
-    assert answer(trade_state="SUCCESS") == got()
+    assert response_body(trade_state="SUCCESS") == got()
 
 
 def test_unverified_response_never_reaches_the_sink(place, client, instance, gateway):
     """What does not verify is kept from the sink, as in APIv3."""
     sink, got = place
-    gateway.answer(reply(answer(secret="another")))
+    gateway.respond(reply(response_body(secret="another")))
     with pytest.raises(SignatureError):
         client.call(instance.v2.pay.orderquery, "post", xml=FIELDS, sink=sink)
 
@@ -129,7 +129,7 @@ def token(client, instance, gateway):
     """Give a function that asks for the one response in JSON."""
 
     def token(body):
-        gateway.answer(reply(body, "200 OK", ("Content-Type", "application/json")))
+        gateway.respond(reply(body, "200 OK", ("Content-Type", "application/json")))
         query = {"mch_id": MCHID, "code": "c", "sign_type": "HMAC-SHA256"}
         return client.call(instance.v2.appauth.getaccesstoken, "get", query=query)
 
@@ -138,7 +138,7 @@ def token(client, instance, gateway):
 
 @pytest.mark.parametrize("retcode", [0, "0"], ids=repr)
 def test_the_one_json_response_passes(retcode, token):
-    """``appauth/getaccesstoken`` answers JSON, and nothing signs it."""
+    """``appauth/getaccesstoken`` returns JSON, and nothing signs it."""
     assert "t" == token(json.dumps({"retcode": retcode, "access_token": "t"}).encode()).json()["access_token"]
 
 
@@ -170,7 +170,7 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 def vault(tmp_path):
     """Give a gateway that wants the merchant certificate."""
     gateway = Gateway(authority.server_context(tmp_path, clients="authority"))
-    gateway.answer(reply(answer(media_id="M")))
+    gateway.respond(reply(response_body(media_id="M")))
     yield gateway
     gateway.close()
 
@@ -213,7 +213,7 @@ def test_image_is_uploaded_with_a_signed_digest(upload, vault):
 
 def test_fields_of_the_upload_can_be_given(upload, vault):
     """``meta`` holds the fields beside the file, and the digest is a choice of the caller's."""
-    vault.answer(reply(answer("HMAC-SHA256", media_id="M")))
+    vault.respond(reply(response_body("HMAC-SHA256", media_id="M")))
     meta = {"sign_type": "HMAC-SHA256", "channel_id": "1", "nonce_str": "N", "empty": None}
     upload(Media(CONTENT, meta, filename="a.jpg", digest="sha256"))
     fields, _ = form(vault.seen[0])
@@ -225,7 +225,7 @@ def test_fields_of_the_upload_can_be_given(upload, vault):
 
 def test_upload_is_sent_again_with_its_fields(upload, vault):
     """A retry sends the whole form again."""
-    replies = [answer(result_code="FAIL", err_code="SYSTEMERROR"), answer(media_id="M")]
+    replies = [response_body(result_code="FAIL", err_code="SYSTEMERROR"), response_body(media_id="M")]
     vault.behaviour = lambda _, peer: peer.send(reply(replies.pop(0)))
     upload.instance.getDriver().select("v2").stack.push(retry(2, delay=0.01))
     upload(Media(CONTENT, filename="a.jpg"))
@@ -260,7 +260,7 @@ def test_upload_and_xml_are_two_bodies(upload):
 
 def test_unverified_response_to_an_upload_is_refused(upload, vault):
     """The response is verified as any."""
-    vault.answer(reply(answer(secret="another", media_id="M")))
+    vault.respond(reply(response_body(secret="another", media_id="M")))
     with pytest.raises(SignatureError):
         upload(Media(CONTENT, filename="a.jpg"))
 

@@ -208,7 +208,7 @@ def test_wecom_digest_travels_beside_ours(client, instance, gateway):
 
 def test_base_uri_prefix_stays_out_of_the_rules(build, gateway, client):
     """A prefix of the base URI is sent, and unsigned endpoints are recognised behind it."""
-    gateway.answer(reply(b"\xef\xbb\xbfcsv"))
+    gateway.respond(reply(b"\xef\xbb\xbfcsv"))
     instance = build(base_uri=f"{gateway.url}prefix/", secret=SECRET)
     response = client.call(instance.v2.pay.downloadbill, "post", xml=FIELDS)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cases import each
-from digests import NONCE, answer, unsigned
+from digests import NONCE, response_body, unsigned
 from merchants import MCHID
 
 from wechatpay import (
@@ -48,7 +48,7 @@ UNSIGNED = [
 ]
 
 
-#: Where ours differs from the PHP SDK on purpose: PHP hands these failures out as if they were answers.
+#: Where ours differs from the PHP SDK on purpose: PHP hands these failures out as if they were responses.
 FAILURES_THAT_PASS_IN_PHP = {
     name
     for name, vector in UNITS.items()
@@ -84,7 +84,7 @@ def test_failure_is_an_error_on_unsigned_endpoints_too(name, ask):
 @pytest.mark.parametrize("algorithm", ["MD5", "HMAC-SHA256"])
 def test_signed_response_passes(algorithm, ask):
     """A response with the digest that was asked for passes, as the bytes that came."""
-    body = answer(algorithm, trade_state="SUCCESS", attach="<&\"'中文>")
+    body = response_body(algorithm, trade_state="SUCCESS", attach="<&\"'中文>")
     response = ask(body, xml=FIELDS | {"sign_type": algorithm})
 
     assert body == response.content
@@ -94,7 +94,7 @@ def test_signed_response_passes(algorithm, ask):
 def test_weaker_digest_than_asked_for_is_refused(ask):
     """A request signed with HMAC-SHA256 does not accept a response signed with MD5."""
     with pytest.raises(SignatureError, match="MD5"):
-        ask(answer("MD5"), xml=FIELDS | {"sign_type": "HMAC-SHA256"})
+        ask(response_body("MD5"), xml=FIELDS | {"sign_type": "HMAC-SHA256"})
 
 
 @each(
@@ -105,14 +105,14 @@ def test_weaker_digest_than_asked_for_is_refused(ask):
         unsigned(sign="0" * 32),
         unsigned(sign="0" * 64),
         unsigned(sign="中" * 32),
-        answer(secret="another0secret0of032characters0a"),
-        answer().replace(b"<nonce_str>n", b"<nonce_str>m"),
-        answer().replace(b"</xml>", b"<extra>1</extra></xml>"),
-        answer().replace(b"</xml>", b"<extra><a>1</a></extra></xml>"),
-        answer().replace(b"</xml>", b"<mch_id>1900000109</mch_id></xml>"),
-        answer().replace(b"<xml>", b"<xml><!-- x -->"),
-        answer().replace(b"<xml>", b'<xml a="b">'),
-        answer().lower(),
+        response_body(secret="another0secret0of032characters0a"),
+        response_body().replace(b"<nonce_str>n", b"<nonce_str>m"),
+        response_body().replace(b"</xml>", b"<extra>1</extra></xml>"),
+        response_body().replace(b"</xml>", b"<extra><a>1</a></extra></xml>"),
+        response_body().replace(b"</xml>", b"<mch_id>1900000109</mch_id></xml>"),
+        response_body().replace(b"<xml>", b"<xml><!-- x -->"),
+        response_body().replace(b"<xml>", b'<xml a="b">'),
+        response_body().lower(),
     ],
     ids=[
         "absent", "empty", "zeros", "long-zeros", "not-hex", "strange-secret", "changed", "added", "nested",
@@ -162,7 +162,7 @@ def test_unsigned_endpoints_may_respond_without_sign(path, ask):
 @each("path", UNSIGNED)
 def test_sign_that_is_there_must_match_everywhere(path, ask):
     """A ``sign`` that comes on an endpoint that needs none is checked all the same."""
-    assert answer() == ask(answer(), path).content
+    assert response_body() == ask(response_body(), path).content
     with pytest.raises(SignatureError):
         ask(unsigned(sign="0" * 32), path)
 

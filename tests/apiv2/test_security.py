@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from digests import SECRET, answer, digest, received
+from digests import SECRET, digest, received, response_body
 from merchants import MCHID
 from wire.gateway import Gateway, reply
 
@@ -31,7 +31,7 @@ FIELDS = {"mch_id": MCHID, "out_refund_no": "1"}
 def vault(tmp_path_factory):
     """Give a gateway over TLS that wants a certificate of the merchants' authority."""
     gateway = Gateway(authority.server_context(tmp_path_factory.mktemp("vault"), clients="authority"))
-    gateway.answer(reply(answer()))
+    gateway.respond(reply(response_body()))
     yield gateway
     gateway.close()
 
@@ -140,7 +140,7 @@ def counter(tmp_path):
     context = authority.server_context(tmp_path, clients="authority")
     context.verify_mode = ssl.CERT_OPTIONAL
     gateway = Gateway(context)
-    gateway.answer(reply(answer()))
+    gateway.respond(reply(response_body()))
     yield gateway
     gateway.close()
 
@@ -189,9 +189,9 @@ def test_responses_intercepts_calls_with_security():
     """Tests with ``responses`` need no TLS."""
     instance = Builder(mchid=MCHID, secret=SECRET, merchant=KEY + CERT)
     with responses.RequestsMock() as mock:
-        mock.post("https://api.mch.weixin.qq.com/secapi/pay/refund", body=answer())
+        mock.post("https://api.mch.weixin.qq.com/secapi/pay/refund", body=response_body())
 
-        assert answer() == instance.v2.secapi.pay.refund.post(xml=FIELDS, security=True).content
+        assert response_body() == instance.v2.secapi.pay.refund.post(xml=FIELDS, security=True).content
 
 
 @pytest.mark.parametrize("merchant", [None, {}, {"cert": None, "key": None}], ids=repr)

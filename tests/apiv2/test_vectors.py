@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cases import each
-from digests import answer
+from digests import response_body
 from merchants import MCHID
 from wire.gateway import reply
 
@@ -37,8 +37,8 @@ SPELLINGS = {
 @each("spell", SPELLINGS.values(), ids=SPELLINGS)
 def test_recorded_call_is_what_arrives(row, spell, client, gateway, instance):
     """Target, body and ``sign`` are byte by byte what the PHP SDK sends."""
-    # Answers with the same digest as was asked for; what matters here is what arrives.
-    gateway.answer(reply(answer(row["options"]["xml"].get("sign_type", "MD5"))))
+    # Responds with the same digest as was asked for; what matters here is what arrives.
+    gateway.respond(reply(response_body(row["options"]["xml"].get("sign_type", "MD5"))))
     client.call(spell(instance, row), row["verb"], row["options"])
     seen, expected = gateway.seen.pop(), row["request"]
 

@@ -53,7 +53,7 @@ def test_merchant_is_not_a_brand(wechat, build, client):
 def test_brand_may_call_apiv2_as_a_merchant(gateway, build, client):
     """APIv2 has merchants alone."""
     instance = build(**settings(mchid=merchants.MCHID, secret=digests.SECRET))
-    gateway.answer(reply(b"<xml><return_code>FAIL</return_code></xml>"))
+    gateway.respond(reply(b"<xml><return_code>FAIL</return_code></xml>"))
     with pytest.raises(APIError):
         client.call(instance.v2.pay.orderquery, "post", xml={"mch_id": merchants.MCHID})
     gateway.behaviour = Strict(RSA, ("brand_id", BRAND_ID), scheme=SCHEME)

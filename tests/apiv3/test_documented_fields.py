@@ -258,7 +258,7 @@ def test_operation_without_known_fields_is_refused(client, instance, gateway, pa
 
 def test_operation_with_encrypted_fields_only_in_the_response_is_accepted(client, instance, gateway):
     """There is nothing to encrypt, and that is known."""
-    gateway.answer(signed(b'{"data":[]}'))
+    gateway.respond(signed(b'{"data":[]}'))
     response = client.call(instance.v3.merchantService.complaintsV2, "get", encrypt_sensitive=True)
 
     assert {"data": []} == instance.getDriver().decrypt_marked(response)
@@ -311,7 +311,7 @@ def test_literal_is_preferred_to_a_variable():
 def test_response_is_decrypted_over_the_wire(client, instance, gateway):
     """From the call to the plain text, in both clients."""
     secret = rsa.encrypt("13800138000", keys.public_key("merchant"))
-    gateway.answer(signed(json.dumps({"payer_phone": secret, "x": None}).encode()))
+    gateway.respond(signed(json.dumps({"payer_phone": secret, "x": None}).encode()))
     node = instance.v3.merchantService.complaintsV2._complaint_id_
     response = client.call(node, "get", complaint_id="200201820200101080076610000")
     driver = instance.getDriver()

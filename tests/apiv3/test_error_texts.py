@@ -142,7 +142,7 @@ def test_unverified_response_says_how_far_our_clock_is_off(gateway, build, clien
     """The response is of just now by its own `Date`; our clock is what is wrong."""
     now = int(time.time())
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now))
-    gateway.answer(signed(b"{}", "200 OK", ("Date", date), at=now))
+    gateway.respond(signed(b"{}", "200 OK", ("Date", date), at=now))
     instance = build(clock=lambda: now + 600.0)
     with pytest.raises(ClockSkewError, match="; our clock is 600 s ahead of the server's: set it right"):
         client.call(instance.v3.certificates, "get")
@@ -151,7 +151,7 @@ def test_unverified_response_says_how_far_our_clock_is_off(gateway, build, clien
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026", "Mon, 01 Jan 99999 00:00:00 GMT"])
 def test_strange_date_is_passed_over(gateway, build, client, date):
     """What is not a date says nothing."""
-    gateway.answer(signed(b"{}", "200 OK", ("Date", date), at=int(time.time()) - 400))
+    gateway.respond(signed(b"{}", "200 OK", ("Date", date), at=int(time.time()) - 400))
     with pytest.raises(ClockSkewError) as caught:
         client.call(build().v3.certificates, "get")
 
@@ -162,7 +162,7 @@ def test_error_shows_the_template_and_explains_code_and_request_id(gateway, inst
     """Trackers group by it: no business number in the path; the code and the Request-ID in English."""
     body = json.dumps({"code": "ORDER_NOT_EXIST", "message": "订单不存在"}).encode()
     reference = ("Request-ID", "08F78BB70610-268512771")
-    gateway.answer(reply(body, "404 Not Found", JSON, reference))
+    gateway.respond(reply(body, "404 Not Found", JSON, reference))
     with pytest.raises(APIError) as caught:
         client.call(instance.v3.pay.transactions.outTradeNo._out_trade_no_, "get", out_trade_no="N20261130")
 
@@ -177,7 +177,7 @@ def test_error_shows_the_template_and_explains_code_and_request_id(gateway, inst
 def test_code_with_several_meanings_is_explained_in_general(gateway, instance, client):
     """An operation's own explanation belongs to its own message, and to no other."""
     body = json.dumps({"code": "PARAM_ERROR", "message": "某个参数错误"}).encode()
-    gateway.answer(reply(body, "400 Bad Request", JSON, ("Request-ID", "0815-0")))
+    gateway.respond(reply(body, "400 Bad Request", JSON, ("Request-ID", "0815-0")))
     with pytest.raises(APIError) as caught:
         client.call(instance.v3.pay.transactions.native, "post", json={})
 
@@ -196,7 +196,7 @@ def test_message_that_is_not_known_is_not_explained_by_another(
     status, code, message, gateway, instance, client
 ):
     """These codes stand for many mistakes: what explains one of them would mislead."""
-    gateway.answer(reply(json.dumps({"code": code, "message": message}).encode(), status, JSON))
+    gateway.respond(reply(json.dumps({"code": code, "message": message}).encode(), status, JSON))
     with pytest.raises(APIError) as caught:
         client.call(instance.v3.pay.transactions.jsapi, "post", json={})
 
@@ -223,7 +223,7 @@ def test_message_that_is_not_known_is_not_explained_by_another(
 def test_parameter_that_is_wrong_is_named(message, detail, said, gateway, instance, client):
     """As far as the response names it, and never with its value."""
     body = json.dumps({"code": "PARAM_ERROR", "message": message, "detail": detail}).encode()
-    gateway.answer(reply(body, "400 Bad Request", JSON))
+    gateway.respond(reply(body, "400 Bad Request", JSON))
     with pytest.raises(APIError) as caught:
         client.call(instance.v3.pay.transactions.jsapi, "post", json={})
 
@@ -234,7 +234,7 @@ def test_parameter_that_is_wrong_is_named(message, detail, said, gateway, instan
 def test_path_that_is_not_documented_is_corrected(gateway, instance, client):
     """WeChat Pay says RESOURCE_NOT_EXISTS of a path, too."""
     body = json.dumps({"code": "RESOURCE_NOT_EXISTS", "message": "x"}).encode()
-    gateway.answer(reply(body, "404 Not Found", JSON))
+    gateway.respond(reply(body, "404 Not Found", JSON))
     with pytest.raises(APIError, match="did you mean"):
         client.call(instance.v3.pay.transactions.out_trade_no._id_, "get", id="1")
 
@@ -242,7 +242,7 @@ def test_path_that_is_not_documented_is_corrected(gateway, instance, client):
 def test_message_cannot_forge_log_lines(gateway, instance, client):
     """Line breaks and control characters of a message, a code or a Request-ID are escaped."""
     body = json.dumps({"code": "X\r\n", "message": "no\n2026-11-30 INFO paid\x1b[2J"}).encode()
-    gateway.answer(reply(body, "400 Bad Request", JSON))
+    gateway.respond(reply(body, "400 Bad Request", JSON))
     with pytest.raises(APIError) as caught:
         client.call(instance.v3.certificates, "get")
 
@@ -253,7 +253,7 @@ def test_message_cannot_forge_log_lines(gateway, instance, client):
 
 def test_download_url_with_a_token_is_not_shown(gateway, instance, client):
     """An absolute URL holds a token: the error shows its path alone."""
-    gateway.answer(reply(b"{}", "400 Bad Request", JSON))
+    gateway.respond(reply(b"{}", "400 Bad Request", JSON))
     with pytest.raises(APIError) as caught:
         client.call(instance[f"{gateway.url}v3/nowhere/file?token=secret-token"], "get")
 
@@ -266,7 +266,7 @@ def test_certificate_outside_its_dates_is_not_called_unknown(days, client, build
     """Of a configured certificate the error says what is wrong with it, for responses and for callbacks."""
     serial, name = rotation.SERIALS["old"], "old"
     certs = {SERIAL: keys.public_key("platform"), serial: rotation.certificate(name, days)}
-    gateway.answer(signed(b"{}", serial=serial, key=name))
+    gateway.respond(signed(b"{}", serial=serial, key=name))
     with pytest.raises(
         UnknownSerialError, match=f"{serial}.* outside its dates.* is the clock right"
     ) as caught:

@@ -1,4 +1,4 @@
-"""Error answers of APIv3: any body becomes an error that says what is known."""
+"""Error responses of APIv3: any body becomes an error that says what is known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def caught(client, instance, verb="get", **options):
 
 def test_error_says_what_weixin_pay_said(gateway, instance, client):
     """Code, words and details are attributes; the text names the call and what support asks for."""
-    gateway.answer(signed(PARAM_ERROR, "400 Bad Request", JSON))
+    gateway.respond(signed(PARAM_ERROR, "400 Bad Request", JSON))
     error = caught(client, instance)
 
     assert (APIError, 400, "PARAM_ERROR", "金额错误") == (
@@ -64,7 +64,7 @@ def test_error_says_what_weixin_pay_said(gateway, instance, client):
 @each(("status", "kind"), [("403 Forbidden", APIError), ("502 Bad Gateway", ServerError)])
 def test_any_body_reaches_the_caller(gateway, instance, client, body, status, kind):
     """A page of a machine in between is a response, too; what it is not is guessed at."""
-    gateway.answer(reply(body, status, ("Content-Type", "text/html")))
+    gateway.respond(reply(body, status, ("Content-Type", "text/html")))
     error = caught(client, instance)
 
     assert (kind, "", "", None) == (type(error), error.code, error.message, error.detail)
@@ -75,7 +75,7 @@ def test_any_body_reaches_the_caller(gateway, instance, client, body, status, ki
 
 def test_error_can_be_printed_whatever_came(gateway, instance, client):
     """Half a character in WeChat Pay's words is not a reason for a log to fail."""
-    gateway.answer(signed(b'{"code":"X","message":"\\ud83d"}', "400 Bad Request", JSON))
+    gateway.respond(signed(b'{"code":"X","message":"\\ud83d"}', "400 Bad Request", JSON))
     error = caught(client, instance)
 
     assert "X: ?" in str(error).encode().decode()
@@ -96,13 +96,13 @@ def test_error_can_be_printed_whatever_came(gateway, instance, client):
 )
 def test_error_says_whether_to_repeat(gateway, instance, client, status, code, retryable):
     """Only what WeChat Pay says to repeat with the same business number is retryable."""
-    gateway.answer(signed(json.dumps({"code": code}).encode(), status, JSON))
+    gateway.respond(signed(json.dumps({"code": code}).encode(), status, JSON))
 
     assert caught(client, instance).retryable is retryable
 
 
 @each(
-    ("answer", "verified"),
+    ("response", "verified"),
     [
         (lambda status: signed(PARAM_ERROR, status, JSON), True),
         (lambda status: reply(PARAM_ERROR, status, JSON), False),
@@ -113,9 +113,9 @@ def test_error_says_whether_to_repeat(gateway, instance, client, status, code, r
     ids=["signed", "unsigned", "by a stranger", "unknown key", "stale"],
 )
 @each("status", ["400 Bad Request", "503 Service Unavailable"])
-def test_error_says_whether_it_is_verified(gateway, instance, client, answer, status, verified):
+def test_error_says_whether_it_is_verified(gateway, instance, client, response, status, verified):
     """A proof that fails never hides what came: the caller reads `.verified`."""
-    gateway.answer(answer(status))
+    gateway.respond(response(status))
     error = caught(client, instance)
 
     assert error.verified is verified
@@ -126,7 +126,7 @@ def test_error_says_whether_it_is_verified(gateway, instance, client, answer, st
 @each("location", ["https://evil.example/", "http://[::1", "/v3/elsewhere", None])
 def test_redirect_is_not_followed(gateway, instance, client, status, location):
     """`Authorization` stays home, wherever the response points."""
-    gateway.answer(reply(b"", f"{status} Moved", *([("Location", location)] if location else [])))
+    gateway.respond(reply(b"", f"{status} Moved", *([("Location", location)] if location else [])))
 
     with pytest.raises(RedirectError, match=f"^{status}: redirects are not followed") as raised:
         client.call(instance[PATH], "post", id="1", json={})
@@ -200,7 +200,7 @@ def test_sign_error_quotes_no_odd_length(gateway, build, client, said):
 def test_sign_error_without_a_text_is_an_error_like_others(gateway, instance, client, information):
     """Without the server's text there is nothing to compare."""
     body = {"code": "SIGN_ERROR", "message": "签名错误", "detail": {"sign_information": information}}
-    gateway.answer(reply(json.dumps(body).encode(), "401 Unauthorized", JSON))
+    gateway.respond(reply(json.dumps(body).encode(), "401 Unauthorized", JSON))
 
     assert "the server signed" not in str(caught(client, instance))
 

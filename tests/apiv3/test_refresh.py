@@ -119,7 +119,7 @@ def test_without_apiv3_key_nothing_is_asked_for(client, build, wechat, gateway):
 def test_probe_causes_no_refresh(client, ready, wechat, gateway):
     """A probe under an unknown key fails, and that is all."""
     headers = dict(proof(b"{}", serial=NEW)) | {"Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"}
-    gateway.answer(reply(b"{}", "200 OK", *headers.items()))
+    gateway.respond(reply(b"{}", "200 OK", *headers.items()))
     with pytest.raises(SignatureError, match="probe"):
         client.call(ready.v3.x, "get")
 
@@ -128,7 +128,7 @@ def test_probe_causes_no_refresh(client, ready, wechat, gateway):
 
 def test_response_of_another_time_causes_no_refresh(client, ready, gateway):
     """A response that no key could verify causes no download."""
-    gateway.answer(reply(b"{}", "200 OK", *proof(b"{}", serial=NEW, at=1)))
+    gateway.respond(reply(b"{}", "200 OK", *proof(b"{}", serial=NEW, at=1)))
     with pytest.raises(ClockSkewError):
         client.call(ready.v3.x, "get")
 

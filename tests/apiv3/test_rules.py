@@ -13,7 +13,7 @@ from wechatpay import IncompleteHeadersError
 @each("written", ["path", "url"])
 def test_download_below_a_prefix_is_unsigned_all_the_same(prefix, written, client, build, gateway):
     """Also when it is called by the whole URL that WeChat Pay, or a gateway in front, has given."""
-    gateway.answer(reply(b"csv"))
+    gateway.respond(reply(b"csv"))
     instance = build(base_uri=gateway.url + prefix)
     path = "v3/billdownload/file?token=a%2Fb"
     node = instance.chain(path if written == "path" else f"{gateway.url}{prefix}{path}")
@@ -25,7 +25,7 @@ def test_download_below_a_prefix_is_unsigned_all_the_same(prefix, written, clien
 @pytest.mark.parametrize("path", ["gateway/v3/billdownload/file", "other/v3/billdownload/file"])
 def test_prefix_that_is_not_configured_makes_another_path(path, client, build, gateway):
     """Whatever is not known to be unsigned is verified."""
-    gateway.answer(reply(b"csv"))
+    gateway.respond(reply(b"csv"))
     with pytest.raises(IncompleteHeadersError):
         client.call(build()[path], "get")
 
@@ -37,6 +37,6 @@ def test_signed_path_below_a_prefix_is_verified(client, build, gateway):
 
     assert 200 == client.call(node, "get").status_code
 
-    gateway.answer(reply(b"{}"))
+    gateway.respond(reply(b"{}"))
     with pytest.raises(IncompleteHeadersError):
         client.call(node, "get")

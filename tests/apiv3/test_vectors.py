@@ -1,4 +1,4 @@
-"""APIv3 against what the PHP SDK does: requests it makes, answers it trusts, settings it takes."""
+"""APIv3 against what the PHP SDK does: requests it makes, responses it trusts, settings it takes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ BELIEVED_OTHERWISE = {
     "no signature headers on v3/transferdownload/signfile": True,
     # A prefix of the base URI does not hide an unsigned path.
     "base_uri with a prefix is part of the exempt check": True,
-    # An error answer always raises; it is the error's .response.
+    # An error response always raises; it is the error's .response.
     "status 401 signed, http_errors=false": False,
     "status 404 signed, http_errors=false": False,
     "status 429 signed, http_errors=false": False,
@@ -104,7 +104,7 @@ BELIEVED_OTHERWISE = {
 )
 def test_response_is_accepted_as_php_believes_it(vector, gateway, build, client):
     """The responses that PHP takes are taken, and no others; headers are told by name in any case."""
-    gateway.answer(answer(vector))
+    gateway.respond(received(vector))
     certs = {serial(name): KEYS[key] for name, key in vector["certs"].items()}
     instance = build(certs=certs, **prefixed(vector, gateway))
     given = {name: value for name, value in options(vector).items() if name == "json"}
@@ -144,7 +144,7 @@ def prefixed(vector, gateway):
     return {"base_uri": gateway.url + prefix} if prefix else {}
 
 
-def answer(vector):
+def received(vector):
     """Lay out the response that a vector describes."""
     timestamp = int(time.time()) + vector["timestamp_offset"]
     body = vector["signed_body"].encode()
@@ -206,7 +206,7 @@ def test_default_base_uri_and_accept_are_phps(build, gateway):
 
 
 def test_stack_order_is_phps_signing_inside():
-    """Requests are signed last, and answers verified first, as in PHP's stack."""
+    """Requests are signed last, and responses verified first, as in PHP's stack."""
     instance = Builder(**merchants.settings())
 
     assert ["signer", "verifier"] == list(instance.getDriver().select("v3").stack)

@@ -1,6 +1,6 @@
 """The same call, blocking, by every means: what users would write by hand, ours, and what lies beneath.
 
-The call is a signed GET whose answer is verified and parsed.
+The call is a signed GET whose response is verified and parsed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Signer:
         }
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
-        """Verify an answer."""
+        """Verify a response."""
         timestamp = headers["Wechatpay-Timestamp"]
         if abs(time.time() - int(timestamp)) > 300:
             raise ValueError("stale")
@@ -67,7 +67,7 @@ class Signer:
 
 
 def target(size: int) -> str:
-    """Give the path and query of the call, whose answer has ``size`` bytes."""
+    """Give the path and query of the call, whose response has ``size`` bytes."""
     return f"/v3/edu-papay/user/{OPENID}/contracts?appid=wx8888888888888888&plan_id=12535&size={size}"
 
 
@@ -180,7 +180,7 @@ def bare(base: str, material: Material, size: int = 0) -> Callable[[], Any]:
 
 
 def crypto(base: str, material: Material, size: int = 0) -> Callable[[], Any]:
-    """Sign one request and verify one answer, and send nothing."""
+    """Sign one request and verify one response, and send nothing."""
     signer = Signer(material)
     signed = b64encode(
         load_pem_private_key(material.platform_key.read_bytes(), None).sign(b"", PKCS1v15(), SHA256())

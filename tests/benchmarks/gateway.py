@@ -1,6 +1,6 @@
 """A gateway in a process and on a core of its own: cheap, so that what is measured is the client.
 
-Answers are signed once a second for each size and replayed. The size of an answer's body, in bytes, is
+Responses are signed once a second for each size and replayed. The size of a response's body, in bytes, is
 the query parameter ``size`` of the request.
 """
 
@@ -74,7 +74,7 @@ class Gateway:
 
 
 class _Connection(asyncio.Protocol):
-    """Answers each request with the answer of this second."""
+    """Responds to each request with the response of this second."""
 
     def __init__(self, signer: _Signer) -> None:
         self._signer = signer
@@ -93,18 +93,18 @@ class _Connection(asyncio.Protocol):
                 return
             self._received = self._received[whole:]
             size = _SIZE.search(head)
-            self._transport.write(self._signer.answer(int(time.time()), int(size[1]) if size else 0))
+            self._transport.write(self._signer.respond(int(time.time()), int(size[1]) if size else 0))
 
 
 class _Signer:
-    """Makes answers."""
+    """Makes responses."""
 
     def __init__(self, material: Material) -> None:
         self._key = load_pem_private_key(material.platform_key.read_bytes(), None)
 
     @lru_cache(16)  # noqa: B019  there is one signer, and it lives as long as the process
-    def answer(self, timestamp: int, size: int) -> bytes:
-        """Make the whole answer of this second, with a body of ``size`` bytes or a little more."""
+    def respond(self, timestamp: int, size: int) -> bytes:
+        """Make the whole response of this second, with a body of ``size`` bytes or a little more."""
         body = _PREFIX + b"x" * max(0, size - len(_PREFIX) - len(_SUFFIX)) + _SUFFIX
         text = f"{timestamp}\n{_NONCE}\n".encode() + body + b"\n"
         signature = base64.b64encode(self._key.sign(text, PKCS1v15(), SHA256())).decode()

@@ -19,7 +19,7 @@ __all__ = ["SECTIONS", "Plan"]
 
 _OURS, _WRITTEN = "this package", "hand-written requests"
 
-#: The size of a usual answer, in bytes.
+#: The size of a usual response, in bytes.
 _USUAL = 512
 
 
@@ -105,10 +105,10 @@ def bodies(plan: Plan) -> Iterator[Section]:
 
 
 def start(plan: Plan) -> Iterator[Section]:
-    """Compare processes from their start to the first verified answer, and imports."""
+    """Compare processes from their start to the first verified response, and imports."""
     for wire, base in plan.wires:
-        costs = startup.first_answers(base, plan.material, plan.rounds)
-        yield _compared(f"From process start to the first answer, over {wire}", costs, "≤ 1.25", 1e3, "ms")
+        costs = startup.first_responses(base, plan.material, plan.rounds)
+        yield _compared(f"From process start to the first response, over {wire}", costs, "≤ 1.25", 1e3, "ms")
     costs = startup.imports(plan.rounds)
     section = Section(
         "A process that does nothing else, against one that does nothing", ("source", "CPU ms more", "target")

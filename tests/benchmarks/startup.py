@@ -1,4 +1,4 @@
-"""What a process pays before its first answer, and what it weighs: in interpreters of their own."""
+"""What a process pays before its first response, and what it weighs: in interpreters of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .material import Material
     from .measure import Rounds
 
-__all__ = ["first_answers", "imports", "peak"]
+__all__ = ["first_responses", "imports", "peak"]
 
 _SCRIPTS = {"hand-written requests": "written.py", "this package": "ours.py"}
 
@@ -29,9 +29,9 @@ _IMPORTS = {
 }
 
 
-def first_answers(base: str, material: Material, rounds: int) -> Rounds:
-    """Measure from the start of a process to its first verified answer."""
-    return interleave({name: _answered(script, base, material) for name, script in _SCRIPTS.items()}, rounds)
+def first_responses(base: str, material: Material, rounds: int) -> Rounds:
+    """Measure from the start of a process to its first verified response."""
+    return interleave({name: _responded(script, base, material) for name, script in _SCRIPTS.items()}, rounds)
 
 
 def imports(rounds: int) -> Rounds:
@@ -46,7 +46,7 @@ def peak(name: str, base: str, material: Material, calls: int) -> float:
     return int(shown.split()[-2]) / 1024
 
 
-def _answered(script: str, base: str, material: Material) -> Callable[[], Cost]:
+def _responded(script: str, base: str, material: Material) -> Callable[[], Cost]:
     def run() -> Cost:
         started = time.perf_counter()
         with subprocess.Popen(

@@ -51,6 +51,6 @@ def test_benchmark_measures_start_memory_and_threads():
     """The same command measures processes as a whole."""
     said = run("start", "memory", "threads")
 
-    for title in ("first answer, over HTTP", "first answer, over TLS", "import wechatpay", "Peak memory"):
+    for title in ("first response, over HTTP", "first response, over TLS", "import wechatpay", "Peak memory"):
         assert title in said
     assert "≥ 1.30" in said

@@ -347,7 +347,7 @@ class TestDays:
         assert f"<Bill {kind} 2023-11-14, empty>" == repr(bill)
         assert not leftovers(tmp_path)
 
-    def test_empty_answer_too_early_is_not_an_empty_bill(self, fetch, clock):
+    def test_empty_response_too_early_is_not_an_empty_bill(self, fetch, clock):
         """Before ten in the morning a day without a bill may have one yet: the error says when to ask."""
         clock.now -= 3 * 3600
         with pytest.raises(bills.BillNotReadyError, match="2023-11-16 10:00") as caught:

@@ -120,7 +120,7 @@ def test_full_width_punctuation_in_headers_is_read(before, after):
 
 
 def test_legacy_names_have_the_present_english_ones():
-    """A bill of before 2018 answers to the names of today."""
+    """A bill of before 2018 can be read by the names of today."""
     rows = bills.read(encode(LEGACY))
     (row,) = rows
 

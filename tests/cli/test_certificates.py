@@ -110,10 +110,10 @@ def test_what_is_missing_is_asked_for_and_not_echoed(gateway, wechat, output, ke
     with subprocess.Popen(arguments, env={"PATH": "", "LANG": "C.UTF-8"}, **terminal) as process:
         os.close(theirs)
         shown = b""
-        for answer in (APIV3_KEY, merchants.MCHID, str(key_file), merchants.MERCHANT_SERIAL):
+        for response in (APIV3_KEY, merchants.MCHID, str(key_file), merchants.MERCHANT_SERIAL):
             while not shown.endswith(b": "):
                 shown += os.read(ours, 1000)
-            os.write(ours, f"{answer}\n".encode())
+            os.write(ours, f"{response}\n".encode())
             shown += os.read(ours, 1)
         with contextlib.suppress(OSError):  # the end of a terminal, on Linux
             while more := os.read(ours, 1000):

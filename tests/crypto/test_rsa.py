@@ -63,12 +63,12 @@ def test_what_is_not_a_signature_is_not_genuine(signature):
 
 @given(signature=st.text() | st.binary(min_size=256, max_size=256).map(lambda raw: b64encode(raw).decode()))
 def test_random_signature_is_not_genuine(signature):
-    """Whatever text arrives, base64 of the right length included, it is answered with False."""
+    """Whatever text arrives, base64 of the right length included, the result is False."""
     assert rsa.verify("message", signature, PUBLIC) is False
 
 
 def test_digest_verifies_in_place_of_its_message():
-    """A streamed answer is verified by its digest."""
+    """A streamed response is verified by its digest."""
     assert rsa.verify_digest(sha256(b"message").digest(), SIGNED, PUBLIC)
     assert not rsa.verify_digest(sha256(b"other").digest(), SIGNED, PUBLIC)
 

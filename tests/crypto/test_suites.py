@@ -71,7 +71,7 @@ def instance(wechat, build):
 )
 def test_requests_are_signed_with_sm2(gateway, wechat, instance, client, verb, options):
     """Over the bytes that are sent, under the suite's own scheme; the response's signature is verified."""
-    wechat.answers[f"/{PATH}"] = ("200 OK", '{"名":1}'.encode())
+    wechat.responses[f"/{PATH}"] = ("200 OK", '{"名":1}'.encode())
 
     assert {"名": 1} == client.call(instance[PATH], verb, **options).json()
     assert SM2.serial == gateway.seen[0].headers["wechatpay-serial"]
@@ -107,7 +107,7 @@ def test_algorithm_of_a_response_is_that_of_its_key(wechat, instance, client):
 
 def test_error_response_is_verified_too(wechat, instance, client):
     """`.verified` tells of SM2 signatures as of others."""
-    wechat.answers[f"/{PATH}"] = ("404 Not Found", b'{"code":"NOT_FOUND"}')
+    wechat.responses[f"/{PATH}"] = ("404 Not Found", b'{"code":"NOT_FOUND"}')
 
     with pytest.raises(APIError) as caught:
         client.call(instance[PATH], "get")
@@ -207,7 +207,7 @@ def test_rsa_certificate_under_sm4_is_refused(wechat, build):
 
 def test_download_to_a_file_is_verified(wechat, instance, client, tmp_path):
     """The digest is taken on the way, beginning with what belongs to the key."""
-    wechat.answers[f"/{PATH}"] = ("200 OK", 100_000 * b"statement\n")
+    wechat.responses[f"/{PATH}"] = ("200 OK", 100_000 * b"statement\n")
     file = tmp_path / "file.csv"
 
     assert b"" == client.call(instance[PATH], "get", sink=file).content
@@ -225,7 +225,7 @@ def test_file_signed_with_a_key_that_is_new_is_digested_anew(wechat, build, clie
     client.call(instance[PATH], "get")
     wechat.refusal = lambda _: None
     wechat.offer("new", OTHER)
-    wechat.answers[f"/{PATH}"] = ("200 OK", 100_000 * b"statement\n")
+    wechat.responses[f"/{PATH}"] = ("200 OK", 100_000 * b"statement\n")
     client.call(instance[PATH], "get", sink=tmp_path / "file.csv")
 
     assert 1_000_000 == (tmp_path / "file.csv").stat().st_size

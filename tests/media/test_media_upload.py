@@ -18,7 +18,7 @@ from wechatpay.media import Media
 
 def test_upload_arrives_whole_and_signed(upload, gateway, path):
     """The file and its JSON arrive with a fixed length, signed over the JSON alone."""
-    gateway.answer(signed(b'{"media_id":"jsgw"}'))
+    gateway.respond(signed(b'{"media_id":"jsgw"}'))
 
     assert {"media_id": "jsgw"} == upload(Media(path)).json()
     check(gateway.seen[0])
@@ -127,7 +127,7 @@ def test_early_response_to_an_upload_reaches_the_caller(upload, gateway, tmp_pat
     """A refusal that comes once the body is there is an ``APIError`` as any."""
     path = tmp_path / "门头.jpg"
     path.write_bytes(CONTENT)
-    gateway.answer(reply(b'{"code":"PARAM_ERROR","message":"too large"}', "400 Bad Request"))
+    gateway.respond(reply(b'{"code":"PARAM_ERROR","message":"too large"}', "400 Bad Request"))
     with pytest.raises(Exception, match="PARAM_ERROR") as caught:
         upload(Media(path))
 

@@ -32,8 +32,8 @@ def post(port, headers, body, method="POST", path=PATH):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     with contextlib.closing(connection):
         connection.request(method, path, body, {"Content-Type": "application/json"} | headers)
-        answer = connection.getresponse()
-        return answer.status, answer.headers["Content-Type"], answer.read()
+        response = connection.getresponse()
+        return response.status, response.headers["Content-Type"], response.read()
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ def by(name, **how):
 
 
 def test_callback_is_verified_with_the_keys_of_the_builder(build, client):
-    """What answers are accepted by, callbacks are."""
+    """What responses are accepted by, callbacks are."""
     driver = build(apiv3_key=APIV3_KEY).getDriver()
     body = envelope()
 

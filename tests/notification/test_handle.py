@@ -40,8 +40,8 @@ def test_event_that_comes_again_is_acknowledged_and_not_dealt_with(entry, make):
 
 def test_reply_with_data_is_repeated_with_its_data(entry):
     """A few events are questions: the response was lost if they come again."""
-    service, answers = handler(), iter([{"total_amount": 1500}])
-    replies = [entry.handle(service, BODY, lambda _: next(answers)) for _ in range(2)]
+    service, responses = handler(), iter([{"total_amount": 1500}])
+    replies = [entry.handle(service, BODY, lambda _: next(responses)) for _ in range(2)]
 
     assert replies[0] == replies[1]
     assert {"code": "SUCCESS", "message": "OK", "total_amount": 1500} == json.loads(replies[1].body)

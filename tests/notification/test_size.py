@@ -71,7 +71,7 @@ FRAMEWORKS = ["flask", "django", "asynchronous_django", "fastapi", "starlette", 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_views_refuse_a_large_body_by_its_length(name):
-    """They answer before they read it."""
+    """They respond before they read it."""
     seen = []
     with getattr(servers, name)(handler(), seen.append) as port:
         status, _, body = servers.post(port, signed(LARGE), LARGE)

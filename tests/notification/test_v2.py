@@ -236,7 +236,7 @@ def test_encrypted_event_needs_no_associated_data():
     ids=["cut", "html", "entity", "gbk", "deep"],
 )
 def test_xml_that_is_none_is_refused(refused, body):
-    """Documents are read as strictly as answers are."""
+    """Documents are read as strictly as responses are."""
     error = refused(body)
 
     assert MalformedNotificationError is type(error)

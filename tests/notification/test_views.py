@@ -105,7 +105,7 @@ def test_flask_takes_no_coroutine_function():
 
 @pytest.mark.parametrize("name", ["flask", "django", "fastapi", "starlette", "aiohttp"])
 def test_failure_of_the_process_is_the_frameworks_to_report(name, caplog):
-    """It answers 500, so that the event comes again, and is dealt with then."""
+    """It responds with 500, so that the event comes again, and is dealt with then."""
     outcomes = iter([LookupError("no such order"), None])
 
     def process(_):

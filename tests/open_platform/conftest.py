@@ -19,11 +19,11 @@ from wire.gateway import Gateway, reply
 
 
 def respond(platform, seen, peer):
-    """Answer what a raw socket received; through a proxy, its target is absolute."""
+    """Respond to what a raw socket received; through a proxy, its target is absolute."""
     target = seen.line.split(" ")[1]
     if not target.startswith("/"):
         target = "/" + target.split("/", 3)[3]
-    status, kind, body = platform.answer(seen.method, target, seen.fields, seen.body)
+    status, kind, body = platform.respond(seen.method, target, seen.fields, seen.body)
     peer.send(reply(body, f"{status} -", ("Content-Type", kind)))
 
 

@@ -1,7 +1,7 @@
-"""The open platform as its documents describe it, on any transport: what was asked in, what it answers out.
+"""The open platform as its documents describe it, on any transport: what was asked in, what it sends out.
 
 It knows apps, users and paid orders, hands out access tokens and retires them, and looks at every request as
-strictly as it can: one that carries what belongs to WeChat Pay is kept in ``leaks`` and answered 400.
+strictly as it can: one that carries what belongs to WeChat Pay is kept in ``leaks`` and refused with 400.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Order:
 
 @dataclass
 class OpenPlatform:
-    """Answers requests; threads may share it.
+    """Responds to requests; threads may share it.
 
     Attributes:
         apps: AppSecrets by appid.
@@ -70,7 +70,7 @@ class OpenPlatform:
         fetches: Endpoint, appid and whether by force, of each token that was asked for with success.
         calls: Path of each request.
         leaks: Requests that carried what belongs to WeChat Pay.
-        busy: How many of the next requests to answer -1.
+        busy: How many of the next requests to refuse with -1.
     """
 
     apps: dict = field(default_factory=dict)
@@ -97,8 +97,8 @@ class OpenPlatform:
         for issued in self.tokens.values():
             issued.retired = issued.retired or issued.appid == appid
 
-    def answer(self, method, target, headers, body):
-        """Answer a request: status, ``Content-Type`` and body.
+    def respond(self, method, target, headers, body):
+        """Respond to a request: status, ``Content-Type`` and body.
 
         Args:
             method: As in the request line.

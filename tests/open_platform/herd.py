@@ -1,7 +1,7 @@
 """A herd of processes, each with threads and tasks, that call at the same moment: a program of its own.
 
 ``python herd.py base_uri store processes`` forks them. Each line of its input is an offset for their clocks
-and has all of them call once; it answers with a line of how many calls went well, or with the first error.
+and has all of them call once; it prints a line of how many calls went well, or with the first error.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ THREADS = TASKS = 5
 async def call(node):
     """Call from all threads and tasks at once; tell how many calls went well."""
     blocking = (asyncio.to_thread(node.post, json={}) for _ in range(THREADS))
-    answers = await asyncio.gather(*blocking, *(node.postAsync(json={}) for _ in range(TASKS)))
-    return sum(answer.json()["appid"] == APP["appid"] for answer in answers)
+    responses = await asyncio.gather(*blocking, *(node.postAsync(json={}) for _ in range(TASKS)))
+    return sum(response.json()["appid"] == APP["appid"] for response in responses)
 
 
 def live(base_uri, store, orders):

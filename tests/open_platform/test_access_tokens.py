@@ -154,7 +154,7 @@ def test_wrong_secret_is_explained(build, platform, client):
 )  # fmt: skip
 def test_response_without_token_is_an_error(instance, gateway, client, body):
     """What is not a token with its lifetime is not taken for one."""
-    gateway.answer(reply(body))
+    gateway.respond(reply(body))
     with pytest.raises(DecodeError, match="the response holds no access_token"):
         send(client, instance)
 

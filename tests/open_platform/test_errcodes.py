@@ -1,4 +1,4 @@
-"""Error answers of the open platform."""
+"""Error responses of the open platform."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def ask(client, instance, **query):
     return client.call(instance.wxa.getpaidunionid, "get", query=QUERY | query)
 
 
-def answering(gateway, code, message="words"):
+def responding(gateway, code, message="words"):
     """Have the gateway response an error."""
-    gateway.answer(reply(json.dumps({"errcode": code, "errmsg": message}).encode()))
+    gateway.respond(reply(json.dumps({"errcode": code, "errmsg": message}).encode()))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_known_codes_are_explained(instance, platform, client, query, words):
 @pytest.mark.parametrize(("code", "retryable"), [(-1, True), (45011, True), (48001, False), (12345, False)])
 def test_busy_platform_may_be_asked_again(instance, gateway, client, code, retryable):
     """-1, and calls that came too fast, may be repeated; others not, whether they are known or not."""
-    answering(gateway, code)
+    responding(gateway, code)
     with pytest.raises(APIError, match=f"→ 200 {code}: words") as caught:
         ask(client, instance, **TOKEN)
 
@@ -79,14 +79,14 @@ def test_retry_repeats_what_is_busy(instance, platform, client):
 @each("body", [b'{"errcode":0}', b'{"errcode":"0"}', b"{}", b'{"a":1}', b"[]", b"", b"{,"])
 def test_all_else_is_a_response(instance, gateway, client, body):
     """No ``errcode``, or 0, is success, whatever else the response is."""
-    gateway.answer(reply(body))
+    gateway.respond(reply(body))
 
     assert body == ask(client, instance, **TOKEN).content
 
 
 def test_response_that_is_not_json_says_so_when_it_is_read(instance, gateway, client):
     """A page in the place of the response is an error as soon as it is taken for JSON."""
-    gateway.answer(reply(b"<html>", "200 OK", ("Content-Type", "text/html")))
+    gateway.respond(reply(b"<html>", "200 OK", ("Content-Type", "text/html")))
     with pytest.raises(DecodeError, match="not JSON"):
         ask(client, instance, **TOKEN).json()
 
@@ -96,7 +96,7 @@ def test_response_that_is_not_json_says_so_when_it_is_read(instance, gateway, cl
 )
 def test_http_errors_are_errors(instance, gateway, client, status, kind):
     """A status of 4xx or 5xx is an error, with the body as it came."""
-    gateway.answer(reply(b"<html>", status))
+    gateway.respond(reply(b"<html>", status))
     with pytest.raises(kind, match=f"{status[:3]} no error code") as caught:
         ask(client, instance, **TOKEN)
 
@@ -105,14 +105,14 @@ def test_http_errors_are_errors(instance, gateway, client, status, kind):
 
 def test_http_error_may_have_a_code(instance, gateway, client):
     """An ``errcode`` counts whatever the status is."""
-    gateway.answer(reply(b'{"errcode":40003,"errmsg":"x"}', "400 Bad Request"))
+    gateway.respond(reply(b'{"errcode":40003,"errmsg":"x"}', "400 Bad Request"))
     with pytest.raises(APIError, match="40003: x"):
         ask(client, instance, **TOKEN)
 
 
 def test_redirects_are_not_followed(instance, gateway, client):
     """A 3xx would carry the token elsewhere."""
-    gateway.answer(reply(b"", "302 Found", ("Location", gateway.url)))
+    gateway.respond(reply(b"", "302 Found", ("Location", gateway.url)))
     with pytest.raises(RedirectError):
         ask(client, instance, **TOKEN)
 
@@ -124,7 +124,7 @@ def test_redirects_are_not_followed(instance, gateway, client):
 )
 def test_secrets_that_a_response_quotes_are_taken_out(instance, gateway, client, query, secret):
     """An error's words, its repr and its pickle never hold a token or secret, though the response does."""
-    answering(gateway, 40125, f"you sent {secret}")
+    responding(gateway, 40125, f"you sent {secret}")
     with pytest.raises(APIError, match="40125: you sent …") as caught:
         ask(client, instance, **query)
 
@@ -134,7 +134,7 @@ def test_secrets_that_a_response_quotes_are_taken_out(instance, gateway, client,
 
 def test_message_cannot_forge_log_lines(instance, gateway, client):
     """Line breaks of the platform's message are shown escaped in the error's text."""
-    answering(gateway, 40003, "no\n2026-01-01 INFO paid")
+    responding(gateway, 40003, "no\n2026-01-01 INFO paid")
     with pytest.raises(APIError) as caught:
         ask(client, instance, **TOKEN)
 

@@ -211,15 +211,15 @@ def test_blocking_call_does_not_wait_for_the_loop_that_it_holds_up(build, slow):
         task = asyncio.ensure_future(node.postAsync(json={}))
         await asyncio.sleep(0.1)
         begun = time.monotonic()
-        answers = [node.post(json={})]
+        responses = [node.post(json={})]
         took = time.monotonic() - begun
-        answers.append(await task)
+        responses.append(await task)
         await instance.getDriver().aclose()
-        return answers, took
+        return responses, took
 
-    answers, took = asyncio.run(main())
+    responses, took = asyncio.run(main())
 
-    assert [APPID] * 2 == [response.json()["appid"] for response in answers]
+    assert [APPID] * 2 == [response.json()["appid"] for response in responses]
     assert took < 5
 
 

@@ -58,7 +58,7 @@ def refuse(seen, peer, platform):
 
 
 def hang_up(seen, peer, platform):
-    """Answer no call but those for tokens."""
+    """Respond to no call but those for tokens."""
     if "stable_token" in seen.line:
         respond(platform, seen, peer)
     else:
@@ -66,11 +66,11 @@ def hang_up(seen, peer, platform):
 
 
 def hang_up_at_once(_, peer, __):
-    """Answer nothing."""
+    """Respond with nothing."""
     peer.close()
 
 
-def answer_nonsense(_, peer, __):
+def response_nonsense(_, peer, __):
     """Give a token that is none."""
     peer.send(reply(b'{"access_token":"S3CRET"}'))
 
@@ -89,7 +89,7 @@ def redirect(seen, peer, platform):
         (refuse, WeChatPayError),
         (hang_up, NoResponseError),
         (hang_up_at_once, TransportError),
-        (answer_nonsense, DecodeError),
+        (response_nonsense, DecodeError),
         (redirect, WeChatPayError),
     ],
 )
@@ -134,7 +134,7 @@ def test_no_story_and_no_log_shows_a_token_or_the_secret(build, platform, client
 
 
 def test_no_request_shows_its_token(instance, platform, client):
-    """Requests and answers that middlewares see show method and path; their pickles keep no more."""
+    """Requests and responses that middlewares see show method and path; their pickles keep no more."""
     seen = []
 
     def watch(request, proceed):
@@ -208,7 +208,7 @@ def test_interruption_at_any_line_leaves_no_secret_in_the_frames(build, platform
 
 def test_token_without_a_lifetime_is_in_no_frame(build, gateway, client):
     """A token that cannot be used is none that may be shown."""
-    gateway.answer(reply(b'{"access_token":"S3CRET","expires_in":0}'))
+    gateway.respond(reply(b'{"access_token":"S3CRET","expires_in":0}'))
     with pytest.raises(DecodeError) as caught:
         send(client, build(app=APP))
 

@@ -47,7 +47,7 @@ def test_app_stands_alone_and_shows_no_secret():
 def test_cloud_hosting_is_called_in_plain_and_without_token(build, gateway, client, platform):
     """With ``cloud`` the call goes to ``http://api.weixin.qq.com/`` with no token: the hosting adds it."""
     instance = build(cloud=True, base_uri="https://api.mch.weixin.qq.com/", proxies={"http": gateway.url})
-    gateway.answer(reply(b'{"unionid":"U","errcode":0}'))
+    gateway.respond(reply(b'{"unionid":"U","errcode":0}'))
     response = client.call(instance.wxa.getpaidunionid, "get", query=QUERY)
 
     assert "U" == response.json()["unionid"]
@@ -104,7 +104,7 @@ def test_plain_address_needs_cloud(build, gateway, client):
 def test_gateway_can_stand_for_the_hosting(build, gateway, client, platform):
     """On a laptop, ``cloud`` with a base URI of one's own calls that, without a token."""
     instance = build(cloud=True)
-    gateway.answer(reply(b"{}"))
+    gateway.respond(reply(b"{}"))
     client.call(instance.wxa.getpaidunionid, "get", query=QUERY)
     client.call(instance.wxa.x, "get", query={"access_token": "mine"})
 

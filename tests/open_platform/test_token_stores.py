@@ -282,7 +282,7 @@ def test_token_leaves_the_server_when_it_is_no_longer_good(clean_redis):
 
 @pytest.mark.parametrize("decode", [False, True])
 def test_client_of_ones_own_will_do(clean_redis, decode):
-    """A client that the application has already is used as it is, whether it decodes answers or not."""
+    """A client that the application has already is used as it is, whether it decodes responses or not."""
     import redis  # noqa: PLC0415  only here
 
     with redis.Redis.from_url(clean_redis, decode_responses=decode) as client:

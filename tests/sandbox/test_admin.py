@@ -42,8 +42,8 @@ def ask(sandbox):
         try:
             text = json.dumps(given).encode() if body is None else body
             connection.request(method, f"/_sandbox/{action}", text, headers or {})
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
         finally:
             connection.close()
 
@@ -117,11 +117,11 @@ def test_clock_is_advanced(sandbox, ask):
 def test_fault_is_injected_once(v3, ask):
     """The next call meets it, and the one after that does not."""
     call = v3.profitsharing.merchantConfigs._sub_mchid_.get
-    answer = ask("inject", fault="ErrorResponse", status=403, code="NO_AUTH")
+    response = ask("inject", fault="ErrorResponse", status=403, code="NO_AUTH")
     with pytest.raises(APIError) as caught:
         call(sub_mchid="1900000999")
 
-    assert (200, {"fault": "ErrorResponse"}) == answer
+    assert (200, {"fault": "ErrorResponse"}) == response
     assert (403, "NO_AUTH") == (caught.value.status_code, caught.value.code)
     assert 200 == call(sub_mchid="1900000999").status_code
 
@@ -179,7 +179,7 @@ def test_own_origin_is_accepted(sandbox, ask):
 @pytest.mark.parametrize(
     ("method", "action"), [("POST", "made-up"), ("GET", "pay"), ("POST", "state"), ("PUT", "pay")]
 )
-def test_unknown_action_is_answered_with_the_known_ones(ask, method, action):
+def test_unknown_action_is_refused_with_the_known_ones(ask, method, action):
     """404 lists them all."""
     status, found = ask(action, method)
 
@@ -217,7 +217,7 @@ def test_unknown_action_is_answered_with_the_known_ones(ask, method, action):
     ],
     ids=str,
 )
-def test_wrong_request_is_answered_with_the_reason(ask, action, body):
+def test_wrong_request_is_refused_with_the_reason(ask, action, body):
     """400 has a message; the sandbox still works."""
     status, found = ask(action, body=body)
 

@@ -98,7 +98,7 @@ def test_resource_as_bytes_is_encrypted_as_it_is(refused):
 
 @pytest.mark.parametrize("index", [0, 1], ids=["public key", "certificate"])
 def test_key_that_signs_can_be_chosen(platform, read, index):
-    """Callbacks are signed with a public key or a certificate's, as answers are."""
+    """Callbacks are signed with a public key or a certificate's, as responses are."""
     serial = tuple(platform.settings()["certs"])[index]
 
     assert serial == platform.notification(serial=serial).headers["Wechatpay-Serial"]
@@ -185,7 +185,7 @@ def test_fault_of_something_else_is_refused(platform, event, fault):
         platform.notification(event, fault=fault)
 
 
-def test_fault_of_callbacks_befalls_no_answer():
+def test_fault_of_callbacks_applies_to_no_response():
     """It would wait for ever."""
     with pytest.raises(ConfigurationError, match=r"NoResource applies to callbacks; pass it to notify\(\)"):
         Sandbox(identity=sandboxes.identity()).inject(faults.NoResource())

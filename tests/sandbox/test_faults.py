@@ -41,7 +41,7 @@ def instance(sandbox):
 
 
 def ask(client, instance, openid="oUpF8uMuAJOM2pxb1Q"):
-    """Make a call that the sandbox has a proper answer for."""
+    """Make a call that the sandbox responds to properly."""
     node = instance.v3.palmservice.authorization.openid._openid_
     return client.call(node, "get", openid=openid, query={"organization_id": "1"})
 
@@ -76,7 +76,7 @@ def ask(client, instance, openid="oUpF8uMuAJOM2pxb1Q"):
     ],
 )
 def test_fault_comes_out_as_its_error(client, sandbox, instance, fault, error):
-    """The right class comes out, after a good answer on the same connection and before another."""
+    """The right class comes out, after a good response on the same connection and before another."""
     sandbox.reset()
     assert 200 == ask(client, instance).status_code
     sandbox.inject(fault)
@@ -89,8 +89,8 @@ def test_fault_comes_out_as_its_error(client, sandbox, instance, fault, error):
     assert 3 == len(sandbox.requests)
 
 
-def test_error_answer_says_what_it_was_told(client, sandbox, instance):
-    """Status, code and message are the caller's, and the answer is signed."""
+def test_error_response_says_what_was_set(client, sandbox, instance):
+    """Status, code and message are the caller's, and the response is signed."""
     sandbox.inject(faults.ErrorResponse(429, "RATELIMIT_EXCEEDED", "频率超限"))
 
     with pytest.raises(APIError) as caught:
@@ -102,7 +102,7 @@ def test_error_answer_says_what_it_was_told(client, sandbox, instance):
     assert error.verified
 
 
-def test_unsigned_error_answer_is_not_verified(client, sandbox, instance):
+def test_unsigned_error_response_is_not_verified(client, sandbox, instance):
     """An error without a signature reaches the caller, marked."""
     sandbox.inject(faults.ErrorResponse(signed=False))
 
@@ -113,13 +113,13 @@ def test_unsigned_error_answer_is_not_verified(client, sandbox, instance):
 
 
 def test_delay_within_the_timeout_does_no_harm(client, sandbox, instance):
-    """A slow answer is a proper answer."""
+    """A slow response is a proper response."""
     sandbox.inject(faults.Delay(0.05))
 
     assert 200 == ask(client, instance).status_code
 
 
-def test_old_answer_that_is_young_enough_is_believed(client, sandbox, instance):
+def test_old_response_that_is_young_enough_is_accepted(client, sandbox, instance):
     """A fault can stay within the tolerance, too."""
     sandbox.inject(faults.OldTimestamp(290))
 
@@ -251,6 +251,6 @@ def test_number_of_times_is_checked(sandbox, times):
 
 @pytest.mark.parametrize("status", [200, 302, 600])
 def test_status_of_an_error_is_checked(status):
-    """An error answer is a 4xx or 5xx."""
+    """An error response is a 4xx or 5xx."""
     with pytest.raises(ConfigurationError, match="400 to 599"):
         faults.ErrorResponse(status)

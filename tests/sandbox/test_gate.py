@@ -24,9 +24,9 @@ def gate():
 
 
 def refused(gate, headers=None, **changes):
-    """Give status and body of the answer to a request that must not pass."""
-    answer = gate.check(sandboxes.received(headers=headers, **{"timestamp": str(NOW)} | changes))
-    return answer.status, json.loads(answer.body)
+    """Give status and body of the response to a request that must not pass."""
+    response = gate.check(sandboxes.received(headers=headers, **{"timestamp": str(NOW)} | changes))
+    return response.status, json.loads(response.body)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ def test_clocks_may_differ_by_five_minutes(gate, skew):
 def test_signature_of_another_request_is_refused(gate, changes):
     """The signature is over the method, the raw target and the raw body."""
     signed = sandboxes.authorization(timestamp=str(NOW))
-    answer = gate.check(sandboxes.received(**changes, headers={"Authorization": signed}))
+    response = gate.check(sandboxes.received(**changes, headers={"Authorization": signed}))
 
-    assert 401 == answer.status
+    assert 401 == response.status
 
 
-def test_wrong_signature_is_answered_in_wechat_pays_words(gate):
-    """The answer has WeChat Pay's shape, and shows the signed text but for most of the body."""
+def test_wrong_signature_is_refused_in_wechat_pays_words(gate):
+    """The response has WeChat Pay's shape, and shows the signed text but for most of the body."""
     body = '{"description":"微信支付"}'.encode()
     request = sandboxes.received(
         "POST", "/v3/x?y=1", body, timestamp=str(NOW), nonce_str="N", signature="AAAA"

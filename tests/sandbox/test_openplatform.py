@@ -65,8 +65,8 @@ def platform(clock):
             content,
             channel or sandboxes.PLAIN,
         )
-        answer = gateway._respond(received).response
-        return answer.status, json.loads(answer.body)
+        response = gateway._respond(received).response
+        return response.status, json.loads(response.body)
 
     return ask
 
@@ -231,9 +231,9 @@ def test_what_is_payments_is_refused_there(platform, headers, channel, leak):
 )
 def test_mistakes_get_the_platforms_codes(platform, target, body, method, code):
     """Errors come with status 200, as there."""
-    status, answer = platform(target, body, method=method)
+    status, response = platform(target, body, method=method)
 
-    assert (200, code) == (status, answer["errcode"])
+    assert (200, code) == (status, response["errcode"])
 
 
 def test_tokens_expire_and_overlap(platform, clock):
@@ -279,7 +279,7 @@ def test_busy_platform_may_be_asked_again(client, sandbox, instance):
     ],
 )
 def test_faults_of_connections_befall_the_platform(client, sandbox, instance, fault, error):
-    """No answer is no answer, wherever it was asked for."""
+    """A missing response is an error, wherever it was asked for."""
     sandbox.inject(fault, path="wxa/getpaidunionid")
     query = {"openid": PAYER, "out_trade_no": "N1"}
     with pytest.raises(error):

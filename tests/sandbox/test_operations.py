@@ -34,8 +34,8 @@ def ask():
     gateway = Sandbox(identity=sandboxes.identity(), clock=lambda: NOW)
 
     def ask(target, method="GET"):
-        answer = gateway._respond(sandboxes.received(method, target, timestamp=str(NOW))).response
-        return answer.status, json.loads(answer.body)
+        response = gateway._respond(sandboxes.received(method, target, timestamp=str(NOW))).response
+        return response.status, json.loads(response.body)
 
     return ask
 
@@ -84,7 +84,7 @@ def test_contracts_come_in_pages(ask, page, indexes):
 
 
 def test_page_is_echoed(ask):
-    """The answer says which page it is."""
+    """The response says which page it is."""
     _, body = ask(f"{CONTRACTS}?{PLAN}&offset=1&limit=1")
 
     assert (1, 1) == (body["offset"], body["limit"])
@@ -168,8 +168,8 @@ def test_payers_are_the_same_in_every_sandbox(ask):
 
 @pytest.mark.parametrize("operation", AGREEMENTS, ids=lambda operation: operation.template.split("/")[1])
 @pytest.mark.parametrize("suffix", ["", "_ended", "_never"])
-def test_answers_hold_to_the_documents(ask, operation, suffix):
-    """Answers have every required field and no unknown one, each of the documented type."""
+def test_responses_hold_to_the_documents(ask, operation, suffix):
+    """Responses have every required field and no unknown one, each of the documented type."""
     path = operation.template.format(openid=f"{PAYER}{suffix}", authorization_code=f"12753421{suffix}")
     needed = [field for field in operation.query.values() if field.required]
     query = "&".join(f"{parameter.name}=1" for parameter in needed)

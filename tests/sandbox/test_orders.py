@@ -32,7 +32,7 @@ def client():
 
 @pytest.fixture
 def call(client, sandbox):
-    """Give a function that calls APIv2 over TLS and returns the answer's fields, proved genuine."""
+    """Give a function that calls APIv2 over TLS and returns the response's fields, verified."""
     with Builder(**sandbox.settings(tls=True)) as instance:
 
         def call(path, xml, **options):
@@ -77,8 +77,10 @@ def test_money_goes_there_and_back(call, sandbox, sign_type):
     last = call("pay/orderquery", fields(out_trade_no="20150806125346", **more)).xml()
 
     assert placed["prepay_id"] == sandbox.orders["20150806125346"].prepay_id
-    assert {32 if sign_type != "HMAC-SHA256" else 64} == {len(answer["sign"]) for answer in (placed, given)}
-    assert ["NOTPAY", "SUCCESS", "REFUND"] == [answer["trade_state"] for answer in (before, after, last)]
+    assert {32 if sign_type != "HMAC-SHA256" else 64} == {
+        len(response["sign"]) for response in (placed, given)
+    }
+    assert ["NOTPAY", "SUCCESS", "REFUND"] == [response["trade_state"] for response in (before, after, last)]
     assert ("101", "101", "20231115061320") == (after["total_fee"], after["cash_fee"], after["time_end"])
     assert ("40", payment.transaction_id) == (given["refund_fee"], given["transaction_id"])
     assert given["refund_id"] == sandbox.orders["20150806125346"].refunds[0].refund_id
@@ -90,11 +92,11 @@ def test_money_goes_there_and_back(call, sandbox, sign_type):
 )
 def test_each_kind_of_order_has_its_links(call, kind, links):
     """A page, a QR code, or nothing but the prepay_id."""
-    answer = call("pay/unifiedorder", order(trade_type=kind, openid="oUpF8uMuAJOM2pxb1Q")).xml()
+    response = call("pay/unifiedorder", order(trade_type=kind, openid="oUpF8uMuAJOM2pxb1Q")).xml()
 
-    assert kind == answer["trade_type"]
-    assert links == answer.keys() & {"code_url", "mweb_url"}
-    assert all(answer["prepay_id"] in answer[name] for name in links - {"code_url"})
+    assert kind == response["trade_type"]
+    assert links == response.keys() & {"code_url", "mweb_url"}
+    assert all(response["prepay_id"] in response[name] for name in links - {"code_url"})
 
 
 def test_any_text_comes_back_as_it_was(call):
@@ -241,7 +243,7 @@ def test_bill_of_the_day_is_downloaded(call, sandbox):
         pytest.param({"bill_date": ""}, "20001", "missing parameter", id="no date"),
     ],
 )
-def test_failing_download_answers_xml(call, changes, code, message):
+def test_failing_download_returns_xml(call, changes, code, message):
     """Errors of downloads have an ``error_code``, and no signature."""
     with pytest.raises(APIError) as caught:
         call("pay/downloadbill", fields(bill_date=TODAY) | changes)
@@ -265,7 +267,7 @@ def test_plain_settings_serve_all_that_needs_no_certificate(client, sandbox):
 
 
 def test_nothing_is_done_twice_after_an_unknown_outcome(call, sandbox):
-    """A refund whose answer got lost is asked for again with the same number: the money goes once."""
+    """A refund whose response got lost is asked for again with the same number: the money goes once."""
     call("pay/unifiedorder", order())
     sandbox.pay("20150806125346")
     sandbox.inject(faults.Reset(), path="v2/secapi/pay/refund")

@@ -25,8 +25,8 @@ def ask():
     gateway = Sandbox(identity=sandboxes.identity(), clock=lambda: NOW)
 
     def ask(target, method="GET"):
-        answer = gateway._respond(sandboxes.received(method, target, timestamp=str(NOW))).response
-        return answer.status, json.loads(answer.body)
+        response = gateway._respond(sandboxes.received(method, target, timestamp=str(NOW))).response
+        return response.status, json.loads(response.body)
 
     return ask
 

@@ -150,10 +150,10 @@ def test_form_of_php_is_accepted(sandbox, size):
         "Content-Length": str(len(body)),
         **({"Expect": "100-Continue"} if size > 2**20 else {}),
     }
-    status, _, answered = send(sandbox, "POST", target, headers, body)
+    status, _, responded = send(sandbox, "POST", target, headers, body)
 
-    assert 200 == status, answered
-    assert json.loads(answered)["media_id"]
+    assert 200 == status, responded
+    assert json.loads(responded)["media_id"]
 
 
 def recorded():

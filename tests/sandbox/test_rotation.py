@@ -40,7 +40,7 @@ def instance(sandbox):
 
 
 def ask(client, instance, **query):
-    """Make a call that has an answer."""
+    """Make a call that succeeds."""
     return client.call(palm(instance), "get", **asked(**query))
 
 
@@ -82,12 +82,12 @@ def together(request):
 
 
 def test_merchant_with_certificates_downloads_them(client, sandbox, instance):
-    """The settings hold no keys; the first call gets them, and the answer is believed."""
-    answer = ask(client, instance)
+    """The settings hold no keys; the first call gets them, and the response is accepted."""
+    response = ask(client, instance)
     (serial,) = instance.getDriver().platform.serials
 
     assert "certs" not in sandbox.settings()
-    assert (serial, 1) == (answer.headers["Wechatpay-Serial"], downloads(sandbox))
+    assert (serial, 1) == (response.headers["Wechatpay-Serial"], downloads(sandbox))
     assert serial == sandbox.requests[-1].headers["Wechatpay-Serial"]
     assert 40 == len(serial)
 
@@ -99,9 +99,9 @@ def test_merchant_with_keys_downloads_nothing(client, mode):
         Sandbox(identity=sandboxes.identity(), mode=mode) as sandbox,
         Builder(**sandbox.settings()) as instance,
     ):
-        answer = ask(client, instance)
+        response = ask(client, instance)
 
-        assert answer.headers["Wechatpay-Serial"].startswith("PUB_KEY_ID_")
+        assert response.headers["Wechatpay-Serial"].startswith("PUB_KEY_ID_")
         assert {"public-key": 1, "both": 2}[mode] == len(sandbox.settings()["certs"])
         assert 0 == downloads(sandbox)
 
@@ -144,9 +144,9 @@ def test_withdrawn_certificate_locks_nobody_out(client, sandbox, instance):
     old = ask(client, instance).headers["Wechatpay-Serial"]
     new = sandbox.rotate().serial
     sandbox.retire(old)
-    answers = [ask(client, instance) for _ in range(2)]
+    responses = [ask(client, instance) for _ in range(2)]
 
-    assert [new] * 2 == [answer.headers["Wechatpay-Serial"] for answer in answers]
+    assert [new] * 2 == [response.headers["Wechatpay-Serial"] for response in responses]
     assert 2 == downloads(sandbox)
     assert new == sandbox.requests[-1].headers["Wechatpay-Serial"]
 
@@ -163,16 +163,16 @@ def test_rotation_under_load_fails_no_call(together, sandbox, instance):
 
     thread = threading.Thread(target=withdraw)
     thread.start()
-    answers = together(instance, 80, name=Sensitive(NAME))
+    responses = together(instance, 80, name=Sensitive(NAME))
     thread.join(10)
-    answers += together(instance, 10, name=Sensitive(NAME))
+    responses += together(instance, 10, name=Sensitive(NAME))
     named = [
         (received.headers["Wechatpay-Serial"], dict(received.query)["name"])
         for received in sandbox.requests
         if received.path != DOWNLOAD
     ]
 
-    assert [200] * 90 == [answer.status_code for answer in answers]
+    assert [200] * 90 == [response.status_code for response in responses]
     assert {NAME} == {sandbox.decrypt(text, serial) for serial, text in named}
     assert {old, new} == {serial for serial, _ in named}
     assert [new] * 10 == [serial for serial, _ in named[-10:]]
@@ -185,7 +185,7 @@ def test_many_calls_with_an_unknown_key_make_one_download(together, sandbox, ins
     sandbox.rotate()
     sandbox.retire(old)
 
-    assert [200] * 40 == [answer.status_code for answer in together(instance, 40)]
+    assert [200] * 40 == [response.status_code for response in together(instance, 40)]
     assert 2 == downloads(sandbox)
 
 

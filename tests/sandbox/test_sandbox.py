@@ -44,28 +44,28 @@ def palm(instance):
 def test_newcomer_needs_two_lines():
     """A sandbox with fresh keys gives all the settings that a Builder needs."""
     with Sandbox() as sandbox, Builder(**sandbox.settings()) as instance:
-        answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+        response = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
 
-    assert "AUTHORIZATION_STATE_ON" == answer.json()["state"]
+    assert "AUTHORIZATION_STATE_ON" == response.json()["state"]
 
 
 @pytest.mark.parametrize(("attributes", "arguments"), CALLS)
-def test_every_operation_answers_sync_and_async(client, instance, attributes, arguments):
+def test_every_operation_responds_sync_and_async(client, instance, attributes, arguments):
     """The four operations are served, signed, to the blocking and the asynchronous side."""
-    answer = client.call(functools.reduce(getattr, attributes.split("."), instance), "get", arguments)
+    response = client.call(functools.reduce(getattr, attributes.split("."), instance), "get", arguments)
 
-    assert 200 == answer.status_code
+    assert 200 == response.status_code
 
 
 @pytest.mark.parametrize("index", [0, 1], ids=["public key", "certificate"])
 def test_request_chooses_the_key_that_signs(instance, index):
-    """The answer is signed with the key that Wechatpay-Serial names: a public key or a certificate's."""
+    """The response is signed with the key that Wechatpay-Serial names: a public key or a certificate's."""
     serial = tuple(sandboxes.identity().certs)[index]
-    answer = palm(instance).get(
+    response = palm(instance).get(
         openid="oUpF8uMuAJOM2pxb1Q", query=QUERY, headers={"Wechatpay-Serial": serial}
     )
 
-    assert serial == answer.headers["Wechatpay-Serial"]
+    assert serial == response.headers["Wechatpay-Serial"]
 
 
 def test_certificate_has_a_serial_number_of_forty_digits():
@@ -81,9 +81,9 @@ def test_proxies_of_the_environment_do_not_matter(sandbox, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     with Builder(**sandbox.settings()) as instance:
-        answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+        response = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
 
-    assert 200 == answer.status_code
+    assert 200 == response.status_code
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_clock_is_shared_when_it_is_given():
         Sandbox(identity=sandboxes.identity(), clock=lambda: 1e9) as sandbox,
         Builder(**sandbox.settings()) as instance,
     ):
-        answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+        response = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
 
-    assert "1000000000" == answer.headers["Wechatpay-Timestamp"]
+    assert "1000000000" == response.headers["Wechatpay-Timestamp"]
 
 
 def test_several_run_at_once(sandbox):
@@ -123,7 +123,7 @@ def test_several_run_at_once(sandbox):
 
 
 def test_nothing_is_left_behind():
-    """Threads, sockets and tasks end with the block, also while an answer is under way."""
+    """Threads, sockets and tasks end with the block, also while a response is under way."""
     before = threading.active_count()
     with Sandbox(identity=sandboxes.identity()) as sandbox:
         sandbox.inject(faults.Delay(60))
@@ -224,9 +224,9 @@ def test_it_can_be_started_again(sandbox):
     """A stopped sandbox starts again with the same keys."""
     sandbox.stop()
     with sandbox, Builder(**sandbox.settings()) as instance:
-        answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+        response = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
 
-    assert 200 == answer.status_code
+    assert 200 == response.status_code
 
 
 def test_settings_can_be_pasted(sandbox, tmp_path):
@@ -234,11 +234,11 @@ def test_settings_can_be_pasted(sandbox, tmp_path):
     names = {}
     exec(settings_snippet(sandbox, tmp_path), names)
     with names["instance"] as instance:
-        answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+        response = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
         token = instance.cgiBin.token.get(query={"grant_type": "client_credential"}).json()
         assert instance.getDriver().notifications()
 
-    assert (200, 7200) == (answer.status_code, token["expires_in"])
+    assert (200, 7200) == (response.status_code, token["expires_in"])
     files = list((tmp_path / sandbox.identity.mchid).iterdir())
     assert {"apiclient_cert.pem", "apiclient_key.pem", "authority.pem", "pub_key.pem", "wechatpay.pem"} == {
         path.name for path in files
@@ -252,9 +252,9 @@ def test_settings_can_be_handed_over_as_json(mode):
     with Sandbox(identity=sandboxes.identity(), mode=mode) as sandbox:
         text = json.dumps(sandbox.settings())
         with Builder(**json.loads(text)) as instance:
-            answer = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+            response = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
 
-    assert 200 == answer.status_code
+    assert 200 == response.status_code
 
 
 def test_settings_for_tls_can_be_pasted(sandbox, tmp_path):

@@ -76,10 +76,10 @@ def test_certificate_of_another_authority_is_refused(client, sandbox):
 def test_certificate_of_another_merchant_is_refused():
     """One that the authority issued, but to somebody else, opens nothing; the refusal is signed."""
     gateway = Sandbox(identity=sandboxes.identity(), clock=lambda: NOW)
-    answer = received(gateway._respond(asked(REFUND, fields(), certificate="5A")).response)
+    response = received(gateway._respond(asked(REFUND, fields(), certificate="5A")).response)
 
-    assert ("CERT_ERROR", "证书校验错误") == (answer["err_code"], answer["err_code_des"])
-    assert answer["sign"]
+    assert ("CERT_ERROR", "证书校验错误") == (response["err_code"], response["err_code_des"])
+    assert response["sign"]
 
 
 def test_certificate_replaces_no_signature():

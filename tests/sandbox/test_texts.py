@@ -59,6 +59,6 @@ def test_any_text_of_apiv2_is_accepted_and_comes_back(instance, attach, sign_typ
 def test_any_file_is_accepted(instance, content, name):
     """Its bytes, and its name, may look like the form around them."""
     for file in (content, b"\r\n--" + content + b"--\r\n"):
-        answer = instance.v3.merchant.media.upload.post(media=Media(file, filename=f"{name}.jpg"))
+        response = instance.v3.merchant.media.upload.post(media=Media(file, filename=f"{name}.jpg"))
 
-        assert 200 == answer.status_code
+        assert 200 == response.status_code

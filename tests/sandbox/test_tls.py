@@ -32,7 +32,7 @@ def instance(sandbox):
 
 
 def palm(client, instance):
-    """Make a call that the sandbox has a proper answer for."""
+    """Make a call that the sandbox responds to properly."""
     node = instance.v3.palmservice.authorization.openid._openid_
     return client.call(node, "get", openid="oUpF8uMuAJOM2pxb1Q", query={"organization_id": "1"})
 

@@ -48,10 +48,10 @@ def client():
 def test_image_and_video_are_taken(client, instance, path, name, tmp_path):
     """What the library uploads is signed as it must be, and gets a media id."""
     (tmp_path / name).write_bytes(IMAGE)
-    answer = client.call(instance.chain(f"v3/merchant/media/{path}"), "post", media=Media(tmp_path / name))
+    response = client.call(instance.chain(f"v3/merchant/media/{path}"), "post", media=Media(tmp_path / name))
 
-    assert {"media_id"} == answer.json().keys()
-    assert answer.json()["media_id"]
+    assert {"media_id"} == response.json().keys()
+    assert response.json()["media_id"]
 
 
 def test_media_id_tells_files_apart(client, instance):
@@ -106,7 +106,7 @@ def test_limits_are_inclusive(client, instance):
     assert 200 == client.call(instance.v3.merchant.media.upload, "post", media=media).status_code
 
 
-def test_answers_to_uploads_go_wrong_as_others_do(client, sandbox, instance):
+def test_responses_to_uploads_go_wrong_as_others_do(client, sandbox, instance):
     """Faults befall uploads, too."""
     sandbox.inject(faults.WrongSignature(), path="v3/merchant/media/upload")
     with pytest.raises(SignatureError):
@@ -130,8 +130,8 @@ def upload():
     def upload(body, text=META, kind=KIND):
         signed = sandboxes.authorization("POST", UPLOAD, text.encode(), timestamp=str(NOW))
         headers = {"Authorization": signed, "Content-Type": kind}
-        answer = gateway._respond(sandboxes.received("POST", UPLOAD, body, headers=headers)).response
-        return answer.status, json.loads(answer.body)
+        response = gateway._respond(sandboxes.received("POST", UPLOAD, body, headers=headers)).response
+        return response.status, json.loads(response.body)
 
     return upload
 
@@ -145,13 +145,13 @@ def test_body_is_read_as_the_standard_says(upload):
 
 
 def test_signature_is_over_meta_alone(upload):
-    """A signature of the whole body, or of other JSON, is none; the answer shows what is signed."""
+    """A signature of the whole body, or of other JSON, is none; the response shows what is signed."""
     body = form(META_PART, FILE_PART)
     for text in (body.decode("latin-1"), META.replace(" ", ""), ""):
-        status, answer = upload(body, text)
+        status, response = upload(body, text)
 
-        assert (401, "SIGN_ERROR") == (status, answer["code"])
-        shown = answer["detail"]["sign_information"]["truncated_sign_message"]
+        assert (401, "SIGN_ERROR") == (status, response["code"])
+        shown = response["detail"]["sign_information"]["truncated_sign_message"]
         assert shown.endswith("\n" + META[:10])
 
 
@@ -176,14 +176,14 @@ def test_what_is_no_form_has_no_meta_to_sign(upload, body, kind):
 @pytest.mark.parametrize("text", ["", "{", "1"], ids=["empty", "no JSON", "no object"])
 def test_meta_is_json(upload, text):
     """What is signed all the same, but cannot be read, is a parameter error."""
-    status, answer = upload(form((META_PART[0], text.encode()), FILE_PART), text)
+    status, response = upload(form((META_PART[0], text.encode()), FILE_PART), text)
 
-    assert (400, "meta") == (status, answer["detail"]["field"])
+    assert (400, "meta") == (status, response["detail"]["field"])
 
 
 def test_body_of_another_type_is_signed_as_a_whole(upload):
     """JSON where a form should be is no upload."""
-    status, answer = upload(META.encode(), META, "application/json")
+    status, response = upload(META.encode(), META, "application/json")
 
-    assert (400, "PARAM_ERROR") == (status, answer["code"])
+    assert (400, "PARAM_ERROR") == (status, response["code"])
     assert parts(sandboxes.received()) is None

@@ -1,4 +1,4 @@
-"""Only what the merchant signed gets past APIv2's desk; what it answers holds to the documents."""
+"""Only what the merchant signed gets past APIv2's checks; its responses hold to the documents."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def gateway():
 
 
 @pytest.fixture
-def answer(gateway):
-    """Give a function that asks it, and gives the fields of the answer."""
+def response(gateway):
+    """Give a function that asks it, and gives the fields of the response."""
     return lambda request: received(gateway._respond(request).response)
 
 
@@ -40,9 +40,9 @@ def xml(body, path=ORDER):
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "HMAC-SHA256"])
-def test_answer_is_signed_as_the_request_was(answer, algorithm):
-    """The digest of the answer's fields is of the request's kind; it names app, merchant and a nonce."""
-    found = answer(asked(ORDER, fields(sign_type=algorithm), algorithm))
+def test_response_is_signed_as_the_request_was(response, algorithm):
+    """The digest of the response's fields is of the request's kind; it names app, merchant and a nonce."""
+    found = response(asked(ORDER, fields(sign_type=algorithm), algorithm))
 
     assert "SUCCESS" == found["result_code"]
     assert digest(found, algorithm, SECRET) == found["sign"]
@@ -50,14 +50,14 @@ def test_answer_is_signed_as_the_request_was(answer, algorithm):
     assert found["nonce_str"]
 
 
-def test_nonces_of_answers_differ(answer):
-    """So that no two answers are the same."""
-    assert answer(asked(ORDER, fields()))["nonce_str"] != answer(asked(ORDER, fields()))["nonce_str"]
+def test_nonces_of_responses_differ(response):
+    """So that no two responses are the same."""
+    assert response(asked(ORDER, fields()))["nonce_str"] != response(asked(ORDER, fields()))["nonce_str"]
 
 
-def test_failures_are_signed_too(answer):
+def test_failures_are_signed_too(response):
     """An ``err_code`` comes with a signature."""
-    found = answer(asked(QUERY, fields(out_trade_no="7")))
+    found = response(asked(QUERY, fields(out_trade_no="7")))
 
     assert ("SUCCESS", "FAIL", "ORDERNOTEXIST") == (
         found["return_code"],
@@ -67,17 +67,17 @@ def test_failures_are_signed_too(answer):
     assert digest(found, "MD5", SECRET) == found["sign"]
 
 
-def test_whom_it_concerns_is_echoed(answer):
+def test_whom_it_concerns_is_echoed(response):
     """Sub-merchants and devices are told again."""
     more = {"sub_appid": "wx2", "sub_mch_id": "1900000108", "device_info": "WEB"}
-    found = answer(asked(ORDER, fields(**more)))
+    found = response(asked(ORDER, fields(**more)))
 
     assert more == {name: found[name] for name in more}
 
 
-def test_empty_fields_are_not_signed(answer):
+def test_empty_fields_are_not_signed(response):
     """What is empty counts as left out, for the signature and for the rules."""
-    assert "SUCCESS" == answer(asked(ORDER, fields(), attach="", limit_pay=""))["result_code"]
+    assert "SUCCESS" == response(asked(ORDER, fields(), attach="", limit_pay=""))["result_code"]
 
 
 @pytest.mark.parametrize(
@@ -91,20 +91,20 @@ def test_empty_fields_are_not_signed(answer):
         pytest.param({"sign_type": "HMAC-SHA256"}, "MD5", {}, id="weaker than it says"),
     ],
 )
-def test_wrong_signature_is_refused(answer, given, algorithm, changes):
+def test_wrong_signature_is_refused(response, given, algorithm, changes):
     """The refusal has a ``return_msg``, and no signature."""
-    found = answer(asked(ORDER, fields(**given), algorithm, **changes))
+    found = response(asked(ORDER, fields(**given), algorithm, **changes))
 
     assert {"return_code": "FAIL", "return_msg": "签名错误"} == found
 
 
-def test_signature_is_in_upper_case(answer):
+def test_signature_is_in_upper_case(response):
     """As the documents say."""
     request = asked(ORDER, fields())
     lower = digest(fields(), "MD5", SECRET).lower()
 
-    assert "签名错误" == answer(asked(ORDER, fields(), sign=lower))["return_msg"]
-    assert "SUCCESS" == answer(request)["return_code"]
+    assert "签名错误" == response(asked(ORDER, fields(), sign=lower))["return_msg"]
+    assert "SUCCESS" == response(request)["return_code"]
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def test_signature_is_in_upper_case(answer):
         pytest.param({"sign_type": "SHA1"}, "sign_type参数格式错误", id="unknown algorithm"),
     ],
 )
-def test_stranger_is_refused(answer, changes, words):
+def test_stranger_is_refused(response, changes, words):
     """However well it is signed."""
-    assert {"return_code": "FAIL", "return_msg": words} == answer(asked(ORDER, fields(**changes)))
+    assert {"return_code": "FAIL", "return_msg": words} == response(asked(ORDER, fields(**changes)))
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_stranger_is_refused(answer, changes, words):
         pytest.param(b"<xml><a>\0</a></xml>", "XML格式错误", id="character that XML does not allow"),
     ],
 )
-def test_what_is_no_document_is_refused(answer, body, words):
+def test_what_is_no_document_is_refused(response, body, words):
     """In WeChat Pay's words."""
-    assert {"return_code": "FAIL", "return_msg": words} == answer(xml(body))
+    assert {"return_code": "FAIL", "return_msg": words} == response(xml(body))
 
 
 @pytest.mark.parametrize("text", ["", "a", "<&>\"'", "]]>", "]]]]>>", "\r\n\t\r", "微信 🍵"], ids=repr)
@@ -162,41 +162,41 @@ def test_unknown_path_is_an_error(gateway):
     )
 
 
-def test_orders_are_posted(answer):
+def test_orders_are_posted(response):
     """The fields of a GET are read from its query; but here it is the wrong method."""
     given = fields()
     query = "&".join(
         f"{name}={value}" for name, value in {**given, "sign": digest(given, "MD5", SECRET)}.items()
     )
 
-    assert "请使用post方法" == answer(HttpRequest("GET", f"{ORDER}?{query}", Headers(), b""))["return_msg"]
+    assert "请使用post方法" == response(HttpRequest("GET", f"{ORDER}?{query}", Headers(), b""))["return_msg"]
 
 
 @pytest.mark.parametrize("nonce", [None, "", "n" * 33], ids=["missing", "empty", "long"])
-def test_nonce_is_asked_for(answer, nonce):
+def test_nonce_is_asked_for(response, nonce):
     """One to 32 characters."""
-    assert answer(asked(ORDER, fields(nonce_str=nonce)))["err_code"] in {"LACK_PARAMS", "PARAM_ERROR"}
+    assert response(asked(ORDER, fields(nonce_str=nonce)))["err_code"] in {"LACK_PARAMS", "PARAM_ERROR"}
 
 
 @pytest.mark.parametrize("is_paid", [False, True], ids=["unpaid", "paid"])
 @pytest.mark.parametrize("kind", ["JSAPI", "NATIVE", "APP", "MWEB"])
-def test_answers_hold_to_the_documents(gateway, answer, kind, is_paid):
-    """Answers have every field that is always there, and no unknown one, each with a documented value."""
+def test_responses_hold_to_the_documents(gateway, response, kind, is_paid):
+    """Responses have every field that is always there, and no unknown one, each with a documented value."""
     order = fields(trade_type=kind, openid="o-1", attach="a", device_info="WEB")
-    found = [(ORDER, answer(asked(ORDER, order)))]
+    found = [(ORDER, response(asked(ORDER, order)))]
     if is_paid:
         gateway._ledger.pay(order["out_trade_no"])
         more = {"out_refund_no": "r1", "refund_fee": "1"}
         given = asked(REFUND, fields(**more), certificate=sandboxes.identity().serial)
-        found.append((REFUND, answer(given)))
+        found.append((REFUND, response(given)))
         # A state of NOTPAY leaves out most of what the catalogue says is always there.
-        found.append((QUERY, answer(asked(QUERY, fields()))))
+        found.append((QUERY, response(asked(QUERY, fields()))))
     for path, told in found:
         check(catalogue.find("POST", f"v2{path}").response, told)
 
 
 def check(known, told):
-    """Hold an answer to its documented fields."""
+    """Hold a response to its documented fields."""
     assert told.keys() <= known.keys() | {"cash_refund_fee", "device_info"}
     assert {name for name, field in known.items() if field.required} <= told.keys()
     for name, value in told.items():
@@ -205,17 +205,17 @@ def check(known, told):
         assert not field or field.type != "integer" or value.isdigit()
 
 
-def test_unpaid_order_tells_little(answer):
+def test_unpaid_order_tells_little(response):
     """As documented: the number, what was attached, and the state."""
-    answer(asked(ORDER, fields(attach="a")))
-    found = answer(asked(QUERY, fields()))
+    response(asked(ORDER, fields(attach="a")))
+    found = response(asked(QUERY, fields()))
 
     assert {"out_trade_no", "attach", "trade_state", "trade_state_desc"} == found.keys() - {
         "return_code", "return_msg", "result_code", "appid", "mch_id", "nonce_str", "sign",
     }  # fmt: skip
 
 
-def test_every_answer_has_a_line_in_the_log(gateway, caplog):
+def test_every_response_has_a_line_in_the_log(gateway, caplog):
     """The log tells method, path, status and error code, and nothing of the contents."""
     caplog.set_level(logging.INFO, "wechatpay.sandbox")
     requests = [

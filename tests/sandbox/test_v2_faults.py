@@ -61,7 +61,7 @@ def ask(client, sandbox):
     ],
 )
 def test_fault_comes_out_as_its_error(ask, sandbox, fault, error):
-    """The right class comes out, after a good answer on the same connection and before another."""
+    """The right class comes out, after a good response on the same connection and before another."""
     assert "NOTPAY" == ask().xml()["trade_state"]
     sandbox.inject(fault)
 
@@ -73,8 +73,8 @@ def test_fault_comes_out_as_its_error(ask, sandbox, fault, error):
 
 
 @pytest.mark.parametrize("sign_type", ["MD5", "HMAC-SHA256"])
-def test_error_answer_says_what_it_was_told(ask, sandbox, sign_type):
-    """Code and message are the caller's; the answer is signed, with HTTP's 200, as APIv2's are."""
+def test_error_response_says_what_was_set(ask, sandbox, sign_type):
+    """Code and message are the caller's; the response is signed, with HTTP's 200, as APIv2's are."""
     sandbox.inject(faults.ErrorResponse(429, "FREQUENCY_LIMITED", "频率超限"))
 
     with pytest.raises(APIError) as caught:

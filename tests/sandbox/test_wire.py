@@ -96,7 +96,7 @@ def test_any_text_is_accepted(instance, value, query, body):
     assert caught.value.verified
 
 
-def test_error_answers_are_signed(client, instance):
+def test_error_responses_are_signed(client, instance):
     """What the sandbox refuses, it refuses with a signature."""
     with pytest.raises(APIError) as caught:
         client.call(instance.v3.nowhere, "get")
@@ -104,7 +104,7 @@ def test_error_answers_are_signed(client, instance):
     assert caught.value.verified
 
 
-def test_every_answer_has_a_line_in_the_log(sandbox, instance, caplog):
+def test_every_response_has_a_line_in_the_log(sandbox, instance, caplog):
     """The log tells method, path and outcome, and nothing of the contents."""
     caplog.set_level(logging.INFO, "wechatpay.sandbox")
     for fault in (None, faults.HtmlPage(), faults.Reset()):

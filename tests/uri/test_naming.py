@@ -180,7 +180,7 @@ def test_empty_attribute_does_not_exist():
 
 
 def test_copy_and_mock_probes_pass_over_a_chain():
-    """An object that answers with `attribute` is copied and mocked as any other."""
+    """An object that makes `attribute`s is copied and mocked as any other."""
 
     class Probed(SimpleNamespace):
         def __getattr__(self, name):

@@ -83,7 +83,7 @@ class Peer:
 
 
 class Gateway:
-    """Listens on loopback; answers what ``behaviour(seen, peer)`` sends, by default a signed ``{}``.
+    """Listens on loopback; sends what ``behaviour(seen, peer)`` sends, by default a signed ``{}``.
 
     Attributes:
         seen: The requests, in the order they came.
@@ -111,8 +111,8 @@ class Gateway:
         self._listener.listen(512)
         self._thread.start()
 
-    def answer(self, reply):
-        """Answer every request with these bytes."""
+    def respond(self, reply):
+        """Respond to every request with these bytes."""
         self.behaviour = lambda _, peer: peer.send(reply)
 
     def close(self):

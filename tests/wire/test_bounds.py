@@ -49,7 +49,7 @@ def pooled(request):
 
 
 def held(gateway):
-    """Have the gateway response requests for ``/v3/slow`` once the event is set, and the others at once."""
+    """Have the gateway respond to requests for ``/v3/slow`` once the event is set, and the others at once."""
     released = threading.Event()
     gateway.behaviour = lambda seen, peer: (
         released.wait(10) if seen.target == "/v3/slow" else None,
@@ -306,7 +306,7 @@ def bomb(encoding):
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request"])
 def test_bomb_is_not_unpacked(encoding, status, client, build, gateway):
     """Memory does not grow with what a few bytes unpack to."""
-    gateway.answer(reply(bomb(encoding), status, ("Content-Encoding", encoding)))
+    gateway.respond(reply(bomb(encoding), status, ("Content-Encoding", encoding)))
     instance = build(max_response_size=8 << 20)
     tracemalloc.start()
     try:
@@ -328,7 +328,7 @@ def test_long_response_is_refused(client, build, gateway):
 
 def test_download_has_a_bound_of_its_own(client, build, gateway, tmp_path):
     """What it unpacks to is not without end; nothing is left behind."""
-    gateway.answer(reply(gzip.compress(bytes(4 << 20)), "200 OK", ("Content-Encoding", "gzip")))
+    gateway.respond(reply(gzip.compress(bytes(4 << 20)), "200 OK", ("Content-Encoding", "gzip")))
     with pytest.raises(ResponseTooLargeError, match="max_download_size"):
         client.call(build(max_download_size=1 << 20).v3.billdownload.file, "get", sink=tmp_path / "bill")
     assert [] == list(tmp_path.iterdir())
@@ -341,7 +341,7 @@ def test_download_has_a_bound_of_its_own(client, build, gateway, tmp_path):
 @pytest.mark.parametrize("packed", [gzip.compress(bytes(9999))[:-9], b"no gzip"], ids=["cut off", "other"])
 def test_malformed_packing_is_not_a_response(packed, client, instance, gateway):
     """Neither is a part of what was packed."""
-    gateway.answer(reply(packed, "200 OK", ("Content-Encoding", "gzip")))
+    gateway.respond(reply(packed, "200 OK", ("Content-Encoding", "gzip")))
     with pytest.raises(TransportError, match="outcome unknown"):
         client.call(instance.v3.x, "get")
 
@@ -358,7 +358,7 @@ def test_long_body_has_the_timeout_for_each_of_its_pieces(pooled, build, gateway
 
 def test_slow_sink_does_not_hold_the_loop(instance, gateway):
     """A callable of the caller's is fed on a thread."""
-    gateway.answer(reply(b"x" * 300_000))
+    gateway.respond(reply(b"x" * 300_000))
     beats = []
 
     async def beat():
@@ -470,7 +470,7 @@ class TestNoDescriptors:
         """The error says what could not be done."""
         instance = build()
         pooled.call(instance.v3.x, "get")
-        gateway.answer(reply(b"x"))
+        gateway.respond(reply(b"x"))
         pooled.call(instance.v3.billdownload.file, "get", sink=[].append)
         exhausted()
         with pytest.raises(NoResponseError, match=r"sink: .*Too many open files"):

@@ -32,7 +32,7 @@ PAY = "https://api.mch.weixin.qq.com/v3/pay"
 
 @pytest.fixture(scope="module")
 def platform():
-    """Give a WeChat Pay that signs what it is told to answer."""
+    """Give a WeChat Pay that signs what it is to send."""
     return Platform(identity=identity())
 
 
@@ -57,9 +57,9 @@ def test_matcher_sees_the_exact_url(platform, merchant):
     match = matchers.query_param_matcher({"mchid": "1", "note": "a b/ü~"})
     responses.add(**platform.response("GET", f"{PAY}/id/4%2F2", json={"state": "paid"}), match=[match])
 
-    answer = merchant.v3.pay.id._id_.get(id="4/2", query={"mchid": 1, "note": "a b/ü~"})
+    response = merchant.v3.pay.id._id_.get(id="4/2", query={"mchid": 1, "note": "a b/ü~"})
 
-    assert {"state": "paid"} == answer.json()
+    assert {"state": "paid"} == response.json()
     assert f"{PAY}/id/4%2F2?mchid=1&note=a%20b%2F%C3%BC~" == responses.calls[0].request.url
 
 
@@ -69,9 +69,9 @@ def test_matcher_sees_the_exact_body(platform, merchant):
     match = [matchers.json_params_matcher({"note": "结算"}), matchers.header_matcher({"X-Note": "1"})]
     responses.add(**platform.response("POST", PAY, status=204), match=match)
 
-    answer = merchant.v3.pay.post(json={"note": "结算"}, headers={"X-Note": "1"})
+    response = merchant.v3.pay.post(json={"note": "结算"}, headers={"X-Note": "1"})
 
-    assert (204, None) == (answer.status_code, answer.json())
+    assert (204, None) == (response.status_code, response.json())
     assert '{"note":"结算"}'.encode() == responses.calls[0].request.body
     assert responses.calls[0].request.headers["Authorization"].startswith("WECHATPAY2-SHA256-RSA2048 ")
 
@@ -141,7 +141,7 @@ class Adapter(HTTPAdapter):
 
 def test_call_that_is_let_through_behaves_as_requests_does(gateway, build):
     """Tests that let calls through may look at them: they see requests' own form of a response."""
-    gateway.answer(signed(b'{"a":1}'))
+    gateway.respond(signed(b'{"a":1}'))
     instance = build()
     with responses.RequestsMock() as mock:
         mock.add(responses.PassthroughResponse(responses.GET, f"{gateway.url}v3/x"))
@@ -176,7 +176,7 @@ def test_sessions_own_way_of_asking_is_not(gateway, build, session, tmp_path, mo
     session.trust_env, session.auth, session.params = True, ("user", "pass"), {"a": "1"}
     session.headers["X-Session"] = "1"
     session.cookies["key"] = "value"
-    gateway.answer(signed(b"{}", "200 OK", ("Set-Cookie", "id=1; Path=/")))
+    gateway.respond(signed(b"{}", "200 OK", ("Set-Cookie", "id=1; Path=/")))
     instance = build(session=session)
     for _ in range(2):
         instance.v3.pay.get()
@@ -233,7 +233,7 @@ def test_sessions_authorities_are_honoured(build, session, tmp_path):
 def test_session_follows_no_redirect(gateway, build, session, status, location):
     """Wherever it points, and whether or not that is a URL: the response is an error with all its headers."""
     fields = [("Set-Cookie", "id=1"), *([("Location", location)] if location else [])]
-    gateway.answer(reply(b"", f"{status} Moved", *fields))
+    gateway.respond(reply(b"", f"{status} Moved", *fields))
 
     with pytest.raises(RedirectError) as caught:
         build(session=session).v3.pay.post(json={})

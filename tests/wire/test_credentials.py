@@ -36,8 +36,8 @@ def instance(request, build):
 def test_redirect_is_never_followed(status, verb, client, instance, gateway, elsewhere):
     """A 3xx is an error, signed or not; the other server hears nothing."""
     location = ("Location", f"{elsewhere.url}v3/x")
-    for answer in (reply(b"", status, location), signed(b"", status, location)):
-        gateway.answer(answer)
+    for response in (reply(b"", status, location), signed(b"", status, location)):
+        gateway.respond(response)
         with pytest.raises(RedirectError, match=f"{status[:3]}.*outcome is unknown") as caught:
             client.call(instance.v3.x, verb)
 
@@ -51,7 +51,7 @@ def test_redirect_is_never_followed(status, verb, client, instance, gateway, els
 @each("location", ["//evil", "/v3/y", "\xff\xfe", "http://[", "http://", "ftp://x/", "javascript:0", ""])
 def test_odd_location_is_not_even_looked_at(location, client, instance, gateway):
     """Whatever a redirect says, it is a RedirectError."""
-    gateway.answer(reply(b"<html>", "302 Found", ("Location", location)))
+    gateway.respond(reply(b"<html>", "302 Found", ("Location", location)))
     with pytest.raises(RedirectError):
         client.call(instance.v3.x, "get")
 
@@ -62,7 +62,7 @@ def test_odd_location_is_not_even_looked_at(location, client, instance, gateway)
 def test_redirect_never_reaches_the_sink(client, instance, gateway):
     """A download that streams begins with a 2xx, and with nothing else."""
     received = []
-    gateway.answer(reply(b"<html>moved</html>", "302 Found", ("Location", "/v3/y")))
+    gateway.respond(reply(b"<html>moved</html>", "302 Found", ("Location", "/v3/y")))
     with pytest.raises(RedirectError) as caught:
         client.call(instance.v3.billdownload.file, "get", sink=received.append)
 
@@ -72,7 +72,7 @@ def test_redirect_never_reaches_the_sink(client, instance, gateway):
 
 def test_cookies_are_never_sent_back(client, instance, gateway):
     """WeChat Pay's API has no use for them; a proxy's might follow a merchant around."""
-    gateway.answer(signed(b"{}", "200 OK", ("Set-Cookie", "a=b; Path=/"), ("Set-Cookie", "c=d")))
+    gateway.respond(signed(b"{}", "200 OK", ("Set-Cookie", "a=b; Path=/"), ("Set-Cookie", "c=d")))
     for _ in range(3):
         client.call(instance.v3.x, "get")
 

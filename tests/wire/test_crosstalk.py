@@ -22,12 +22,12 @@ def client(request):
 
 
 def echo(seen, peer):
-    """Answer with the target."""
+    """Respond with the target."""
     peer.send(signed(seen.target.encode()))
 
 
 def late(gateway):
-    """Have requests for ``/v3/slow`` answered only when told so, and the others at once."""
+    """Have requests for ``/v3/slow`` served only when the test says so, and the others at once."""
     told = threading.Event()
 
     def behaviour(seen, peer):
@@ -95,15 +95,15 @@ def test_rest_of_a_download_that_was_given_up_is_nobodys(client, instance, gatew
 def test_bytes_behind_a_response_are_nobodys(client, instance, gateway):
     """What a server says unasked is not taken for the response to the next request."""
     gateway.behaviour = lambda seen, peer: peer.send(signed(seen.target.encode()) + signed(b"unasked"))
-    answers = []
+    responses = []
     for name in "abc":
         try:
-            answers.append(client.call(instance.v3[name], "get").text)
+            responses.append(client.call(instance.v3[name], "get").text)
         except NoResponseError:
-            answers.append(None)
+            responses.append(None)
 
-    assert "unasked" not in answers
-    assert "/v3/a" == answers[0]
+    assert "unasked" not in responses
+    assert "/v3/a" == responses[0]
 
 
 def test_bytes_that_come_between_calls_are_nobodys(client, instance, gateway):
@@ -138,10 +138,10 @@ def test_bytes_that_tls_holds_back_are_nobodys(client, build, tmp_path):
     gateway = Gateway(certificates.server(bundle.parent))
     gateway.behaviour = behaviour
     instance = build(base_uri=gateway.url, verify=str(bundle))
-    answers = [client.call(instance.v3[name], "get").text for name in "ab"]
+    responses = [client.call(instance.v3[name], "get").text for name in "ab"]
     gateway.close()
 
-    assert ["/v3/a", "/v3/b"] == answers
+    assert ["/v3/a", "/v3/b"] == responses
     assert 2 == gateway.connections
 
 

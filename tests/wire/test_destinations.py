@@ -16,7 +16,7 @@ BODY = b"0123456789" * 20_000
 @pytest.fixture(params=["signed", "unsigned"])
 def download(request, gateway, instance, client):
     """Give a function that downloads BODY: held back until it is verified, and as a stream."""
-    gateway.answer(signed(BODY) if request.param == "signed" else reply(BODY))
+    gateway.respond(signed(BODY) if request.param == "signed" else reply(BODY))
     node = instance.v3.x if request.param == "signed" else instance.v3.billdownload.file
     return lambda sink: client.call(node, "get", sink=sink)
 

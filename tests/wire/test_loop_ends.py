@@ -192,8 +192,8 @@ def test_close_waits_for_calls_in_flight_on_other_loops(instance, gateway):
     told = threading.Event()
     gateway.behaviour = lambda _, peer: (told.wait(5), peer.send(signed()))
     with looped() as client:
-        call = threading.Thread(target=lambda: answers.append(client.call(instance.v3.x, "post")))
-        answers = []
+        call = threading.Thread(target=lambda: responses.append(client.call(instance.v3.x, "post")))
+        responses = []
         call.start()
         while not gateway.seen:
             time.sleep(0.01)
@@ -202,7 +202,7 @@ def test_close_waits_for_calls_in_flight_on_other_loops(instance, gateway):
         told.set()
         call.join(5)
 
-        assert [200] == [answer.status_code for answer in answers]
+        assert [200] == [response.status_code for response in responses]
 
         gateway.drop()
         assert 200 == client.call(instance.v3.x, "post").status_code

@@ -26,16 +26,16 @@ def pooled(request):
 
 
 def at_second(behaviour):
-    """Answer the first request, and treat the others as told."""
+    """Respond to the first request, and treat the others as told."""
     first = iter([signed()])
 
-    def answer(seen, peer):
+    def response(seen, peer):
         if reply := next(first, None):
             peer.send(reply)
         else:
             behaviour(seen, peer)
 
-    return answer
+    return response
 
 
 BREAKS = {
@@ -102,7 +102,7 @@ def test_connection_that_was_closed_meanwhile_is_not_used(pooled, instance, gate
 def test_connections_are_kept(pooled, instance, gateway):
     """Calls in a row share one connection, also after errors."""
     for status in ("200 OK", "404 Not Found", "500 Oops", "200 OK"):
-        gateway.answer(signed(b"{}", status))
+        gateway.respond(signed(b"{}", status))
         with contextlib.suppress(APIError):
             pooled.call(instance.v3.x, "get")
 

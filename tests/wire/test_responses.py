@@ -36,7 +36,7 @@ def encoded(encoding, body):
     return reply(body, "200 OK", ("Content-Encoding", encoding), *proof(BODY))
 
 
-ANSWERS = {
+RESPONSES = {
     "plain": lambda: signed(BODY),
     "gzip": lambda: encoded("gzip", gzip.compress(BODY)),
     "deflate": lambda: encoded("deflate", zlib.compress(BODY)),
@@ -64,11 +64,11 @@ ANSWERS = {
 }
 
 
-@each("answer", ANSWERS.values(), ids=ANSWERS)
-def test_response_is_verified_as_decoded(answer, client, instance, gateway):
+@each("received", RESPONSES.values(), ids=RESPONSES)
+def test_response_is_verified_as_decoded(received, client, instance, gateway):
     """The signature is over the body that the caller gets, however it travelled."""
-    last = b"Connection: close" in answer()
-    gateway.behaviour = lambda _, peer: (peer.send(answer()), last and peer.close())
+    last = b"Connection: close" in received()
+    gateway.behaviour = lambda _, peer: (peer.send(received()), last and peer.close())
     response = client.call(instance.v3.x, "get")
 
     assert BODY == response.content
@@ -79,14 +79,14 @@ def test_response_is_verified_as_decoded(answer, client, instance, gateway):
 @pytest.mark.parametrize("status", ["204 No Content", "202 Accepted", "200 OK"])
 def test_empty_response_is_verified(status, client, instance, gateway):
     """A response without a body is signed over none."""
-    gateway.answer(reply(b"", status, *proof(b"")))
+    gateway.respond(reply(b"", status, *proof(b"")))
     response = client.call(instance.v3.x, "post")
 
     assert int(status[:3]) == response.status_code
     assert b"" == response.content
     assert response.json() is None
 
-    gateway.answer(reply(b"", status, *proof(b"{}")))
+    gateway.respond(reply(b"", status, *proof(b"{}")))
     with pytest.raises(SignatureError):
         client.call(instance.v3.x, "post")
 
@@ -95,7 +95,7 @@ def test_empty_response_is_verified(status, client, instance, gateway):
 @pytest.mark.parametrize("to_file", [False, True], ids=["memory", "file"])
 def test_status_without_a_body_is_not_waited_for_one(header, to_file, client, instance, gateway, tmp_path):
     """A 204 ends with its headers, whatever they say of a body."""
-    gateway.answer(reply(b"", "204 No Content", header, *proof(b"")))
+    gateway.respond(reply(b"", "204 No Content", header, *proof(b"")))
     options = {"sink": tmp_path / "file"} if to_file else {}
 
     assert 204 == client.call(instance.v3.x, "post", timeout=2, **options).status_code
@@ -103,17 +103,17 @@ def test_status_without_a_body_is_not_waited_for_one(header, to_file, client, in
 
 def test_length_beside_chunks_is_not_a_response(client, build, gateway):
     """Which of the two counts is not guessed, and neither goes past the limit of memory."""
-    answer = reply(
+    received = reply(
         chunked(BODY), "200 OK", ("Content-Length", "5"), ("Transfer-Encoding", "chunked"), *proof(BODY)
     )
-    gateway.behaviour = lambda _, peer: (peer.send(answer), peer.close())
+    gateway.behaviour = lambda _, peer: (peer.send(received), peer.close())
     with pytest.raises(NoResponseError, match="outcome unknown"):
         client.call(build(max_response_size=5).v3.x, "get")
 
 
 def test_blanks_around_a_value_are_no_part_of_it(client, instance, gateway):
     """RFC 9110, section 5.5: a signature is the same with a blank behind it."""
-    gateway.answer(signed(BODY).replace(b"\r\nWechatpay-Nonce", b" \t\r\nWechatpay-Nonce"))
+    gateway.respond(signed(BODY).replace(b"\r\nWechatpay-Nonce", b" \t\r\nWechatpay-Nonce"))
 
     assert BODY == client.call(instance.v3.x, "get").content
 
@@ -140,8 +140,8 @@ def test_length_that_nothing_has_is_not_a_response(
     name, value, body, to_file, client, instance, gateway, tmp_path
 ):
     """Where a body ends is not guessed, and no library's own error comes out."""
-    answer = reply(body, "200 OK", (name, value), *proof(b"{}"))
-    gateway.behaviour = lambda _, peer: (peer.send(answer), peer.close())
+    received = reply(body, "200 OK", (name, value), *proof(b"{}"))
+    gateway.behaviour = lambda _, peer: (peer.send(received), peer.close())
     options = {"sink": tmp_path / "file"} if to_file else {}
     with pytest.raises(NoResponseError, match="outcome unknown"):
         client.call(instance.v3.x, "get", **options)
@@ -154,12 +154,12 @@ def test_doubled_signature_header_proves_nothing(doubled, client, instance, gate
     """Of two values nobody can say which was meant; a header of another name may come twice."""
     fields = proof(BODY)
     more = [(name, value) for name, value in fields if name == doubled]
-    gateway.answer(reply(BODY, "200 OK", *fields, *more))
+    gateway.respond(reply(BODY, "200 OK", *fields, *more))
     with pytest.raises(VerificationError) as caught:
         client.call(instance.v3.x, "get")
     assert caught.value.response.content == BODY
 
-    gateway.answer(signed(BODY, "200 OK", ("Via", "a"), ("via", "b")))
+    gateway.respond(signed(BODY, "200 OK", ("Via", "a"), ("via", "b")))
 
     assert "a, b" == client.call(instance.v3.x, "get").headers["Via"]
 
@@ -174,7 +174,7 @@ def test_header_beyond_ascii_is_malformed(name, value, client, instance, gateway
     """Neither library's idea of such bytes decides."""
     spoilt = value.encode("utf-8", "surrogateescape").decode("latin-1")
     fields = [(key, spoilt if key == name else text) for key, text in proof(BODY)]
-    gateway.answer(reply(BODY, "200 OK", *fields))
+    gateway.respond(reply(BODY, "200 OK", *fields))
     with pytest.raises(IncompleteHeadersError, match="malformed"):
         client.call(instance.v3.x, "get")
 
@@ -184,7 +184,7 @@ def test_header_beyond_ascii_is_malformed(name, value, client, instance, gateway
 def test_statement_with_a_wrong_digest_is_refused(claimed, body, client, instance, gateway):
     """Whatever bytes the header holds, the error is ours."""
     header = claimed.decode("latin-1")
-    gateway.answer(
+    gateway.respond(
         reply(body, "200 OK", ("Wechatpay-Statement-Sha1", header), *proof(b'{"sha1":"%b"}' % claimed))
     )
     with pytest.raises(SignatureError):
@@ -202,7 +202,7 @@ def test_statement_is_verified_by_its_digest(case, wrap, client, instance, gatew
     digest = case(hashlib.sha1(BODY).hexdigest())
     text = b'{"sha1":"%b"}' % digest.encode()
     sent = wrap(BODY)  # once: gzip writes the time into its header
-    gateway.answer(reply(sent, "200 OK", ("Wechatpay-Statement-Sha1", digest), *proof(text)))
+    gateway.respond(reply(sent, "200 OK", ("Wechatpay-Statement-Sha1", digest), *proof(text)))
 
     assert sent == client.call(instance.v3.statements, "get").content
 
@@ -212,7 +212,7 @@ def test_statement_with_something_appended_is_refused(tail, client, instance, ga
     """What follows the gzip file is not covered by its digest."""
     text = b'{"sha1":"%b"}' % hashlib.sha1(BODY).hexdigest().encode()
     digest = hashlib.sha1(BODY).hexdigest()
-    gateway.answer(
+    gateway.respond(
         reply(gzip.compress(BODY) + tail, "200 OK", ("Wechatpay-Statement-Sha1", digest), *proof(text))
     )
     with pytest.raises(SignatureError):
@@ -220,16 +220,16 @@ def test_statement_with_something_appended_is_refused(tail, client, instance, ga
 
 
 def test_error_after_a_torn_download_is_verified_by_itself(client, instance, gateway, tmp_path):
-    """What an earlier attempt received has no part in the proof of a later answer."""
+    """What an earlier attempt received has no part in the proof of a later response."""
     torn = signed(BODY * 9)[:-9]
-    answers = iter([torn, signed(b'{"code":"SYSTEM_ERROR"}', "500 Oops")])
+    responses = iter([torn, signed(b'{"code":"SYSTEM_ERROR"}', "500 Oops")])
 
-    def answer(_, peer):
-        peer.send(reply := next(answers))
+    def received(_, peer):
+        peer.send(reply := next(responses))
         if reply is torn:
             peer.close()
 
-    gateway.behaviour = answer
+    gateway.behaviour = received
     instance.getDriver().select().stack.push(retry(2, delay=0))
     with pytest.raises(ServerError) as caught:
         client.call(instance.v3.statements, "get", sink=tmp_path / "statement.csv")

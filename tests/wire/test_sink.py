@@ -43,7 +43,7 @@ class TestPath:
     @pytest.mark.parametrize("kind", [str, lambda path: path], ids=["text", "Path"])
     def test_verified_body_is_renamed_into_place(self, kind, path, gateway, instance, client):
         """The file holds the whole body, nothing lies beside it, and the response is empty."""
-        gateway.answer(wire.signed(BODY))
+        gateway.respond(wire.signed(BODY))
         response = client.call(instance.v3.certificates, "get", sink=kind(path))
 
         assert BODY == path.read_bytes()
@@ -52,7 +52,7 @@ class TestPath:
 
     def test_file_permissions_follow_the_umask(self, path, gateway, instance, client):
         """The file is as readable as any other that the program makes."""
-        gateway.answer(wire.signed(BODY))
+        gateway.respond(wire.signed(BODY))
         path.unlink()
         before = os.umask(0o027)
         try:
@@ -69,13 +69,13 @@ class TestPath:
         modes = []
 
         def look(_, peer):
-            answer = wire.signed(BODY)
-            peer.send(answer[:-10])
+            response = wire.signed(BODY)
+            peer.send(response[:-10])
             while not (parts := list(path.parent.glob(".*.part"))):
                 time.sleep(0.01)
             time.sleep(0.05)
             modes.append(stat.S_IMODE(parts[0].stat().st_mode))
-            peer.send(answer[-10:])
+            peer.send(response[-10:])
 
         gateway.behaviour = look
         client.call(instance.v3.certificates, "get", sink=path)
@@ -83,7 +83,7 @@ class TestPath:
         assert [mode, mode] == [*modes, stat.S_IMODE(path.stat().st_mode)]
 
     @pytest.mark.parametrize(
-        ("answer", "error"),
+        ("response", "error"),
         [
             (lambda: wire.signed(BODY, key="stranger"), SignatureError),
             (lambda: wire.signed(BODY).replace(b"0.01", b"9.99", 1), SignatureError),
@@ -93,11 +93,11 @@ class TestPath:
         ],
         ids=["stranger's", "tampered", "cut off", "502", "404"],
     )
-    def test_response_that_fails_touches_nothing(self, answer, error, path, gateway, instance, client):
+    def test_response_that_fails_touches_nothing(self, response, error, path, gateway, instance, client):
         """The old file stays, and no part of the new one does."""
 
         def misbehave(_, peer):
-            peer.send(answer())
+            peer.send(response())
             peer.close()
 
         gateway.behaviour = misbehave
@@ -109,7 +109,7 @@ class TestPath:
 
     def test_error_body_reaches_the_caller(self, path, gateway, instance, client):
         """An error is not a download: it is where errors are."""
-        gateway.answer(wire.signed(b'{"code":"NO_STATEMENT_EXIST"}', "404 Not Found"))
+        gateway.respond(wire.signed(b'{"code":"NO_STATEMENT_EXIST"}', "404 Not Found"))
         with pytest.raises(APIError) as caught:
             client.call(instance.v3.certificates, "get", sink=path)
 
@@ -117,7 +117,7 @@ class TestPath:
 
     def test_unsigned_download_is_renamed_into_place(self, path, gateway, instance, client):
         """A bill comes unsigned, and whole or not at all."""
-        gateway.answer(wire.reply(BODY))
+        gateway.respond(wire.reply(BODY))
         client.call(instance.v3.billdownload.file, "get", sink=path)
 
         assert BODY == path.read_bytes()
@@ -139,14 +139,14 @@ class TestFileAndCallable:
 
     def test_verified_body_is_fed(self, sink, taken, gateway, instance, client):
         """All bytes come, in order."""
-        gateway.answer(wire.signed(BODY))
+        gateway.respond(wire.signed(BODY))
         client.call(instance.v3.certificates, "get", sink=sink)
 
         assert BODY == taken.getvalue()
 
     def test_forged_body_is_not_fed(self, sink, taken, gateway, instance, client):
         """Not one byte comes of what is not WeChat Pay's."""
-        gateway.answer(wire.signed(BODY, key="stranger"))
+        gateway.respond(wire.signed(BODY, key="stranger"))
         with pytest.raises(SignatureError):
             client.call(instance.v3.certificates, "get", sink=sink)
 
@@ -165,7 +165,7 @@ class TestFileAndCallable:
 
         assert b"" == taken.getvalue()
 
-        gateway.answer(wire.reply(BODY))
+        gateway.respond(wire.reply(BODY))
         client.call(instance.v3.billdownload.file, "get", sink=sink)
 
         assert BODY == taken.getvalue()
@@ -182,7 +182,7 @@ class TestStatement:
         response = client.call(instance.chain("hk/v3/statements"), "get", **options)
         return sink.getvalue() if sink is not None else response.content
 
-    def answer(self, body, plain):
+    def respond(self, body, plain):
         """Lay out a statement whose header tells the SHA-1 of ``plain``."""
         sha1 = hashlib.sha1(plain, usedforsecurity=False).hexdigest()
         proof = wire.proof(f'{{"sha1":"{sha1}"}}'.encode())
@@ -191,14 +191,14 @@ class TestStatement:
     def test_statement_with_its_own_sha1_is_accepted(self, packed, streamed, gateway, instance, client):
         """The digest is the plain file's, even when it comes compressed."""
         body = gzip.compress(BODY) if packed else BODY
-        gateway.answer(self.answer(body, BODY))
+        gateway.respond(self.respond(body, BODY))
 
         assert body == self.call(client, instance, io.BytesIO() if streamed else None)
 
     def test_other_statement_is_refused(self, packed, streamed, gateway, instance, client):
         """The signed digest verifies one file only; PHP never compares it."""
         other = gzip.compress(BODY + b"more") if packed else BODY + b"more"
-        gateway.answer(self.answer(other, BODY))
+        gateway.respond(self.respond(other, BODY))
         sink = io.BytesIO() if streamed else None
         with pytest.raises(SignatureError):
             self.call(client, instance, sink)
@@ -212,7 +212,7 @@ class TestLongDownload:
     def download(self, path, gateway, build, client, *, age=0, key="platform"):
         """Download a body signed ``age`` seconds before its head arrives, half of it 400 s later."""
         now = [1_800_000_000.0]
-        answer = wire.signed(BODY, "200 OK", ("Date", formatdate(now[0])), at=int(now[0]) - age, key=key)
+        response = wire.signed(BODY, "200 OK", ("Date", formatdate(now[0])), at=int(now[0]) - age, key=key)
         instance = build(clock=lambda: now[0])
         begun = threading.Event()
 
@@ -222,10 +222,10 @@ class TestLongDownload:
                 begun.set()
 
         def take_long(_, peer):
-            peer.send(answer[: -len(BODY) // 2])
+            peer.send(response[: -len(BODY) // 2])
             begun.wait(5)
             now[0] += 400
-            peer.send(answer[-len(BODY) // 2 :])
+            peer.send(response[-len(BODY) // 2 :])
 
         gateway.behaviour = take_long
         client.call(instance.v3.certificates, "get", sink=Noticing(path))
@@ -264,16 +264,16 @@ def test_closing_waits_for_a_download_that_goes_on(path, gateway, build, monkeyp
             has_begun.set()
 
     def take_long(_, peer):
-        answer = wire.reply(BODY)
-        peer.send(answer[:-200])
+        response = wire.reply(BODY)
+        peer.send(response[:-200])
         has_begun.wait(5)
         time.sleep(0.1)
         ahead[0] = 60.0
-        peer.send(answer[-200:-100])
+        peer.send(response[-200:-100])
         time.sleep(0.2)
         goes_on.set()
         time.sleep(0.6)
-        peer.send(answer[-100:])
+        peer.send(response[-100:])
 
     gateway.behaviour = take_long
     instance = build(timeout=5)
@@ -329,7 +329,7 @@ def test_download_cancelled_while_a_thread_writes_leaves_nothing_behind(name, pa
         assert [None] == ended
         await instance.getDriver().aclose()
 
-    gateway.answer(wire.signed(BODY))
+    gateway.respond(wire.signed(BODY))
     asyncio.run(main())
 
     assert (BODY if name == "deliver" else OLD) == path.read_bytes()

@@ -131,15 +131,15 @@ def test_session_brings_its_own_tls(build, gateway, folder):
         assert 200 == build(session=session).v3.x.get().status_code
 
 
-@pytest.mark.parametrize("ending", ["timeout", "answer", "last answer"])
+@pytest.mark.parametrize("ending", ["timeout", "response", "last response"])
 def test_connection_is_closed_with_its_loop(ending, build, gateway, folder):
     """Also one that was given up in the middle, whose server does not say goodbye."""
     released = threading.Event()
     if ending == "timeout":
         gateway.behaviour = lambda _, __: released.wait(5)
-    if ending == "last answer":
-        answer = signed(b"{}", "200 OK", ("Connection", "close"))
-        gateway.behaviour = lambda _, peer: (peer.send(answer), released.wait(5))
+    if ending == "last response":
+        response = signed(b"{}", "200 OK", ("Connection", "close"))
+        gateway.behaviour = lambda _, peer: (peer.send(response), released.wait(5))
     instance = build(verify=str(folder / "authority.pem"))
     before = sockets()
     with contextlib.suppress(ReadTimeoutError):

@@ -320,7 +320,7 @@ def test_middleware_of_the_callers_client_session_cannot_send_twice(build, gatew
         return await handler(request)
 
     instance = build(client_session=lambda _: aiohttp.ClientSession(middlewares=[again]))
-    gateway.answer(signed(b"{}", "200 OK", ("Connection", "close")))
+    gateway.respond(signed(b"{}", "200 OK", ("Connection", "close")))
 
     async def main():
         with pytest.raises(NoResponseError):

@@ -25,7 +25,7 @@ def call():
 
 
 for count in range(calls):
-    answer = call()
+    response = call()
     if count == 0:
         print(time.process_time(), flush=True)  # noqa: T201  to the runner
 if calls > 1:

@@ -1,4 +1,4 @@
-"""The shortest honest script: signed calls, verified answers. Arguments: base URL, folder, calls."""
+"""The shortest honest script: signed calls, verified responses. Arguments: base URL, folder, calls."""
 
 import base64
 import secrets
@@ -49,7 +49,7 @@ def call():
 
 
 for count in range(calls):
-    answer = call()
+    response = call()
     if count == 0:
         print(time.process_time(), flush=True)  # noqa: T201  to the runner
 if calls > 1:
