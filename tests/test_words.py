@@ -46,3 +46,11 @@ def test_file_uses_the_words_of_the_field(file):
     ]
 
     assert [] == found, INSTEAD
+
+
+@each(
+    "file", sorted((pages.ROOT / "tests").rglob("*.py")), ids=lambda file: str(file.relative_to(pages.ROOT))
+)
+def test_tests_speak_of_responses(file):
+    """Names of tests, fixtures and helpers, too."""
+    assert file.name == "test_words.py" or "answer" not in file.read_text("utf-8").lower()
