@@ -9,7 +9,7 @@ from wechatpay import uri
 from wechatpay.errors import InvalidRequestError
 from wechatpay.messages import Call, is_word
 
-__all__ = ["OPTIONS", "VERBS", "Arguments", "read_call", "read_headers"]
+__all__ = ["OPTIONS", "VERBS", "WRITTEN_HEADERS", "Arguments", "read_call", "read_headers"]
 
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -56,7 +56,7 @@ _ELSEWHERE = {
 }
 
 #: Headers that the core writes itself.
-_OURS = frozenset({"authorization", "host", "content-length", "transfer-encoding", "connection"})
+WRITTEN_HEADERS = frozenset({"authorization", "host", "content-length", "transfer-encoding", "connection"})
 
 _BODIES = ("json", "xml", "body", "media")
 
@@ -173,7 +173,7 @@ def _find_header_flaw(headers: Any) -> str:
         if not isinstance(name, str) or not is_word(str.__str__(name)):
             return f"headers: {name!r} is not a header name"
         lowered = str.__str__(name).lower()
-        if lowered in _OURS:
+        if lowered in WRITTEN_HEADERS:
             return f"headers: {name} is written by the core; leave it out"
         if text is None and lowered != "user-agent":
             continue

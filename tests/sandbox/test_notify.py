@@ -127,7 +127,7 @@ def test_url_is_as_plain_as_wechat_pay_wants_it(sandbox, rest):
 def test_name_that_leads_elsewhere_is_not_called(sandbox, monkeypatch):
     """Should a system take another machine for localhost, nothing is sent there."""
     with serving() as shop:
-        monkeypatch.setattr("wechatpay.sandbox.posting._is_loopback", lambda host: host == "localhost")
+        monkeypatch.setattr("wechatpay.sandbox.posting.is_loopback", lambda host: host == "localhost")
         with pytest.raises(ConfigurationError, match="localhost is another machine here"):
             sandbox.notify(f"http://localhost:{shop.server_port}/notify")
 

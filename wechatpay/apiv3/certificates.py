@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
-from wechatpay.apiv3.keyring import PlatformKey
+from wechatpay.apiv3.keyring import PUBLIC_KEY_ID, PlatformKey
 from wechatpay.apiv3.verification import RESPONSE, SignatureHeaders
 from wechatpay.crypto import pem
 from wechatpay.errors import (
@@ -48,8 +48,7 @@ _MAX_TIMEOUT = 10.0
 #: Statuses of the response to a merchant without platform certificates.
 _PUBLIC_KEY_MODE = (403, 404, 500)
 
-#: How the id of a public key begins, and how to get the key.
-_PUBLIC_KEY_ID = "PUB_KEY_ID_"
+#: How to get a public key.
 _GET_PUBLIC_KEY = (
     "download the public key (微信支付公钥) and its id from the merchant console "
     "(账户中心 → API安全) and configure"
@@ -116,7 +115,7 @@ def verify(
     contained = _read(response.json(), apiv3_key, keys.suite)
     key = keys.get(headers.serial, at) or contained.get(headers.serial)
     is_retired = headers.serial in keys.keyring.retired
-    if key is None and headers.serial.startswith(_PUBLIC_KEY_ID) and not is_retired:
+    if key is None and headers.serial.startswith(PUBLIC_KEY_ID) and not is_retired:
         raise ConfigurationError(
             f"nothing was sent: WeChat Pay signs with the public key {headers.serial!r:.80}, which certs "
             f"lacks: {_GET_PUBLIC_KEY} certs={{{headers.serial!r:.80}: 'file:///path/to/pub_key.pem'}}"

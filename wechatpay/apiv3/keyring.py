@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from wechatpay.crypto.suites import PublicKey, Suite
 
-__all__ = ["Keyring", "PlatformKey", "same_serial"]
+__all__ = ["PUBLIC_KEY_ID", "Keyring", "PlatformKey", "same_serial"]
+
+#: How ids of public keys begin: no download of certificates contains one.
+PUBLIC_KEY_ID = "PUB_KEY_ID_"
 
 #: How long a certificate that is no longer offered still verifies: responses may be slow.
 _GRACE_PERIOD = timedelta(minutes=10)

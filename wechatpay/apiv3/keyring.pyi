@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 from collections.abc import Mapping
-__all__ = ['Keyring', 'PlatformKey', 'same_serial']
+__all__ = ['PUBLIC_KEY_ID', 'Keyring', 'PlatformKey', 'same_serial']
+PUBLIC_KEY_ID: str
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class PlatformKey:
     serial: str

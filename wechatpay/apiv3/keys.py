@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from wechatpay import middleware
-from wechatpay.apiv3.keyring import Keyring, PlatformKey, same_serial
+from wechatpay.apiv3.keyring import PUBLIC_KEY_ID, Keyring, PlatformKey, same_serial
 from wechatpay.crypto import pem, suites
 from wechatpay.errors import ConfigurationError, CryptoError
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from wechatpay.transports import AsyncConnections, Connections
 
 __all__ = ["PlatformKeys"]
-
-#: How ids of public keys begin: no download of certificates contains one.
-_PUBLIC_KEY_ID = "PUB_KEY_ID_"
 
 
 class PlatformKeys:
@@ -242,7 +239,7 @@ class PlatformKeys:
         if named is not None and named.serial == serial and (named.not_before is None or named.is_valid(at)):
             return named
         key = self.keyring.get(serial, at)
-        if key is None and self._refresher is not None and not serial.startswith(_PUBLIC_KEY_ID):
+        if key is None and self._refresher is not None and not serial.startswith(PUBLIC_KEY_ID):
             yield from self._refresher.fetch(serial)
             key = self.keyring.get(serial, at)
         return key

@@ -187,11 +187,8 @@ class Verifier:
         try:
             yield from self._verify(request, response)
         except VerificationError as error:
-            clock, step = (
-                explain_clock(response.headers, self._received_at(request)),
-                rules.next_step(request),
-            )
-            error.args = (f"{error}{clock}; the outcome is unknown: {step}",)
+            clock = explain_clock(response.headers, self._received_at(request))
+            error.args = (f"{error}{clock}; the outcome is unknown: {rules.next_step(request)}",)
             raise
         return response
 
@@ -212,8 +209,7 @@ class Verifier:
             SignatureError: The signature does not belong to this body.
         """
         try:
-            now = self._clock() if request.sink is None else self._received_at(request)
-            headers = SignatureHeaders.read(response.headers, now, RESPONSE, request)
+            headers = SignatureHeaders.read(response.headers, self._received_at(request), RESPONSE, request)
             named = request.encryptor.key if request.encryptor else None
             key = yield from self._keys.find(headers.serial, int(headers.timestamp), named)
             if key is None:

@@ -16,7 +16,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 __all__ = ["sandbox"]
 
 _PORT = {"min": 0, "max": 65535}

@@ -182,6 +182,17 @@ class Order:
         seed = f"prepay {self.out_trade_no}" + f" {self.times_issued}" * (self.times_issued > 1)
         return f"wx{format_digits(self.issued or self.created)}{number(seed, 18)}00"
 
+    @property
+    def payer_url(self) -> str:
+        """What a Native order's QR code holds, or the page of an H5 order; ``""`` for others."""
+        session = number(self.prepay_id, 10)
+        if self.trade_type == "NATIVE":
+            return f"weixin://wxpay/bizpayurl?pr={session}"
+        if self.trade_type == "MWEB":
+            page = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb"
+            return f"{page}?prepay_id={self.prepay_id}&package={session}"
+        return ""
+
     def is_payable(self, now: float) -> bool:
         """Return whether the payer's app still accepts the order."""
         lifetime = H5_LIFETIME if self.trade_type == "MWEB" else PREPAY_LIFETIME

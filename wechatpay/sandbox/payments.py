@@ -16,7 +16,7 @@ from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.parameters import Violation
-from wechatpay.sandbox.test_users import number, standing
+from wechatpay.sandbox.test_users import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -267,13 +267,8 @@ def _payment(order: Order) -> dict[str, Any]:
 
 def credential(order: Order) -> dict[str, str]:
     """Return what the payer's side needs: ``code_url``, ``h5_url`` or ``prepay_id``."""
-    session = number(order.prepay_id, 10)
-    if order.trade_type == "NATIVE":
-        return {"code_url": f"weixin://wxpay/bizpayurl?pr={session}"}
-    if order.trade_type == "MWEB":
-        page = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb"
-        return {"h5_url": f"{page}?prepay_id={order.prepay_id}&package={session}"}
-    return {"prepay_id": order.prepay_id}
+    name = {"NATIVE": "code_url", "MWEB": "h5_url"}.get(order.trade_type)
+    return {name: order.payer_url} if name else {"prepay_id": order.prepay_id}
 
 
 def reject(rejection: Rejection, codes: Mapping[str, str] | None = None) -> HttpResponse:

@@ -40,7 +40,6 @@ from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.payments import DESCRIPTIONS
-from wechatpay.sandbox.test_users import number
 from wechatpay.sandbox.xml_messages import failure, lasting, refuse, success
 
 if TYPE_CHECKING:
@@ -354,13 +353,8 @@ def _describe_refund_event(order: Order, refund: Refund) -> dict[str, str | int]
 
 def links(order: Order) -> dict[str, str]:
     """Return what the payer's side needs beside the ``prepay_id``."""
-    session = number(order.prepay_id, 10)
-    if order.trade_type == "NATIVE":
-        return {"code_url": f"weixin://wxpay/bizpayurl?pr={session}"}
-    if order.trade_type == "MWEB":
-        page = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb"
-        return {"mweb_url": f"{page}?prepay_id={order.prepay_id}&package={session}"}
-    return {}
+    name = {"NATIVE": "code_url", "MWEB": "mweb_url"}.get(order.trade_type)
+    return {name: order.payer_url} if name else {}
 
 
 def _download(bill: bytes, sent: Mapping[str, str]) -> HttpResponse:

@@ -5,7 +5,6 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from wechatpay.errors import ConfigurationError, ConnectError, NoResponseError, ReadTimeoutError
 from wechatpay.messages import Headers
+from wechatpay.uri.hosts import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +123,7 @@ def check(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        is_ours = parts.scheme == "http" and _is_loopback(parts.hostname or "") and parts.port != 0
+        is_ours = parts.scheme == "http" and is_loopback(parts.hostname or "") and parts.port != 0
     except ValueError:
         is_ours = False
     if not is_ours or parts.username is not None:
@@ -171,16 +171,7 @@ def _connect(connection: HTTPConnection, url: str) -> None:
     except OSError as error:
         raise ConnectError(f"{url}: connection refused ({error.strerror or error})") from None
     # The system's resolver decides what localhost means.
-    if not _is_loopback(connection.sock.getpeername()[0]):
+    if not is_loopback(connection.sock.getpeername()[0]):
         raise ConfigurationError(
             "url: localhost is another machine here; give http://127.0.0.1:<port>/<path>"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -88,9 +88,9 @@ class AsyncTransport:
         except (aiohttp.ClientError, TimeoutError) as error:
             if is_raised_elsewhere(error, "aiohttp", "asyncio", "builtins", "wechatpay"):
                 raise
-            is_own = self._factory is None or request.mutual
+            # Not in a variable: the URL of a proxy may hold a password.
             raise _map(
-                error, request, self._network.proxies.select(request.url) if is_own else None
+                error, request, self._network.proxies.select(request.url) if session.is_own else None
             ) from None
         except BaseException as error:
             hide_frames(error, request)

@@ -74,7 +74,8 @@ class BlockingTransport:
             NoResponseError: The request left; no complete response came.
             ConfigurationError: The caller's session retries by itself, or TLS cannot be set up.
         """
-        send = self._send if self._session is None or request.mutual else self._send_with_session
+        is_own = self._session is None or request.mutual
+        send = self._send if is_own else self._send_with_session
         try:
             if not URLLIB3_LOG.isEnabledFor(logging.DEBUG):
                 return send(request)
@@ -83,7 +84,7 @@ class BlockingTransport:
         except (requests.RequestException, HTTPError) as error:
             if isinstance(error, requests.HTTPError) or is_raised_elsewhere(error, "requests", "urllib3"):
                 raise
-            is_own = self._session is None or request.mutual
+            # Not in a variable: the URL of a proxy may hold a password.
             raise _map(
                 error, request, self._network.proxies.select(request.url) if is_own else None
             ) from None

@@ -56,7 +56,7 @@ class LoopSession:
         self._idle = asyncio.Event()
         self._is_ending = False
         self._ending: asyncio.Task[None] | None = None
-        self._is_own = factory is None
+        self.is_own = factory is None
         self.client = self._make_client() if factory is None else _adopt(factory(self._loop))
         self._life = self._live()
 
@@ -96,7 +96,7 @@ class LoopSession:
         """
         self._calls += 1
         exchange.is_counted = True
-        if not self._is_own:
+        if not self.is_own:
             # Its connector does not say when it has connected.
             exchange.is_foreign = True
             return
@@ -144,7 +144,7 @@ class LoopSession:
     def _route(self, request: Request) -> _Route:
         key = request.origin
         if key not in self._routes:
-            self._routes[key] = self._make_route(request.url) if self._is_own else _Route()
+            self._routes[key] = self._make_route(request.url) if self.is_own else _Route()
         return self._routes[key]
 
     def _make_route(self, url: str) -> _Route:

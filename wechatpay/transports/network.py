@@ -24,6 +24,7 @@ from wechatpay.errors import (
     ResponseTooLargeError,
     TransportError,
 )
+from wechatpay.options import WRITTEN_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -317,9 +318,7 @@ def wrapped(error: BaseException) -> BaseException | None:
 
 
 #: Headers of a caller's session that are never sent: they are ours, or would change what is signed.
-RESERVED_HEADERS: Final = frozenset(
-    {"authorization", "connection", "content-length", "cookie", "host", "transfer-encoding"}
-)
+RESERVED_HEADERS: Final = WRITTEN_HEADERS | {"cookie"}
 
 _WORDS = {
     ConnectError: "nothing was sent: no connection to",

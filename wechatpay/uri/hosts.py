@@ -19,6 +19,7 @@ __all__ = [
     "PAYMENT_HOSTS",
     "Trust",
     "check_destination",
+    "is_loopback",
     "is_open_platform",
     "refuse_credentials",
 ]
@@ -77,7 +78,7 @@ class Trust:
             prefix = _prefix(base_uri)
         except InvalidRequestError as error:
             raise ConfigurationError(f"base_uri: {str(error).removeprefix('base_uri ')}") from None
-        if scheme != "https" and not _is_loopback(host):
+        if scheme != "https" and not is_loopback(host):
             raise ConfigurationError(f"base_uri: {scheme}://{host} is not encrypted: use https")
         if host == OPEN_PLATFORM:
             raise ConfigurationError(
@@ -152,7 +153,8 @@ def _authority(origin: str) -> tuple[str, str, int]:
     return uri.authority(origin + "/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether ``host`` is this machine, by its name or address."""
     if host == "localhost":
         return True
     try:
