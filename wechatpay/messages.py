@@ -267,6 +267,12 @@ class Request:
         return self.url[slash:]
 
     @property
+    def total_timeout(self) -> float | None:
+        """Seconds to connect and for a response in memory together; ``None``: no limit."""
+        connect, read = self.timeout
+        return None if connect is None or read is None else connect + read
+
+    @property
     def signable(self) -> bytes:
         """What APIv3 signs as the body: of an upload, the JSON of its part ``meta``."""
         return self.content if self.meta is None else self.meta

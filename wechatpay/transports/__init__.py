@@ -127,9 +127,8 @@ class AsyncConnections:
             TransportError: No response came.
         """
         preflight(request, self._settings)
-        connect, read = request.timeout
         if (job := CURRENT_JOB.get()) is not None:
-            job.extend(None if connect is None or read is None else connect + read)
+            job.extend(request.total_timeout)
         return await (self._transport.value or self._transport.get()).send(request)
 
     async def pause(self, seconds: float) -> None:

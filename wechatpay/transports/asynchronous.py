@@ -13,6 +13,7 @@ import aiohttp
 from wechatpay.errors import (
     ConnectError,
     NoResponseError,
+    PoolTimeoutError,
     ReadTimeoutError,
     WeChatPayError,
 )
@@ -97,15 +98,22 @@ class AsyncTransport:
             raise
 
     async def _exchange(self, session: LoopSession, request: Request) -> Response:
-        exchange = Exchange(request.timeout)
+        exchange = Exchange(request.timeout[1])
         before = EXCHANGE.set(exchange)
         try:
-            await session.enter(request, exchange)
             async with exchange.timer:
-                if exchange.is_foreign:
-                    exchange.restart(exchange.connect)
+                # The connector of a caller's session does not say when it has connected.
+                exchange.restart(request.timeout[0] if session.is_own else request.total_timeout)
+                await session.enter(request, exchange)
                 async with session.request(request, request.content, exchange) as response:
                     return await self._receive(response, request, exchange)
+        except TimeoutError as error:
+            exchange.abort()
+            if not session.is_own or exchange.transport is not None:
+                raise
+            if exchange.places is None:
+                raise transport_error(PoolTimeoutError, request, error) from None
+            raise UnconnectedError from error
         except BaseException:
             # The goodbye that TLS waits for could outlast the loop.
             exchange.abort()

@@ -18,8 +18,8 @@ import aiohttp
 from yarl import URL
 
 from wechatpay.background import call_soon
-from wechatpay.errors import ConfigurationError, PoolTimeoutError
-from wechatpay.transports.network import CHUNK, IDLE_SECONDS, RESERVED_HEADERS, basic_auth, transport_error
+from wechatpay.errors import ConfigurationError
+from wechatpay.transports.network import CHUNK, IDLE_SECONDS, RESERVED_HEADERS, basic_auth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -32,8 +32,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EXCHANGE", "Exchange", "LoopSession", "UnconnectedError"]
 
-#: Headers that aiohttp would otherwise add.
-_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+#: Keeps aiohttp from adding headers, and from unpacking what it gets.
+_UNTOUCHED: Any = {
+    "skip_auto_headers": ("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+    "auto_decompress": False,
+}
+
+#: Of our own sessions: `Exchange` has one timer for everything that is held in memory.
+_UNTIMED = aiohttp.ClientTimeout()
 
 
 class LoopSession:
@@ -72,7 +78,11 @@ class LoopSession:
             keepalive_timeout=IDLE_SECONDS,
             socket_factory=make_socket,
         )
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            **_UNTOUCHED,
+        )
 
     async def _live(self) -> AsyncGenerator[None, None]:
         try:
@@ -89,32 +99,15 @@ class LoopSession:
         await anext(self._life)
 
     async def enter(self, request: Request, exchange: Exchange) -> None:
-        """Begin an exchange, on one of the connections to the host of ``request``.
-
-        Raises:
-            PoolTimeoutError: None was free within the connect timeout.
-        """
+        """Begin an exchange, once one of the connections to the host of ``request`` is free."""
         self._calls += 1
         exchange.is_counted = True
         if not self.is_own:
-            # Its connector does not say when it has connected.
-            exchange.is_foreign = True
             return
-        key = request.origin
-        places = self._places.get(key)
+        places = self._places.get(request.origin)
         if places is None:
-            places = self._places[key] = asyncio.Semaphore(self._network.pool_size)
-        if places.locked():
-            began = self._loop.time()
-            try:
-                async with asyncio.timeout(exchange.connect):
-                    await places.acquire()
-            except TimeoutError as error:
-                raise transport_error(PoolTimeoutError, request, error) from None
-            if exchange.connect is not None:
-                exchange.connect = max(exchange.connect - (self._loop.time() - began), 0.001)
-        else:
-            await places.acquire()
+            places = self._places[request.origin] = asyncio.Semaphore(self._network.pool_size)
+        await places.acquire()
         exchange.places = places
 
     def leave(self, exchange: Exchange) -> None:
@@ -132,19 +125,17 @@ class LoopSession:
             request.method,
             URL(request.url, encoded=True),
             headers=[*request.headers.pairs(), *route.headers],
-            skip_auto_headers=_AUTOMATIC,
             data=_pieces(content, exchange) if len(content) > CHUNK else content or None,
             allow_redirects=False,
             raise_for_status=False,
-            auto_decompress=False,
-            timeout=_timeout(exchange.connect, exchange.read),
+            timeout=_UNTIMED if self.is_own and request.sink is None else _timeout(*request.timeout),
             **route.options,
         )
 
     def _route(self, request: Request) -> _Route:
         key = request.origin
         if key not in self._routes:
-            self._routes[key] = self._make_route(request.url) if self.is_own else _Route()
+            self._routes[key] = self._make_route(request.url) if self.is_own else _Route(_UNTOUCHED)
         return self._routes[key]
 
     def _make_route(self, url: str) -> _Route:
@@ -203,31 +194,28 @@ class _Route:
 
 
 class Exchange:
-    """One call: its timeouts, and the connection that it uses.
+    """One call: its timer, and the connection that it uses.
 
     Attributes:
-        connect: Seconds to wait for a connection; what waiting for a free one took is subtracted.
-        read: Seconds for each read, and for the whole of a response in memory.
-        timer: Ends the exchange when the response takes too long.
+        read: Seconds for the whole of a response in memory.
+        timer: Ends the exchange when a connection, or then the response, takes too long.
         transport: The connection's transport, once there is one.
         places: Where it holds a place, once it does.
         is_counted: Whether its session counts it.
-        is_foreign: Whether its session is the caller's.
     """
 
-    __slots__ = ("connect", "is_counted", "is_foreign", "places", "read", "timer", "transport")
+    __slots__ = ("is_counted", "places", "read", "timer", "transport")
 
-    def __init__(self, timeout: tuple[float | None, float | None]) -> None:
-        self.connect, self.read = timeout
+    def __init__(self, read: float | None) -> None:
+        self.read = read
         self.timer = asyncio.timeout(None)
-        self.is_counted = self.is_foreign = False
+        self.is_counted = False
         self.places: asyncio.Semaphore | None = None
         self.transport: asyncio.WriteTransport | None = None
 
-    def restart(self, extra: float | None = 0.0) -> None:
-        """Let the time for the response begin now."""
-        if self.read is not None and extra is not None:
-            self.timer.reschedule(asyncio.get_running_loop().time() + self.read + extra)
+    def restart(self, seconds: float | None) -> None:
+        """Let the time begin now for what comes next."""
+        self.timer.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -276,7 +264,7 @@ class _Connector(aiohttp.TCPConnector):
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UnconnectedError from error
         exchange.transport = connection.transport
-        exchange.restart()
+        exchange.restart(exchange.read)
         return connection
 
 
@@ -325,9 +313,9 @@ async def _pieces(content: bytes, exchange: Exchange) -> AsyncIterator[bytes]:
     """Give a long body piece by piece; each has the whole timeout."""
     stream = io.BytesIO(content)
     while piece := stream.read(CHUNK):
-        exchange.restart()
+        exchange.restart(exchange.read)
         yield piece
-    exchange.restart()
+    exchange.restart(exchange.read)
 
 
 @functools.lru_cache(64)
