@@ -45,7 +45,7 @@ STEPS = [
         QUERY.format("query it with GET v3/refund/domestic/refunds/{out_refund_no}", "out_refund_no"),
         id="refund",
     ),
-    pytest.param("get", "v3/certificates", "it changes nothing: send it again", id="GET"),
+    pytest.param("get", "v3/certificates", "a query changes nothing: send it again", id="GET"),
 ]
 
 

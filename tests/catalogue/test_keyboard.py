@@ -60,6 +60,11 @@ def test_help_shows_title_parameters_and_link(instance):
     ("topic", "expected"),
     [
         ("v3/pay/transactions/jsapi", "instance.v3.pay.transactions.jsapi.post(…)"),
+        ("post /v3/pay/transactions/jsapi", "instance.v3.pay.transactions.jsapi.post(…)"),
+        ("https://api.mch.weixin.qq.com/v3/pay/transactions/id/42?mchid=19", "GET v3/pay/transactions/id/"),
+        ("https://api.mch.weixin.qq.com/secapi/pay/refund", "POST v2/secapi/pay/refund"),
+        ("transaction.success", "trade_state"),
+        ("order_closed", "ORDER_CLOSED"),
         ("v2/secapi/pay/refund", "one of transaction_id, out_trade_no is required"),
         ("v2/secapi/pay/refund", "security=True"),
         ("v3/global/statements", "base_uri='https://apihk.mch.weixin.qq.com/'"),

@@ -121,6 +121,6 @@ def next_step(route: str) -> str:
     """Return what to do when the outcome of a call to ``route`` is unknown."""
     route = route.lower()
     if "query" in route or "/get" in route or "/download" in route:
-        return "it changes nothing: send it again"
+        return "a query changes nothing: send it again"
     query = _QUERIES.get(route, "query what became of it")
     return f"{query}, and repeat it with the same number only"

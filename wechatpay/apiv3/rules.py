@@ -60,7 +60,7 @@ def is_digest_signed(route: str) -> bool:
 def next_step(request: Request) -> str:
     """Return what to do when the outcome of a request is unknown."""
     if request.method == "GET":
-        return "it changes nothing: send it again"
+        return "a query changes nothing: send it again"
     from wechatpay.catalogue.lookup import find_query  # noqa: PLC0415  read by errors only
 
     query, numbers = "query what became of it", ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wechatpay.builder import Node, _VerbNode
 from wechatpay.catalogue import lookup
 from wechatpay.catalogue.explanations import Explanation, explain_code, explain_request_id
+from wechatpay.options import VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["describe_node", "describe_path", "explain_topic", "summarize"]
 
 _REQUEST_ID = re.compile(r"(.*-)?[0-9]+")
+
+#: A verb, perhaps; a host, perhaps; a path; a query, perhaps.
+_CALL = re.compile(
+    rf"(?:({'|'.join(VERBS)})\s+)?(?:https?://[^/?]*)?/*([^?]*)(?:\?.*)?", re.IGNORECASE | re.DOTALL
+)
 
 
 def describe_path(path: str, verb: str = "") -> str:
@@ -46,20 +52,21 @@ def describe_node(node: Node) -> str:
 
 
 def explain_topic(topic: str) -> str:
-    """Describe a path, an event type, an error code or a Request-ID; ``""`` if it is not known.
+    """Describe an operation, an event type, an error code or a Request-ID; ``""`` if it is not known.
 
     Args:
-        topic: Such as ``v3/pay/transactions/jsapi``, ``TRANSACTION.SUCCESS``, ``PARAM_ERROR`` or
-            ``08F78AAE0610D3F9-268512771``.
+        topic: Such as ``v3/pay/transactions/jsapi``, with or without a verb before it, or the URL of a call;
+            ``TRANSACTION.SUCCESS``, ``PARAM_ERROR``, in any case; or ``08F78AAE0610D3F9-268512771``.
     """
-    topic = topic.strip().removeprefix("/")
-    if event := lookup.events().get(topic):
+    topic = topic.strip()
+    if event := lookup.events().get(topic.upper()):
         return "\n".join(_event(event))
-    if codes := explain_code(topic):
+    if codes := explain_code(topic) or explain_code(topic.upper()):
         return "\n\n".join(map(_explanation, codes))
     if _REQUEST_ID.fullmatch(topic) and (found := explain_request_id(topic)):
         return _explanation(found)
-    return describe_path(topic)
+    verb, path = _CALL.fullmatch(topic).groups("")  # type: ignore[union-attr]  # it matches any text
+    return describe_path(path, verb.upper()) or describe_path(f"v2/{path}", verb.upper())
 
 
 def summarize(operation: Operation) -> str:

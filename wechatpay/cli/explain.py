@@ -10,10 +10,14 @@ __all__ = ["explain"]
 
 
 def explain(
-    topic: Annotated[
-        str,
-        typer.Argument(help="A path such as v3/pay/transactions/jsapi, an event, a code or a Request-ID."),
-    ] = "",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TOPIC",
+            help="A path such as v3/pay/transactions/jsapi, with or without a verb before it, a URL, an event, "
+            "a code or a Request-ID.",
+        ),
+    ] = None,
     search: Annotated[str, typer.Option(help="Find operations by words of their title or path.")] = "",
 ) -> None:
     """Print what the documents say about an operation, an event, an error code or a Request-ID.
@@ -24,6 +28,7 @@ def explain(
     from wechatpay.catalogue.check import suggest  # noqa: PLC0415  the same
     from wechatpay.catalogue.describe import explain_topic, summarize  # noqa: PLC0415  the same
 
+    topic = " ".join(words or ())
     if search:
         text = "\n".join(map(summarize, catalogue.search(search)))
     elif topic:
