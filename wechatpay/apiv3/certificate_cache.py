@@ -11,12 +11,14 @@ import json
 import logging
 import os
 import stat
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wechatpay.apiv3.verification import SIGNATURE_HEADERS
-from wechatpay.file_lock import OPEN_FLAGS, FileLock
 from wechatpay.messages import Headers, Response
+from wechatpay.private_files import OPEN_FLAGS, FileLock, replace_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["CertificateCache"]
 
@@ -55,21 +57,10 @@ class CertificateCache:
     def write(self, response: Response) -> None:
         """Replace the file by a response, atomically; failures are only logged."""
         try:
-            self._replace(_render(response))
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_file(_render(response), self._file)
         except (OSError, UnicodeDecodeError) as error:
             _log.warning("the certificates could not be saved in %s: %s", self._file, type(error).__name__)
-
-    def _replace(self, text: bytes) -> None:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Created with access for its owner only.
-        descriptor, part = tempfile.mkstemp(dir=self._file.parent, prefix=".certificates_")
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor, no path
-                file.write(text)
-            Path(part).replace(self._file)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
 
     def make_lock(self) -> FileLock:
         """Make a lock for `claim`."""

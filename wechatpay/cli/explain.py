@@ -14,7 +14,7 @@ def explain(
         list[str] | None,
         typer.Argument(
             metavar="TOPIC",
-            help="A path such as v3/pay/transactions/jsapi, with or without a verb before it, a URL, an event, "
+            help="A path such as v3/pay/transactions/jsapi, also with a verb before it, a URL, an event, "
             "a code or a Request-ID.",
         ),
     ] = None,

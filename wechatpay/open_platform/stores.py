@@ -11,7 +11,6 @@ import json
 import math
 import os
 import stat
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wechatpay.errors import ConfigurationError, ConnectError
-from wechatpay.file_lock import OPEN_FLAGS, FileLock
+from wechatpay.private_files import OPEN_FLAGS, FileLock, replace_file
 from wechatpay.process import PerProcess
 from wechatpay.secret import Secret
 
@@ -171,15 +170,7 @@ class FileTokens:
         """
         text = self._read().pass_to(_render, key, token)
         with self._name_file_in_errors():
-            # mkstemp creates the file with access for its owner only.
-            descriptor, part = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            try:
-                with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor, no path
-                    file.write(text.reveal())
-                Path(part).replace(self._path)
-            except BaseException:
-                Path(part).unlink(missing_ok=True)
-                raise
+            text.pass_to(replace_file, self._path)
 
     def acquire(self, key: str, owner: str) -> bool:  # noqa: ARG002  one lock for the whole file
         """Lock the file for ``owner``, unless another owner has it.

@@ -6,10 +6,10 @@ A directory holds one subdirectory for each merchant. Only the user can read any
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.errors import ConfigurationError
+from wechatpay.private_files import replace_file
 from wechatpay.sandbox.certificates import Authority
 from wechatpay.sandbox.keys import Identity, PlatformSigner, load_key
 
@@ -71,16 +71,9 @@ def name_key(signer: PlatformSigner) -> str:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that nobody else can read, all at once: readers find the whole text, or no file."""
+    """Write a file that nobody else can read, and its directory."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as opened:  # noqa: PTH123  a path has no mode
-            opened.write(text)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(text.encode(), file)
 
 
 def _dump(identity: Identity) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A lock between processes: flock(2) on a file.
+"""Files that the processes of one user share: replaced whole, and locked by flock(2).
 
 https://man7.org/linux/man-pages/man2/flock.2.html
 """
@@ -6,23 +6,38 @@ https://man7.org/linux/man-pages/man2/flock.2.html
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover  Windows has none
     fcntl = None  # type: ignore[assignment]
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["OPEN_FLAGS", "FileLock"]
+__all__ = ["OPEN_FLAGS", "FileLock", "replace_file"]
 
 #: Do not follow a link, do not wait for the other end of a pipe. Windows has neither flag.
 OPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 #: In place of a descriptor.
 _CLOSED = -1
+
+
+def replace_file(data: bytes, file: Path) -> None:
+    """Write a file that only its owner can read; readers find all of it, or what was there before.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    # Created with access for its owner only.
+    descriptor, part = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with open(descriptor, "wb") as opened:  # noqa: PTH123  a descriptor, no path
+            opened.write(data)
+        Path(part).replace(file)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
 
 
 class FileLock:

@@ -1,4 +1,4 @@
-"""The lock between processes, with real files, forks and file systems that refuse."""
+"""Files that processes share: locks and replacement, with real forks and file systems that refuse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wechatpay.file_lock import FileLock
+from wechatpay.private_files import FileLock, replace_file
 
 
 @pytest.fixture
@@ -74,8 +74,30 @@ def test_file_system_without_locks_grants_all(locks, monkeypatch):
 
 def test_platform_without_locks_grants_all(locks, monkeypatch):
     """Windows has no `fcntl`."""
-    monkeypatch.setattr("wechatpay.file_lock.fcntl", None)
+    monkeypatch.setattr("wechatpay.private_files.fcntl", None)
 
     assert [True, True] == [lock.acquire() for lock in locks]
     for lock in locks:
         lock.release()
+
+
+def test_replaced_file_is_private(tmp_path):
+    """Whatever its mode was, only its owner can read it; nothing else is left behind."""
+    file = tmp_path / "keys"
+    file.write_bytes(b"old")
+    file.chmod(0o644)
+
+    replace_file(b"new", file)
+
+    assert [file] == list(tmp_path.iterdir())
+    assert (b"new", 0o600) == (file.read_bytes(), file.stat().st_mode & 0o777)
+
+
+def test_file_that_cannot_be_replaced_stays(tmp_path):
+    """An error leaves what was there, and nothing beside it."""
+    folder = tmp_path / "keys"
+    (folder / "inner").mkdir(parents=True)
+
+    with pytest.raises(OSError, match="keys"):
+        replace_file(b"new", folder)
+    assert [folder] == list(tmp_path.iterdir())
