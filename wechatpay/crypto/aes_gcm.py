@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
 from wechatpay.errors import CryptoError
 
-__all__ = ["KEY_BYTES", "TAG_BYTES", "decrypt", "decrypt_bytes", "encrypt"]
+__all__ = ["KEY_BYTES", "TAG_BYTES", "decrypt", "decrypt_bytes", "encrypt", "gcm_nonce"]
 
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
@@ -36,7 +36,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str 
     Raises:
         CryptoError: The key or the nonce has the wrong length.
     """
-    nonce = _nonce(iv)
+    nonce = gcm_nonce(iv)
     return base64_encode(_cipher(key).encrypt(nonce, utf8(plaintext, "plaintext"), utf8(aad or b"", "aad")))
 
 
@@ -64,7 +64,7 @@ def decrypt_bytes(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str |
     Raises:
         CryptoError: An argument is malformed, or they do not belong together.
     """
-    nonce, cipher = _nonce(iv), _cipher(key)
+    nonce, cipher = gcm_nonce(iv), _cipher(key)
     data = base64_decode(ciphertext, "ciphertext")
     if len(data) < TAG_BYTES:
         raise CryptoError(f"ciphertext: {len(data)} bytes are too few to hold a tag of {TAG_BYTES}")
@@ -83,7 +83,8 @@ def _cipher(key: str | bytes) -> AESGCM:
     return AESGCM(secret)
 
 
-def _nonce(iv: str | bytes) -> bytes:
+def gcm_nonce(iv: str | bytes) -> bytes:
+    """Check the nonce of a GCM cipher, 8 to 128 bytes."""
     nonce = utf8(iv, "iv")
     if not _MIN_NONCE <= len(nonce) <= _MAX_NONCE:
         raise CryptoError(f"iv: needs {_MIN_NONCE} to {_MAX_NONCE} bytes (12 are usual), got {len(nonce)}")

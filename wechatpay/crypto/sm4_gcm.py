@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import SM4
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
+from wechatpay.crypto.aes_gcm import TAG_BYTES, gcm_nonce
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
 from wechatpay.crypto.sm2 import Sm3
 from wechatpay.errors import CryptoError
@@ -16,10 +17,7 @@ from wechatpay.errors import CryptoError
 __all__ = ["KEY_BYTES", "TAG_BYTES", "decrypt", "decrypt_bytes", "encrypt"]
 
 KEY_BYTES: Final = 16
-TAG_BYTES: Final = 16
 _APIV3_KEY_BYTES = 32
-# OpenSSL's limits; WeChat Pay's have 12 bytes.
-_MIN_NONCE, _MAX_NONCE = 8, 128
 
 
 def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> str:
@@ -37,7 +35,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str 
     Raises:
         CryptoError: The key or the nonce has the wrong length.
     """
-    encryptor = _cipher(key, GCM(_nonce(iv))).encryptor()
+    encryptor = _cipher(key, GCM(gcm_nonce(iv))).encryptor()
     encryptor.authenticate_additional_data(utf8(aad or b"", "aad"))
     data = encryptor.update(utf8(plaintext, "plaintext")) + encryptor.finalize()
     return base64_encode(data + encryptor.tag)
@@ -67,7 +65,7 @@ def decrypt_bytes(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str |
     Raises:
         CryptoError: An argument is malformed, or they do not belong together.
     """
-    nonce, data = _nonce(iv), base64_decode(ciphertext, "ciphertext")
+    nonce, data = gcm_nonce(iv), base64_decode(ciphertext, "ciphertext")
     if len(data) < TAG_BYTES:
         raise CryptoError(f"ciphertext: {len(data)} bytes are too few to hold a tag of {TAG_BYTES}")
     decryptor = _cipher(key, GCM(nonce, data[-TAG_BYTES:])).decryptor()
@@ -90,10 +88,3 @@ def _cipher(key: str | bytes, mode: GCM) -> Cipher[GCM]:
             f"not {len(secret)}"
         )
     return Cipher(SM4(secret), mode)
-
-
-def _nonce(iv: str | bytes) -> bytes:
-    nonce = utf8(iv, "iv")
-    if not _MIN_NONCE <= len(nonce) <= _MAX_NONCE:
-        raise CryptoError(f"iv: needs {_MIN_NONCE} to {_MAX_NONCE} bytes (12 are usual), got {len(nonce)}")
-    return nonce

@@ -192,35 +192,35 @@ class Ledger:
     def decline(self, out_trade_no: str) -> Order | Rejection:
         """Fail the payer's attempt: code pay becomes ``PAYERROR``, other orders stay ``NOTPAY``."""
         with self._lock:
-            order = self.find(out_trade_no=out_trade_no)
-            if order is None:
-                return Rejection.NO_ORDER
-            if order.payment:
-                return Rejection.PAID
+            order = self._find_unpaid(out_trade_no)
+            if isinstance(order, Rejection):
+                return order
             is_code_pay = order.trade_type == CODE_PAY
             return self._store(replace(order, status="PAYERROR")) if is_code_pay else order
 
     def expire(self, out_trade_no: str) -> Order | Rejection:
         """End the time in which an order can be paid; it stays ``NOTPAY`` until it is closed."""
         with self._lock:
-            order = self.find(out_trade_no=out_trade_no)
-            if order is None:
-                return Rejection.NO_ORDER
-            if order.payment:
-                return Rejection.PAID
+            order = self._find_unpaid(out_trade_no)
+            if isinstance(order, Rejection):
+                return order
             return self._store(replace(order, expires=self._clock() - 1))
 
     def close(self, out_trade_no: str) -> Order | Rejection:
         """Close an unpaid order; closing it again changes nothing."""
         with self._lock:
-            order = self.find(out_trade_no=out_trade_no)
-            if order is None:
-                return Rejection.NO_ORDER
-            if order.payment:
-                return Rejection.PAID
+            order = self._find_unpaid(out_trade_no)
+            if isinstance(order, Rejection):
+                return order
             if order.trade_type == CODE_PAY:
                 return Rejection.CODE_PAY
             return self._store(replace(order, status="CLOSED"))
+
+    def _find_unpaid(self, out_trade_no: str) -> Order | Rejection:
+        order = self.find(out_trade_no=out_trade_no)
+        if order is None:
+            return Rejection.NO_ORDER
+        return Rejection.PAID if order.payment else order
 
     def reverse(self, out_trade_no: str) -> Order | Rejection:
         """Reverse a code payment: an unpaid one is closed, a paid one refunded."""
