@@ -20,7 +20,7 @@
     │   └─ SignatureError
     ├─ RedirectError                     a 3xx: outcome unknown
     ├─ APIError                          an error response
-    │   └─ ServerError                     5xx, v2 SYSTEMERROR: outcome unknown
+    │   └─ ServerError                     5xx, v2 SYSTEMERROR and the like: outcome unknown
     └─ NotificationError                 a callback not to be acted on
 
 Every error pickles, and neither its text nor its pickle carries bodies, credentials or keys.
@@ -300,7 +300,11 @@ class APIError(WeChatPayError):
 
 
 class ServerError(APIError):
-    """The gateway failed (5xx, v2 ``SYSTEMERROR``): the outcome is unknown. Query before you repeat."""
+    """The outcome is unknown. Query before you repeat.
+
+    The gateway failed (5xx, v2 ``SYSTEMERROR``, ``BANKERROR``), or has not decided yet (v2 ``USERPAYING``,
+    ``ORDER_ACCEPTED``).
+    """
 
 
 class NotificationError(WeChatPayError):

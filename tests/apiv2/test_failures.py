@@ -76,6 +76,23 @@ def test_system_error_leaves_the_outcome_unknown(path, ask):
     assert (path in ("pay/orderquery", "secapi/pay/refund")) == caught.value.retryable
 
 
+@pytest.mark.parametrize(
+    ("code", "path", "is_retryable"),
+    [
+        ("BANKERROR", "pay/micropay", False),
+        ("USERPAYING", "pay/micropay", False),
+        ("ORDER_ACCEPTED", "pay/pappayapply", False),
+        ("USERPAYING", "secapi/pay/reverse", True),
+    ],
+)
+def test_undecided_payment_leaves_the_outcome_unknown(code, path, is_retryable, ask):
+    """Codes that say neither yes nor no are a ``ServerError``, which names the query."""
+    with pytest.raises(ServerError, match=r"outcome is unknown: query it with pay/\w+ by out_trade_no") as caught:
+        ask(response_body(result_code="FAIL", err_code=code), path)
+
+    assert is_retryable == caught.value.retryable
+
+
 @pytest.mark.parametrize("code", ["BIZERR_NEED_RETRY", "FREQUENCY_LIMITED", "FREQ_LIMIT"])
 def test_what_the_documents_say_to_repeat_is_retryable(code, ask):
     """Codes whose documented cure is the same request again say so."""

@@ -101,6 +101,15 @@ def test_error_says_whether_to_repeat(gateway, instance, client, status, code, r
     assert caught(client, instance).retryable is retryable
 
 
+def test_payment_by_code_is_queried_after_an_error(gateway, instance, client):
+    """The payer may have paid already: after a 5xx the order is queried, not paid again."""
+    gateway.respond(signed(b'{"code":"SYSTEM_ERROR"}', "500 Internal Server Error", JSON))
+    with pytest.raises(ServerError, match="query it with GET v3/pay/transactions/out-trade-no") as error:
+        client.call(instance.v3.pay.transactions.codepay, "post", json={})
+
+    assert not error.value.retryable
+
+
 @each(
     ("response", "verified"),
     [

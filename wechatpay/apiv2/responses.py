@@ -31,7 +31,8 @@ _RETRYABLE = frozenset(
     }
 )
 
-_UNKNOWN_OUTCOME = frozenset({"SYSTEMERROR", "SYSTEM_ERROR"})
+#: Codes that leave open what became of the request: it failed within WeChat Pay or a bank, or is not decided yet.
+_UNKNOWN_OUTCOME = frozenset({"BANKERROR", "ORDER_ACCEPTED", "SYSTEMERROR", "SYSTEM_ERROR", "USERPAYING"})
 
 #: Bytes of a response in a sink that are parsed at most: more than the transformer accepts.
 _MAX_SIZE = (1 << 20) + 1
@@ -119,7 +120,8 @@ def _error(request: Request, response: Response, fields: Mapping[str, Any]) -> A
         status_code=response.status_code,
         code=code,
         message=message,
-        retryable=specific in _RETRYABLE and not rules.needs_query_after_error(request.route),
+        retryable=rules.is_repeated_after(specific, request.route)
+        or (specific in _RETRYABLE and not rules.needs_query_after_error(request.route)),
         request=request,
         response=response,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "carries_no_merchant_id",
+    "is_repeated_after",
     "is_unsigned",
     "needs_certificate",
     "needs_query_after_error",
@@ -107,6 +108,11 @@ def carries_no_merchant_id(route: str) -> bool:
 def needs_query_after_error(route: str) -> bool:
     """Return whether to query the order, not to send again, after ``SYSTEMERROR`` on ``route``."""
     return route.lower() in _QUERY_AFTER_ERROR
+
+
+def is_repeated_after(code: str, route: str) -> bool:
+    """Return whether the documents say to send the same request to ``route`` again after ``code``."""
+    return code == "USERPAYING" and route.lower() == "secapi/pay/reverse"
 
 
 def needs_certificate(route: str) -> bool:

@@ -63,7 +63,9 @@ def failure(request: Request, response: Response) -> APIError:
         code=code,
         message=message,
         detail=detail,
-        retryable=code in _RETRYABLE and status in (429, 500),
+        retryable=code in _RETRYABLE
+        and status in (429, 500)
+        and not (is_unknown and rules.needs_query_after_error(request.route)),
         request=request,
         response=response,
     )

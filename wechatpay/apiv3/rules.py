@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wechatpay.messages import Request
 
-__all__ = ["is_digest_signed", "is_unsigned", "next_step"]
+__all__ = ["is_digest_signed", "is_unsigned", "needs_query_after_error", "next_step"]
 
 #: Prefixes of the overseas gateways, in front of ``v3/``.
 _PREFIXES = ("hk/v3/", "global/v3/")
@@ -55,6 +55,11 @@ def is_unsigned(route: str) -> bool:
 def is_digest_signed(route: str) -> bool:
     """Return whether responses on ``route`` may be signed over their SHA-1 instead of their body."""
     return _without_prefix(route) in _DIGEST_SIGNED
+
+
+def needs_query_after_error(route: str) -> bool:
+    """Return whether to query the order, not to send again, after a 5xx on ``route``: payments by code."""
+    return _without_prefix(route).endswith("transactions/codepay")
 
 
 def next_step(request: Request) -> str:
