@@ -11,8 +11,9 @@ import re
 import stat
 import threading
 from base64 import b64encode
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import ClassVar
 
 import pytest
 import smkeys
@@ -40,6 +41,7 @@ from wechatpay.crypto.sm2 import Sm3
 from wechatpay.sandbox import faults
 from wechatpay.sandbox.bills import AlteredBill, CutBill, ExpiredUrl, ForeignUrl, WrongDigest
 from wechatpay.sandbox.fund_texts import Share
+from wechatpay.sandbox.messages import Delivery
 
 DAY = date(2023, 11, 15)
 NOON = 1_700_020_800
@@ -204,6 +206,18 @@ class AlteredV2(AlteredBill):
     protocols = frozenset({"v2"})
 
 
+@dataclass(frozen=True, slots=True)
+class OtherOffer(faults.Fault):
+    """A signed response that names other files than there are."""
+
+    offer: bytes
+    protocols: ClassVar = frozenset({"v3"})
+
+    def deliver(self, proceed, signer):
+        """Replace the response."""
+        return Delivery(signer.sign(replace(proceed(), body=self.offer)))
+
+
 class TestFaults:
     """Each fault is the right error, and leaves no file."""
 
@@ -288,6 +302,22 @@ class TestFaults:
             fetch("ecommerce-fund", to=tmp_path, packed=False)
         sandbox.inject(CutBill(10_000), path=DOWNLOAD)
         with pytest.raises(bills.DigestError, match="decrypted"):
+            fetch("ecommerce-fund", to=tmp_path)
+        assert not leftovers(tmp_path)
+
+    @pytest.mark.parametrize(
+        "offer",
+        [
+            b"{}",
+            b'{"download_bill_count":2,"download_bill_list":[]}',
+            b'{"download_bill_count":2,"download_bill_list":[{"bill_sequence":1}]}',
+            b'{"download_bill_count":2,"download_bill_list":[{"bill_sequence":1},{"bill_sequence":1}]}',
+        ],
+    )
+    def test_encrypted_bill_with_a_missing_part_is_refused(self, sandbox, fetch, tmp_path, offer):
+        """A part of a day, or nothing, is not taken for the whole of it."""
+        sandbox.inject(OtherOffer(offer))
+        with pytest.raises(bills.BillFormatError, match="fetch it again"):
             fetch("ecommerce-fund", to=tmp_path)
         assert not leftovers(tmp_path)
 

@@ -90,6 +90,8 @@ def test_callbacks_are_known_by_name():
     assert "v3" == events["TRANSACTION.SUCCESS"].version
     assert "v2" == events["TRANSACTION.SUCCESS@v2"].version
     assert "trade_state" in events["TRANSACTION.SUCCESS"].resource
+    assert "total_fee" in events["transaction-success"].resource
+    assert not [name for name, event in events.items() if not event.resource]
 
 
 def test_encrypted_members_are_those_of_apiv3():

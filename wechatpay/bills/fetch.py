@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wechatpay.bills.checked import CheckedFile, Cipher, Digest
-from wechatpay.bills.errors import BillNotReadyError, DigestError
+from wechatpay.bills.errors import BillFormatError, BillNotReadyError, DigestError
 from wechatpay.bills.files import Bill, Target, is_directory
 from wechatpay.bills.layout import china
 from wechatpay.bills.operations import OPERATIONS, FetchOptions, Operation
@@ -267,12 +267,7 @@ def _attempt(
         yield _Ask(node, operation.verb, {**asked, "sink": file})
         return [file]
     response: Response = yield _Ask(node, operation.verb, asked)
-    data = response.json()
-    parts = [data]
-    if operation.is_encrypted:
-        parts = sorted(
-            data.get("download_bill_list") or [], key=lambda part: int(part.get("bill_sequence", 0))
-        )
+    parts = _list_parts(response) if operation.is_encrypted else [response.json()]
     files: list[CheckedFile] = []
     try:
         for number, part in enumerate(parts):
@@ -284,6 +279,20 @@ def _attempt(
             raise _ExpiredUrlError(error) from None
         raise
     return files
+
+
+def _list_parts(response: Response) -> list[dict[str, Any]]:
+    """Return what names the files of an encrypted bill, in order; a day without trade has no such response."""
+    data = response.json()
+    parts = data.get("download_bill_list") or []
+    numbers = {int(part.get("bill_sequence", 0)) for part in parts}
+    if not parts or len(parts) != data.get("download_bill_count", len(parts)) or len(parts) != len(numbers):
+        raise BillFormatError(
+            f"the response names {len(numbers)} files of the {data.get('download_bill_count')} that the bill "
+            "has: fetch it again",
+            response=response,
+        )
+    return sorted(parts, key=lambda part: int(part.get("bill_sequence", 0)))
 
 
 def _download(

@@ -59,7 +59,7 @@ def explain_topic(topic: str) -> str:
             ``TRANSACTION.SUCCESS``, ``PARAM_ERROR``, in any case; or ``08F78AAE0610D3F9-268512771``.
     """
     topic = topic.strip()
-    if event := lookup.events().get(topic.upper()):
+    if event := lookup.events().get(topic) or lookup.events().get(topic.upper()):
         return "\n".join(_event(event))
     if codes := explain_code(topic) or explain_code(topic.upper()):
         return "\n\n".join(map(_explanation, codes))

@@ -191,9 +191,10 @@ class Notifier:
             fields = self._encrypt_event(event, resource, details)
             signer = FieldSigner(self._identity.secret, "HMAC-SHA256")
         else:
-            sign_type = details.get("sign_type", "MD5")
+            sign_type = details.get("sign_type", event.sign_type)
             named = {"sign_type": sign_type} if sign_type != "MD5" else {}
-            fields = {"return_code": "SUCCESS", **resource, "nonce_str": secrets.token_hex(16), **named}
+            first = {"return_code": "SUCCESS"} if event.has_return_code else {}
+            fields = {**first, **resource, "nonce_str": secrets.token_hex(16), **named}
             signer = FieldSigner(self._identity.secret, sign_type)
         return HttpResponse(
             body=xml_messages.write(fields), headers=Headers({"Content-Type": "text/xml"})

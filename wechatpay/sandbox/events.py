@@ -40,6 +40,8 @@ class Event:
         original_type: ``original_type``; ``""`` in APIv2.
         associated_data: Additional authenticated data; ``""`` in APIv2.
         resource: An example, with places for what differs, such as ``{mchid}``.
+        sign_type: The digest of an APIv2 callback, unless another is asked for.
+        has_return_code: Whether an APIv2 callback has a ``return_code``.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Event:
     original_type: str
     associated_data: str
     resource: Mapping[str, Any]
+    sign_type: str = "MD5"
+    has_return_code: bool = True
 
     @property
     def is_v2(self) -> bool:
@@ -72,6 +76,8 @@ def known() -> Mapping[str, Event]:
             original_type=line.get("original_type", ""),
             associated_data=line.get("associated_data", ""),
             resource=line["resource"],
+            sign_type=line.get("sign_type", "MD5"),
+            has_return_code=line.get("has_return_code", True),
         )
         for line in lines
     }

@@ -30,7 +30,44 @@ class TransactionFailV2(TypedDict):
     end_time: NotRequired[str]
     finish_transaction_id: NotRequired[str]
 class CombinedTransactionsSuccess(TypedDict):
-    pass
+    return_code: str
+    return_msg: NotRequired[str]
+    combine_appid: str
+    combine_mch_id: str
+    nonce_str: str
+    device_info: NotRequired[str]
+    combine_openid: NotRequired[str]
+    combine_out_trade_no: str
+    trade_type: Literal["JSAPI", "NATIVE", "APP", "MWEB"] | str
+    bank_type: NotRequired[str]
+    sign: str
+    sign_type: str
+    result_code: str
+    result_msg: NotRequired[str]
+    err_code: NotRequired[str]
+    err_code_des: NotRequired[str]
+    sub_order_list: str
+class PapContractStateChanged(TypedDict):
+    mch_id: str
+    sub_mch_id: NotRequired[str]
+    contract_code: str
+    plan_id: str
+    openid: str
+    sub_openid: NotRequired[str]
+    sign: str
+    change_type: Literal["ADD", "DELETE"] | str
+    operate_time: str
+    contract_id: str
+    contract_expired_time: NotRequired[str]
+    contract_termination_mode: NotRequired[Literal["1", "2", "3", "4", "5", "6", "7"] | str]
+    request_serial: str
+    appid: NotRequired[str]
+    sub_appid: NotRequired[str]
+    contract_display_account: NotRequired[str]
+    contract_state: NotRequired[Literal[0, 1, "0", "1"] | str]
+    contract_signed_time: NotRequired[str]
+    contract_terminated_time: NotRequired[str]
+    contract_termination_remark: NotRequired[str]
 class RefundProcessed(TypedDict):
     out_refund_no: str
     out_trade_no: str
@@ -46,6 +83,64 @@ class RefundProcessed(TypedDict):
     total_fee: str
     transaction_id: str
     cash_refund_fee: str
+class TransactionSuccess(TypedDict):
+    appid: str
+    attach: NotRequired[str]
+    bank_type: str
+    fee_type: NotRequired[str]
+    is_subscribe: Literal["Y", "N"] | str
+    mch_id: str
+    sub_mch_id: NotRequired[str]
+    sub_appid: NotRequired[str]
+    nonce_str: str
+    openid: str
+    out_trade_no: str
+    result_code: Literal["SUCCESS", "FAIL"] | str
+    return_code: Literal["SUCCESS", "FAIL"] | str
+    sign: str
+    time_end: NotRequired[str]
+    total_fee: str
+    coupon_fee: NotRequired[str]
+    coupon_count: NotRequired[str]
+    coupon_type_0: NotRequired[str]
+    coupon_type_1: NotRequired[str]
+    coupon_type_2: NotRequired[str]
+    coupon_type_3: NotRequired[str]
+    coupon_type_4: NotRequired[str]
+    coupon_id_0: NotRequired[str]
+    coupon_id_1: NotRequired[str]
+    coupon_id_2: NotRequired[str]
+    coupon_id_3: NotRequired[str]
+    coupon_id_4: NotRequired[str]
+    trade_type: Literal["JSAPI", "NATIVE", "APP", "MWEB", "PAP"] | str
+    transaction_id: str
+    contract_id: NotRequired[str]
+    user_repaid: NotRequired[Literal["Y", "N"] | str]
+    trade_state: Literal["SUCCESS", "PAY_FAIL"] | str
+class TransactionsRiskOccurred(TypedDict):
+    return_code: Literal["SUCCESS", "FAIL"] | str
+    return_msg: NotRequired[str]
+    sign_type: Literal["HMAC-SHA256"] | str
+    sign: str
+    nonce_str: str
+    event_code: str
+    risk_level: Literal["LOW", "MEDIUM", "HIGH"] | str
+    risk_level_desc: str
+    mch_id: str
+    sub_mch_id: str
+    transaction_id_list: str
+class VehicleStateChangedForParking(TypedDict):
+    mch_id: str
+    sub_mch_id: NotRequired[str]
+    appid: str
+    nonce_str: str
+    sign_type: Literal["HMAC-SHA256"] | str
+    sign: str
+    plate_number: str
+    vehicle_event_type: NotRequired[Literal["NORMAL", "BLOCKED"] | str]
+    vehicle_event_des: NotRequired[Literal["OVERDUE", "REMOVE", "PAUSE"] | str]
+    deduct_mode: NotRequired[Literal["PROACTIVE", "AUTOPAY"] | str]
+    vehicle_event_createtime: str
 class AbnormalFundProcessingTransferSuccessTransferAmount(TypedDict):
     total: int
     currency: Literal["CNY"] | str
@@ -1393,7 +1488,7 @@ class TransactionSuccessSubOrders(TypedDict):
     transaction_id: str
     out_trade_no: str
     promotion_detail: NotRequired[list[TransactionSuccessSubOrdersPromotionDetail]]
-class TransactionSuccess(TypedDict):
+class TransactionSuccess2(TypedDict):
     sp_mchid: str
     sub_mchid: str
     transaction_id: str
@@ -1543,7 +1638,7 @@ def resource(notification: Notification, event: Literal["combined-transactions-s
     https://pay.weixin.qq.com/wiki/doc/api/combine.php?chapter=24_4&index=5
     """
 @overload
-def resource(notification: Notification, event: Literal["pap-contract-state-changed"], /) -> CombinedTransactionsSuccess:
+def resource(notification: Notification, event: Literal["pap-contract-state-changed"], /) -> PapContractStateChanged:
     """扣款服务-签约/解约结果通知(XML)
 
     https://pay.weixin.qq.com/doc/v2/merchant/4011987586
@@ -1555,19 +1650,19 @@ def resource(notification: Notification, event: Literal["refund-processed"], /) 
     https://pay.weixin.qq.com/doc/v2/merchant/4011940955
     """
 @overload
-def resource(notification: Notification, event: Literal["transaction-success"], /) -> CombinedTransactionsSuccess:
+def resource(notification: Notification, event: Literal["transaction-success"], /) -> TransactionSuccess:
     """普通支付通知(XML)
 
     https://pay.weixin.qq.com/doc/v2/merchant/4011935221
     """
 @overload
-def resource(notification: Notification, event: Literal["transactions-risk-occurred"], /) -> CombinedTransactionsSuccess:
+def resource(notification: Notification, event: Literal["transactions-risk-occurred"], /) -> TransactionsRiskOccurred:
     """事中-风险交易回调通知银行服务商(XML)
 
     https://pay.weixin.qq.com/doc/v2/institution/4011986354
     """
 @overload
-def resource(notification: Notification, event: Literal["vehicle-state-changed-for-parking"], /) -> CombinedTransactionsSuccess:
+def resource(notification: Notification, event: Literal["vehicle-state-changed-for-parking"], /) -> VehicleStateChangedForParking:
     """车牌状态变更通知(XML)
 
     https://pay.weixin.qq.com/doc/v2/merchant/4011987424
@@ -2119,7 +2214,7 @@ def resource(notification: Notification, event: Literal["TRANSACTION.PAY_BACK"],
     https://pay.weixin.qq.com/doc/v3/partner/4012160841
     """
 @overload
-def resource(notification: Notification, event: Literal["TRANSACTION.SUCCESS"], /) -> TransactionSuccess:
+def resource(notification: Notification, event: Literal["TRANSACTION.SUCCESS"], /) -> TransactionSuccess2:
     """支付成功(TRANSACTION.SUCCESS)通知(JSON)
 
     https://pay.weixin.qq.com/doc/v3/merchant/4012791861
