@@ -372,6 +372,12 @@ def test_processing_instructions_are_read_as_in_php(xml, expected):
         pytest.param('<xml xmlns:p="u"><a><p:b><c/></p:b><c>2</c></a></xml>', {"a": {"c": "2"}}, id="nested"),
         pytest.param('<p:xml xmlns:p="u"><a>1</a></p:xml>', {"a": "1"}, id="root"),
         pytest.param('<xml xmlns:p="u" p:x="1"><a p:y="2"><b/></a></xml>', {"a": {"b": ""}}, id="attribute"),
+        pytest.param('<xml><a xmlns:p="u"/><p:b>1</p:b></xml>', {"a": "", "p:b": "1"}, id="out of scope"),
+        pytest.param(
+            '<xml xmlns:p="u"><a xmlns:p="v"/><p:b>1</p:b><c>2</c></xml>',
+            {"a": "", "c": "2"},
+            id="still in scope",
+        ),
         pytest.param("<xml><p:a>1</p:a></xml>", {"p:a": "1"}, id="not declared"),
         pytest.param('<xml p:x="1"/>', {"@attributes": {"p:x": "1"}}, id="attribute, not declared"),
     ],

@@ -10,6 +10,7 @@ so that expat never expands, loads or fetches anything. Size and depth are bound
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -233,33 +234,34 @@ class _Element:
 
     Attributes:
         attributes: Its attributes, name space declarations left out.
-        prefixes: The name space prefixes that are declared for its children.
+        declared: The name space prefixes that it declares.
         is_dropped: It has a declared prefix, or stands in an element that has.
         is_record: It has children that are not dropped.
         begins_with_text: Text stands in front of its first child.
     """
 
     __slots__ = (
-        *("attributes", "begins_with_text", "chunks", "fields", "has_nodes", "is_dropped", "is_record"),
-        "prefixes",
+        *("attributes", "begins_with_text", "chunks", "declared", "fields", "has_nodes"),
+        *("is_dropped", "is_record"),
     )
 
-    def __init__(self, name: str, attributes: Mapping[str, str], parent: _Element | None) -> None:
-        declared = {key.removeprefix("xmlns:") for key in attributes if key.startswith("xmlns:")}
-        self.prefixes: frozenset[str] = (
-            parent.prefixes if parent else frozenset({"xml", "xmlns"})
-        ) | declared
-        self.is_dropped: bool = parent is not None and (parent.is_dropped or self._is_prefixed(name))
+    def __init__(
+        self, name: str, attributes: Mapping[str, str], parent: _Element | None, prefixes: Counter[str]
+    ) -> None:
+        self.declared = [key.removeprefix("xmlns:") for key in attributes if key.startswith("xmlns:")]
+        prefixes.update(self.declared)
+
+        def is_prefixed(name: str) -> bool:
+            prefix, colon, _ = name.partition(":")
+            return bool(colon) and prefix in prefixes
+
+        self.is_dropped: bool = parent is not None and (parent.is_dropped or is_prefixed(name))
         self.attributes = {
-            key: value for key, value in attributes.items() if key != "xmlns" and not self._is_prefixed(key)
+            key: value for key, value in attributes.items() if key != "xmlns" and not is_prefixed(key)
         }
         self.chunks: list[str] = []
         self.fields: dict[str, Any] = {}
         self.begins_with_text = self.has_nodes = self.is_record = False
-
-    def _is_prefixed(self, name: str) -> bool:
-        prefix, colon, _ = name.partition(":")
-        return bool(colon) and prefix in self.prefixes
 
     def mark_node(self) -> None:
         """Note that an element, a comment or a processing instruction stands in this one."""
@@ -288,9 +290,10 @@ class _Element:
 
 
 class _Tree:
-    """The open elements, innermost last, and the root once it is closed."""
+    """The open elements, innermost last, their name space prefixes, and the root once it is closed."""
 
     def __init__(self) -> None:
+        self.prefixes = Counter(("xml", "xmlns"))
         self.open: list[_Element] = []
         self.root: dict[str, Any] = {}
 
@@ -298,7 +301,7 @@ class _Tree:
         if len(self.open) == MAX_DEPTH:
             raise DecodeError(f"xml is nested deeper than {MAX_DEPTH} elements; {_RAW}")
         parent = self.open[-1] if self.open else None
-        element = _Element(name, attributes, parent)
+        element = _Element(name, attributes, parent, self.prefixes)
         if parent:
             parent.mark_node()
             parent.is_record = parent.is_record or not element.is_dropped
@@ -306,6 +309,10 @@ class _Tree:
 
     def end(self, name: str) -> None:
         element = self.open.pop()
+        for prefix in element.declared:
+            self.prefixes[prefix] -= 1
+            if not self.prefixes[prefix]:
+                del self.prefixes[prefix]
         if not self.open:
             if not element.has_nodes and element.content().strip(_SPACE):
                 raise DecodeError(f"xml holds text and no fields; {_RAW}")

@@ -87,7 +87,9 @@ def test_system_error_leaves_the_outcome_unknown(path, ask):
 )
 def test_undecided_payment_leaves_the_outcome_unknown(code, path, is_retryable, ask):
     """Codes that say neither yes nor no are a ``ServerError``, which names the query."""
-    with pytest.raises(ServerError, match=r"outcome is unknown: query it with pay/\w+ by out_trade_no") as caught:
+    with pytest.raises(
+        ServerError, match=r"outcome is unknown: query it with pay/\w+ by out_trade_no"
+    ) as caught:
         ask(response_body(result_code="FAIL", err_code=code), path)
 
     assert is_retryable == caught.value.retryable

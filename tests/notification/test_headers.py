@@ -107,11 +107,23 @@ def test_what_are_no_headers_is_a_mistake_of_the_caller(headers):
         handler().parse(headers, BODY)
 
 
-@pytest.mark.parametrize("value", [None, 7, ["a"], object()], ids=["None", "int", "list", "object"])
+@pytest.mark.parametrize(
+    "value", [None, 7, [], [7], object()], ids=["None", "int", "empty", "list", "object"]
+)
 def test_header_that_is_not_text_is_missing(value):
     """Nothing but text, or bytes, is a header's value."""
     with pytest.raises(UnsignedNotificationError, match="lacks Wechatpay-Nonce"):
         handler().parse(signed(BODY) | {"Wechatpay-Nonce": value}, BODY)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_values_of_api_gateways_are_lists(kind):
+    """A header that came once is a list of one; one that came twice matches no signature."""
+    headers = signed(BODY)
+    handler().parse({name: kind([value]) for name, value in headers.items()}, BODY)
+
+    with pytest.raises(NotificationError):
+        handler().parse(headers | {"Wechatpay-Nonce": kind([headers["Wechatpay-Nonce"]] * 2)}, BODY)
 
 
 @pytest.mark.parametrize("is_same", [True, False], ids=["same", "different"])

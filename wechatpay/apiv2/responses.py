@@ -31,7 +31,7 @@ _RETRYABLE = frozenset(
     }
 )
 
-#: Codes that leave open what became of the request: it failed within WeChat Pay or a bank, or is not decided yet.
+#: Codes that leave open what became of the request: it failed in WeChat Pay or a bank, or is undecided yet.
 _UNKNOWN_OUTCOME = frozenset({"BANKERROR", "ORDER_ACCEPTED", "SYSTEMERROR", "SYSTEM_ERROR", "USERPAYING"})
 
 #: Bytes of a response in a sink that are parsed at most: more than the transformer accepts.

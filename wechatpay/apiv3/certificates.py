@@ -184,9 +184,12 @@ def explain(error: Exception) -> WeChatPayError:
     if isinstance(error, APIError):
         if error.status_code in _PUBLIC_KEY_MODE:
             code = f" {error.code}" if error.code else ""
+            passing = (
+                isinstance(error, ServerError) and "unless it failed for a moment (the next call asks again)"
+            )
             return ConfigurationError(
                 "nothing was sent: WeChat Pay offers no platform certificates to this merchant "
-                f"({error.status_code}{code}), as to every merchant in public-key mode: "
+                f"({error.status_code}{code}), {passing or 'as to every merchant in public-key mode'}: "
                 f"{_GET_PUBLIC_KEY} certs={{'PUB_KEY_ID_…': 'file:///path/to/pub_key.pem'}}",
                 request=error.request,
                 response=error.response,

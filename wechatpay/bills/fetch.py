@@ -282,7 +282,7 @@ def _attempt(
 
 
 def _list_parts(response: Response) -> list[dict[str, Any]]:
-    """Return what names the files of an encrypted bill, in order; a day without trade has no such response."""
+    """Return what names the files of an encrypted bill, in order: one at least."""
     data = response.json()
     parts = data.get("download_bill_list") or []
     numbers = {int(part.get("bill_sequence", 0)) for part in parts}

@@ -277,8 +277,7 @@ class NotificationHandler:
         """Handle an event once; if the process dies here, the claim expires."""
         event, started = notification.id, time.monotonic()
         try:
-            outcome = yield Step(process, notification)
-            reply = outcome if isinstance(outcome, Reply) else notification.acknowledge(outcome)
+            reply = _reply_with((yield Step(process, notification)), notification)
         except Exception:
             yield from self._release(event, started)
             raise
@@ -301,6 +300,19 @@ class NotificationHandler:
             _log.exception(
                 "callback %s is blocked for %s s: the store did not release it", escape(event), self._ttl
             )
+
+
+def _reply_with(outcome: Any, notification: Notification) -> Reply:
+    """Make the reply of what a function of the caller's returned."""
+    if isinstance(outcome, Reply):
+        return outcome
+    try:
+        return notification.acknowledge(outcome)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(
+            f"what handles callback {escape(notification.id)} must return None, fields or a Reply ({error}): "
+            "the event counts as not handled, and WeChat Pay delivers it again"
+        ) from None
 
 
 class _Keys:

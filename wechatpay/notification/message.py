@@ -131,7 +131,8 @@ def read_headers(headers: RawHeaders) -> Headers:
 
     Args:
         headers: A mapping, or pairs, of text or bytes: the headers of Flask, Django, FastAPI, Starlette,
-            aiohttp or Tornado, ``request.META``, a WSGI environment, the headers of an ASGI scope …
+            aiohttp or Tornado, ``request.META``, a WSGI environment, the headers of an ASGI scope; a value
+            may be a list, as API gateways have it.
 
     Raises:
         InvalidRequestError: ``headers`` is neither.
@@ -139,9 +140,9 @@ def read_headers(headers: RawHeaders) -> Headers:
     found: list[tuple[str, str]] = []
     for name, value in _pairs(headers):
         key = (_header_text(name) or "").lower().replace("_", "-").removeprefix("http-")
-        text = _header_text(value)
-        if key.startswith("wechatpay-") and text is not None:
-            found.append((key, text))
+        if key.startswith("wechatpay-"):
+            values = value if isinstance(value, list | tuple) else [value]
+            found += [(key, text) for each in values if (text := _header_text(each)) is not None]
     # One that comes twice is joined, as HTTP joins them, and then matches no signature.
     return Headers(found)
 
