@@ -126,6 +126,25 @@ def test_force_only_when_the_platform_gives_the_refused_token_again(instance, ga
     assert [False, False, True] == [force for _, _, force in platform.fetches]
 
 
+def test_endpoint_that_refuses_every_token_is_forced_once(build, gateway, platform, client):
+    """Each force retires what others use, and WeChat permits few a day: the next waits ten minutes."""
+    now = [time.time()]
+    instance = build(app=APP, clock=lambda: now[0])
+
+    def behave(seen, peer):
+        if "template" in seen.line:
+            peer.send(reply(b'{"errcode":40001,"errmsg":"invalid credential"}'))
+        else:
+            respond(platform, seen, peer)
+
+    gateway.behaviour = behave
+    for expected, later in ((1, 0), (1, 0), (1, 599), (2, 1)):
+        now[0] += later
+        with pytest.raises(APIError, match="40001"):
+            send(client, instance)
+        assert expected == sum(force for _, _, force in platform.fetches)
+
+
 def test_other_errors_leave_the_token_alone(instance, platform, client):
     """Only what says that the token is not good has it replaced."""
     for _ in range(2):

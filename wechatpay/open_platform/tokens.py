@@ -58,6 +58,9 @@ _MARGIN_SHARE = 0.1
 #: Seconds to connect and to read at most, so that a token request ends before its lock expires.
 _MAX_TIMEOUT = (5.0, 15.0)
 
+#: Seconds before a token that ``force_refresh`` returned is replaced by another: WeChat permits 20 a day.
+_FORCE_INTERVAL = 600.0
+
 #: Seconds to wait for another's token request: its lock expires in that time.
 _MAX_WAIT = LOCK_TTL + 5.0
 
@@ -171,6 +174,7 @@ class AccessTokens:
         self._clock = clock
         self._tokens: dict[str, Token] = {}
         self._in_flight = PerProcess[dict[str, _Fetch]](dict)
+        self._forced: tuple[Token | None, float] = (None, 0.0)
 
     def get(self, request: Request, proceed: Handler, refused: Token | None = None) -> Steps[Token]:
         """Return a token that is good, requesting one if necessary; a generator of effects.
@@ -258,9 +262,10 @@ class AccessTokens:
         if self._is_good(stored, needed.refused):
             return self._remember(needed.key, stored)
         token = yield from self._request_token(needed, force=False)
-        if needed.refused is not None and token.value == needed.refused.value:
+        if needed.refused is not None and token.value == needed.refused.value and self._may_force(token):
             # The platform returns a token that it refuses: only force_refresh gets another one.
             token = yield from self._request_token(needed, force=True)
+            self._forced = token, self._clock()
         try:
             yield Blocking(store.put, needed.key, token, final=True)
         except WeChatPayError:
@@ -268,6 +273,11 @@ class AccessTokens:
             self._remember(needed.key, token)
             raise
         return self._remember(needed.key, token)
+
+    def _may_force(self, token: Token) -> bool:
+        """Return whether ``force_refresh`` may help: not if what it just returned is refused, too."""
+        forced, at = self._forced
+        return forced is None or token.value != forced.value or self._clock() - at >= _FORCE_INTERVAL
 
     def _remember(self, key: str, token: Token) -> Token:
         self._tokens[key] = token
