@@ -316,6 +316,13 @@ def _by_number(shop, **parties):
     return {"out_trade_no": shop.order(**parties)}
 
 
+def _reversible(shop, **parties):
+    """Return the arguments that name a payment by code, which can be reversed by now."""
+    number = shop.by_code(**parties)
+    shop.sandbox.advance(15)
+    return {"out_trade_no": number}
+
+
 def _closing(shop):
     """Return the arguments that close a combined order."""
     combined = shop.combined()
@@ -452,7 +459,7 @@ EXISTING = {
     f"GET {V3}/id/{{transaction_id}}": lambda s: {"transaction_id": s.paid().payment.transaction_id},
     f"GET {V3}/out-trade-no/{{out_trade_no}}": lambda s: {"out_trade_no": s.paid().out_trade_no},
     f"POST {V3}/out-trade-no/{{out_trade_no}}/close": _by_number,
-    f"POST {V3}/out-trade-no/{{out_trade_no}}/reverse": lambda s: {"out_trade_no": s.by_code()},
+    f"POST {V3}/out-trade-no/{{out_trade_no}}/reverse": _reversible,
     f"GET {PARTNERS}/id/{{transaction_id}}": lambda s: {
         "transaction_id": s.paid(**SUB).payment.transaction_id,
         "query": SUB,
@@ -463,7 +470,7 @@ EXISTING = {
     },
     f"POST {PARTNERS}/out-trade-no/{{out_trade_no}}/close": lambda s: {**_by_number(s, **SUB), "json": SUB},
     f"POST {PARTNERS}/out-trade-no/{{out_trade_no}}/reverse": lambda s: {
-        "out_trade_no": s.by_code(**SUB),
+        **_reversible(s, **SUB),
         "json": SUB,
     },
     f"POST {PARTNERS}/jsapi": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
@@ -595,5 +602,5 @@ EXISTING = {
         "xml": {"transaction_id": None, "out_refund_no": s.refund().out_refund_no}
     },
     "POST v2/secapi/pay/refund": lambda s: {"xml": {"transaction_id": s.v2_paid().payment.transaction_id}},
-    "POST v2/secapi/pay/reverse": lambda s: {"xml": {"transaction_id": None, "out_trade_no": s.by_code()}},
+    "POST v2/secapi/pay/reverse": lambda s: {"xml": {"transaction_id": None, **_reversible(s)}},
 }

@@ -186,6 +186,7 @@ def test_payment_code_is_good_for_one_payment(sandbox, v3):
     pay = v3.pay.transactions
     paid = pay.codepay.post(json=code_order(sandbox, "CODE-1", 10)).json()
     again = code_order(sandbox, "CODE-2", 10)
+    sandbox.advance(15)
     ours = {"appid": sandbox.identity.app["appid"], "mchid": sandbox.identity.mchid}
 
     assert ("SUCCESS", "MICROPAY") == (paid["trade_state"], paid["trade_type"])
@@ -229,6 +230,7 @@ def test_code_payment_may_wait_for_the_payer(sandbox, v3):
         states.append(sandbox.orders[number].state)
     sandbox.pay("WAIT-1")
     sandbox.decline("WAIT-2")
+    sandbox.advance(15)
     states += [order.state for order in sandbox.orders.values()]
     close = pay.outTradeNo._n_.close.post
     body = {"mchid": sandbox.identity.mchid}
@@ -445,6 +447,7 @@ def test_v2_code_payment_is_paid_and_reversed(sandbox, v2):
     """Reversal refunds it; other orders are closed instead."""
     paid = v2("pay/micropay", **micropay("V2CODE1", 10, attach="a"))
     number = {"transaction_id": paid["transaction_id"]}
+    sandbox.advance(15)
 
     assert ("MICROPAY", "100") == (paid["trade_type"], paid["total_fee"])
     assert "ORDERPAID" == v2("pay/micropay", **micropay("V2CODE1", 11))
@@ -590,6 +593,7 @@ def test_reversal_refunds_what_is_left(sandbox, v3):
     v3.refund.domestic.refunds.post(json=refund("LEFT-1"))
     v3.refund.domestic.refunds.post(json=refund("LEFT-1", 60, out_refund_no="R-LEFT-2"))
     sandbox.settle_refund("R-LEFT-2", "CLOSED")
+    sandbox.advance(15)
     for _ in range(2):
         v3.pay.transactions.outTradeNo._n_.reverse.post(n="LEFT-1", json=ours)
 

@@ -27,6 +27,9 @@ REFUND_PERIOD = timedelta(days=365).total_seconds()
 #: Partial refunds of one order.
 MAX_REFUNDS = 50
 
+#: How long after it was made a payment by code may be reversed, in seconds.
+REVERSE_PERIOD = timedelta(days=7).total_seconds()
+
 #: The states in which an unpaid order cannot be paid any more.
 _ENDED = frozenset({"CLOSED", "REVOKED", "PAY_FAIL"})
 
@@ -121,8 +124,8 @@ class Ledger:
             return None
         if known.combine_out_trade_no != order.combine_out_trade_no:
             return Rejection.OTHER_ORDER
-        if known.status in _ENDED:
-            return Rejection.REVERSED if known.status == "REVOKED" else Rejection.CLOSED
+        if ended := _ended(known):
+            return ended
         if known.payment:
             return Rejection.PAID
         if known.appid != order.appid:
@@ -192,7 +195,7 @@ class Ledger:
     def decline(self, out_trade_no: str) -> Order | Rejection:
         """Fail the payer's attempt: code pay becomes ``PAYERROR``, other orders stay ``NOTPAY``."""
         with self._lock:
-            order = self._find_unpaid(out_trade_no)
+            order = self._find_payable(out_trade_no)
             if isinstance(order, Rejection):
                 return order
             is_code_pay = order.trade_type == CODE_PAY
@@ -201,7 +204,7 @@ class Ledger:
     def expire(self, out_trade_no: str) -> Order | Rejection:
         """End the time in which an order can be paid; it stays ``NOTPAY`` until it is closed."""
         with self._lock:
-            order = self._find_unpaid(out_trade_no)
+            order = self._find_payable(out_trade_no)
             if isinstance(order, Rejection):
                 return order
             return self._store(replace(order, expires=self._clock() - 1))
@@ -222,14 +225,25 @@ class Ledger:
             return Rejection.NO_ORDER
         return Rejection.PAID if order.payment else order
 
+    def _find_payable(self, out_trade_no: str) -> Order | Rejection:
+        order = self._find_unpaid(out_trade_no)
+        return (_ended(order) or order) if isinstance(order, Order) else order
+
     def reverse(self, out_trade_no: str) -> Order | Rejection:
-        """Reverse a code payment: an unpaid one is closed, a paid one refunded."""
+        """Reverse a code payment: an unpaid one is closed, a paid one refunded; again, nothing changes."""
         with self._lock:
             order = self.find(out_trade_no=out_trade_no)
             if order is None:
                 return Rejection.NO_ORDER
+            if order.status == "REVOKED":
+                return order
+            age = self._clock() - order.created
+            if age < self._rules.reverse_interval:
+                return Rejection.REVERSED_EARLY
+            if age > REVERSE_PERIOD:
+                return Rejection.REVERSED_LATE
             left = order.total - order.refunded
-            if order.payment and left and order.status != "REVOKED":
+            if order.payment and left:
                 refund = self._make_refund(f"{out_trade_no}-reverse", left, "SUCCESS")
                 self._by_refund[refund.refund_id] = out_trade_no
                 order = replace(order, refunds=(*order.refunds, refund))
@@ -348,11 +362,17 @@ class Ledger:
         return order
 
 
+def _ended(order: Order) -> Rejection | None:
+    if order.status not in _ENDED:
+        return None
+    return Rejection.REVERSED if order.status == "REVOKED" else Rejection.CLOSED
+
+
 def _payment_rejection(order: Order, openid: str, now: float) -> Rejection | None:
     if order.payment:
         return Rejection.PAID
-    if order.status in _ENDED:
-        return Rejection.CLOSED
+    if ended := _ended(order):
+        return ended
     if order.protocol == "v3" and not order.is_payable(now):
         return Rejection.EXPIRED
     if order.protocol == "v3" and openid and order.openid not in {"", openid}:

@@ -43,6 +43,7 @@ _REASONS = {
     Rejection.NO_ORDER: "was never placed; order first, then pay",
     Rejection.PAID: "is paid already",
     Rejection.CLOSED: "is closed; order with a new number",
+    Rejection.REVERSED: "was reversed; order with a new number",
     Rejection.EXPIRED: "has expired; order again for a new prepay_id",
     Rejection.OTHER_PAYER: "belongs to another payer; omit openid",
 }
@@ -238,7 +239,7 @@ class Merchant(MerchantCallbacks):
         """Let the payer's attempt fail; the order stays ``NOTPAY``, a code payment becomes ``PAYERROR``.
 
         Raises:
-            ConfigurationError: The order is unknown, or paid.
+            ConfigurationError: The order is unknown, paid, closed or reversed.
         """
         with self._store.transaction():
             return _accept(self._ledger.decline(out_trade_no), out_trade_no)
@@ -247,7 +248,7 @@ class Merchant(MerchantCallbacks):
         """End the time in which an order can be paid; it stays ``NOTPAY`` until it is closed.
 
         Raises:
-            ConfigurationError: The order is unknown, or paid.
+            ConfigurationError: The order is unknown, paid, closed or reversed.
         """
         with self._store.transaction():
             return _accept(self._ledger.expire(out_trade_no), out_trade_no)

@@ -43,6 +43,8 @@ class Rejection(Enum):
     OTHER_PAYER = auto()
     CODE_PAY = auto()
     REVERSED = auto()
+    REVERSED_EARLY = auto()
+    REVERSED_LATE = auto()
     NO_REFUND = auto()
     REFUND_STATE = auto()
     TOO_MANY = auto()

@@ -59,6 +59,8 @@ _REJECTIONS = {
     Rejection.CODE_PAY: (400, "INVALID_REQUEST", "当前交易不允许进行普通关单（只能撤销）"),
     Rejection.CODE_USED: (400, "AUTH_CODE_EXPIRE", "二维码已过期，请用户在微信上刷新后再试"),
     Rejection.REVERSED: (400, "ORDER_REVERSED", "订单已撤销，请重新下单支付"),
+    Rejection.REVERSED_EARLY: (400, "INVALID_REQUEST", "正在支付中不能发起撤销"),
+    Rejection.REVERSED_LATE: (400, "INVALID_REQUEST", "订单无法撤销"),
 }
 
 _NUMBER = re.compile(r"[0-9A-Za-z_\-|*]{6,32}")
@@ -216,7 +218,9 @@ class Payments:
             return order
         if order.trade_type != CODE_PAY:
             return error_responses.invalid_request("当前交易不允许撤销")
-        self._ledger.reverse(order.out_trade_no)
+        reversed_ = self._ledger.reverse(order.out_trade_no)
+        if isinstance(reversed_, Rejection):
+            return reject(reversed_)
         echoed = {name: value for name, value in call.body.items() if isinstance(value, str)}
         return HttpResponse.json({**echoed, "out_trade_no": order.out_trade_no})
 

@@ -70,6 +70,8 @@ _REJECTIONS = {
     Rejection.CLOSED: ("ORDERCLOSED", "该订单已关闭"),
     Rejection.CODE_PAY: ("INVALID_REQUEST", "当前交易不允许进行普通关单（只能撤销）"),
     Rejection.REVERSED: ("ORDERREVERSED", "订单已撤销，请重新下单支付"),
+    Rejection.REVERSED_EARLY: ("USERPAYING", "正在支付中不能发起撤销"),
+    Rejection.REVERSED_LATE: ("REVERSE_EXPIRE", "订单无法撤销"),
 }
 
 _AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
@@ -169,8 +171,8 @@ class PaymentsV2:
             return reject(sent, Rejection.NO_ORDER)
         if order.trade_type != CODE_PAY:
             return failure(sent, "INVALID_REQUEST", "当前交易不允许撤销")
-        self._ledger.reverse(order.out_trade_no)
-        return success(sent, {"recall": "N"})
+        reversed_ = self._ledger.reverse(order.out_trade_no)
+        return reject(sent, reversed_) if isinstance(reversed_, Rejection) else success(sent, {"recall": "N"})
 
     def _refund(self, sent: Mapping[str, str]) -> HttpResponse:
         """申请退款: refund an order, whole or in part."""

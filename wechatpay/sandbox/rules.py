@@ -32,6 +32,7 @@ class Rules:
         other_order: The code for an APIv3 order whose number is that of another one: ``OUT_TRADE_NO_USED``
             (403) on most pages, ``INVALID_REQUEST`` (400) on others.
         refund_interval: Seconds between two refunds of one order.
+        reverse_interval: Seconds from a payment by code until it can be reversed.
         freeze_days: Days that receipts stay frozen for profit sharing: 30, on one page 180.
         score_orders: Service orders of the pay score that one payer may have in progress.
         can_cancel_paying: Whether a service order can be cancelled while its deduction is under way; the
@@ -40,6 +41,7 @@ class Rules:
 
     other_order: _OtherOrder = "OUT_TRADE_NO_USED"
     refund_interval: float = 60.0
+    reverse_interval: float = 15.0
     freeze_days: float = 30.0
     score_orders: int = 3
     can_cancel_paying: bool = False
@@ -49,7 +51,7 @@ class Rules:
             raise ConfigurationError(
                 f"other_order: one of {', '.join(get_args(_OtherOrder))}, not {self.other_order!r:.40}"
             )
-        for name in ("refund_interval", "freeze_days", "score_orders"):
+        for name in ("refund_interval", "reverse_interval", "freeze_days", "score_orders"):
             if not getattr(self, name) >= 0:
                 raise ConfigurationError(f"{name}: 0 or more, not {getattr(self, name)!r:.40}")
 
