@@ -11,7 +11,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wechatpay.sandbox.clock import format_digits
-from wechatpay.sandbox.orders import CODE_PAY, ORDER_LIFETIME, Order, Payment, Refund, Rejection
+from wechatpay.sandbox.orders import (
+    CODE_PAY,
+    ORDER_LIFETIME,
+    Order,
+    Payment,
+    Refund,
+    Rejection,
+    ended_rejection,
+    payment_rejection,
+    refund_rejection,
+)
 from wechatpay.sandbox.rules import Rules
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, POOR, number
@@ -21,17 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger"]
 
-#: How long after its payment an order may be refunded, in seconds.
-REFUND_PERIOD = timedelta(days=365).total_seconds()
-
-#: Partial refunds of one order.
-MAX_REFUNDS = 50
-
 #: How long after it was made a payment by code may be reversed, in seconds.
 REVERSE_PERIOD = timedelta(days=7).total_seconds()
-
-#: The states in which an unpaid order cannot be paid any more.
-_ENDED = frozenset({"CLOSED", "REVOKED", "PAY_FAIL"})
 
 
 class Ledger:
@@ -76,6 +77,23 @@ class Ledger:
             key = self._by_transaction.get(transaction_id) if transaction_id else out_trade_no
             order = self._orders.get(key or "")
             return self._present(order) if order else None
+
+    def find_own(
+        self, sub_mchid: str, *, out_trade_no: str = "", transaction_id: str = ""
+    ) -> Order | Rejection:
+        """Return the order that all given numbers name, if it is the party's.
+
+        Args:
+            sub_mchid: The sub-merchant; ``""`` for a direct order.
+            out_trade_no: The merchant's number.
+            transaction_id: WeChat Pay's number.
+        """
+        order = self.find(out_trade_no=out_trade_no, transaction_id=transaction_id)
+        if order is None:
+            return Rejection.NO_TRANSACTION if transaction_id else Rejection.NO_ORDER
+        if out_trade_no and order.out_trade_no != out_trade_no:
+            return Rejection.OTHER_NUMBER
+        return order if order.sub_mchid == sub_mchid else Rejection.OTHER_PARTY
 
     def find_refund(self, *, out_refund_no: str = "", refund_id: str = "") -> tuple[Order, Refund] | None:
         """Return a refund and its order by one of its numbers; ``None`` if unknown."""
@@ -124,7 +142,7 @@ class Ledger:
             return None
         if known.combine_out_trade_no != order.combine_out_trade_no:
             return Rejection.OTHER_ORDER
-        if ended := _ended(known):
+        if ended := ended_rejection(known):
             return ended
         if known.payment:
             return Rejection.PAID
@@ -144,7 +162,7 @@ class Ledger:
             if order is None:
                 return Rejection.NO_ORDER
             now = self._clock()
-            if rejection := _payment_rejection(order, openid, now):
+            if rejection := payment_rejection(order, openid, now):
                 return rejection
             digits = f"4200{number(self._seed + out_trade_no, 6)}{format_digits(now)[:8]}"
             digits += number(f"{self._seed}{out_trade_no} {now}", 10)
@@ -227,7 +245,7 @@ class Ledger:
 
     def _find_payable(self, out_trade_no: str) -> Order | Rejection:
         order = self._find_unpaid(out_trade_no)
-        return (_ended(order) or order) if isinstance(order, Order) else order
+        return (ended_rejection(order) or order) if isinstance(order, Order) else order
 
     def reverse(self, out_trade_no: str) -> Order | Rejection:
         """Reverse a code payment: an unpaid one is closed, a paid one refunded; again, nothing changes."""
@@ -284,7 +302,7 @@ class Ledger:
                 is_same = is_same and (made[1].amount, order.total) == (amount, total)
                 return made if is_same else Rejection.OTHER_AMOUNT
             now = self._clock()
-            if rejection := _refund_rejection(order, amount, total, now - order.payment.at):
+            if rejection := refund_rejection(order, amount, total, now - order.payment.at):
                 return rejection
             is_early = order.refunds and now - order.refunds[-1].at < self._rules.refund_interval
             if is_early and not is_manual:
@@ -360,36 +378,3 @@ class Ledger:
         if is_open and self._clock() > order.created + ORDER_LIFETIME:
             return self._store(replace(order, status="CLOSED"))
         return order
-
-
-def _ended(order: Order) -> Rejection | None:
-    if order.status not in _ENDED:
-        return None
-    return Rejection.REVERSED if order.status == "REVOKED" else Rejection.CLOSED
-
-
-def _payment_rejection(order: Order, openid: str, now: float) -> Rejection | None:
-    if order.payment:
-        return Rejection.PAID
-    if ended := _ended(order):
-        return ended
-    if order.protocol == "v3" and not order.is_payable(now):
-        return Rejection.EXPIRED
-    if order.protocol == "v3" and openid and order.openid not in {"", openid}:
-        return Rejection.OTHER_PAYER
-    return None
-
-
-def _refund_rejection(order: Order, amount: int, total: int, age: float) -> Rejection | None:
-    if total != order.total:
-        return Rejection.OTHER_TOTAL
-    if age > REFUND_PERIOD:
-        return Rejection.OVERDUE
-    if order.refunded == order.total:
-        return Rejection.ALL_REFUNDED
-    if len(order.refunds) >= MAX_REFUNDS:
-        return Rejection.TOO_MANY
-    if amount > order.total - order.refunded:
-        return Rejection.TOO_MUCH
-    is_partly_shared = order.is_sharing and order.shared and not order.is_unfrozen
-    return Rejection.FROZEN if is_partly_shared and amount > order.frozen else None

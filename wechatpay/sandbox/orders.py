@@ -1,4 +1,4 @@
-"""Orders, payments and refunds as the ledger keeps them: plain data. All amounts are in fen."""
+"""Orders, payments and refunds as the ledger keeps them, and what their state allows. Amounts are in fen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from enum import Enum, auto
 from wechatpay.sandbox.clock import format_digits
 from wechatpay.sandbox.test_users import number
 
-__all__ = ["CODE_PAY", "ORDER_LIFETIME", "Order", "Payment", "Refund", "Rejection", "fee"]
+__all__ = [
+    "CODE_PAY",
+    "ORDER_LIFETIME",
+    "Order",
+    "Payment",
+    "Refund",
+    "Rejection",
+    "ended_rejection",
+    "fee",
+    "payment_rejection",
+    "refund_rejection",
+]
 
 #: How long an order may be paid, in seconds; WeChat Pay closes it then.
 ORDER_LIFETIME = timedelta(days=7).total_seconds()
@@ -20,6 +31,15 @@ H5_LIFETIME = 300
 
 #: The trade type of payments by payment code.
 CODE_PAY = "MICROPAY"
+
+#: How long after its payment an order may be refunded, in seconds.
+_REFUND_PERIOD = timedelta(days=365).total_seconds()
+
+#: Partial refunds of one order.
+_MAX_REFUNDS = 50
+
+#: The states in which an unpaid order cannot be paid any more.
+_ENDED = frozenset({"CLOSED", "REVOKED", "PAY_FAIL"})
 
 #: Fen of fee for 1000 fen.
 _FEE_RATE = 6
@@ -32,6 +52,9 @@ class Rejection(Enum):
     OTHER_ORDER = auto()
     OTHER_APP = auto()
     NO_ORDER = auto()
+    NO_TRANSACTION = auto()
+    OTHER_NUMBER = auto()
+    OTHER_PARTY = auto()
     NOT_PAID = auto()
     OTHER_AMOUNT = auto()
     OTHER_TOTAL = auto()
@@ -204,3 +227,46 @@ class Order:
 def fee(fen: int) -> int:
     """Return WeChat Pay's fee for an amount, in fen, rounded half up."""
     return (fen * _FEE_RATE + 500) // 1000
+
+
+def ended_rejection(order: Order) -> Rejection | None:
+    """Return why nobody can pay an unpaid order any more; ``None`` if somebody can."""
+    if order.status not in _ENDED:
+        return None
+    return Rejection.REVERSED if order.status == "REVOKED" else Rejection.CLOSED
+
+
+def payment_rejection(order: Order, openid: str, now: float) -> Rejection | None:
+    """Return why a payer cannot pay an order now, or ``None``; ``""`` stands for any payer."""
+    if order.payment:
+        return Rejection.PAID
+    if ended := ended_rejection(order):
+        return ended
+    if order.protocol == "v3" and not order.is_payable(now):
+        return Rejection.EXPIRED
+    if order.protocol == "v3" and openid and order.openid not in {"", openid}:
+        return Rejection.OTHER_PAYER
+    return None
+
+
+def refund_rejection(order: Order, amount: int, total: int, age: float) -> Rejection | None:
+    """Return why an order cannot be refunded, or ``None``.
+
+    Args:
+        order: The order, which is paid.
+        amount: Fen to refund.
+        total: Fen of the whole order, as the merchant states it.
+        age: Seconds since it was paid.
+    """
+    if total != order.total:
+        return Rejection.OTHER_TOTAL
+    if age > _REFUND_PERIOD:
+        return Rejection.OVERDUE
+    if order.refunded == order.total:
+        return Rejection.ALL_REFUNDED
+    if len(order.refunds) >= _MAX_REFUNDS:
+        return Rejection.TOO_MANY
+    if amount > order.total - order.refunded:
+        return Rejection.TOO_MUCH
+    is_partly_shared = order.is_sharing and order.shared and not order.is_unfrozen
+    return Rejection.FROZEN if is_partly_shared and amount > order.frozen else None

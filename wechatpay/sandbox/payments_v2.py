@@ -17,8 +17,9 @@ Amounts are in fen, days are China's, and the bill of the present day exists at 
 A number stands for one order: the same request again gets the same ``prepay_id``, another one
 ``INVALID_REQUEST``, one with another ``appid`` ``OUT_TRADE_NO_USED``, any for a paid order ``ORDERPAID``.
 Refunds likewise: the same again moves nothing, another amount or total is ``REFUND_FEE_MISMATCH``, more than
-is left ``INVALID_REQUEST``, a fully refunded order ``ERROR``, an unpaid or unknown one ``ORDERNOTEXIST``, an
-unknown ``transaction_id`` ``INVALID_TRANSACTIONID``, an order paid more than a year ago ``TRADE_OVERDUE``.
+is left ``INVALID_REQUEST``, a fully refunded order ``ERROR``, an unpaid or unknown one ``ORDERNOTEXIST``, a
+``transaction_id`` that is unknown or another order's ``INVALID_TRANSACTIONID``, an order paid more than a
+year ago ``TRADE_OVERDUE``. An order is known under its own ``sub_mch_id`` only.
 
 https://pay.weixin.qq.com/wiki/doc/api/jsapi.php?chapter=9_1
 """
@@ -57,6 +58,9 @@ _REJECTIONS = {
     Rejection.OTHER_ORDER: ("INVALID_REQUEST", "201 商户订单号重复"),
     Rejection.OTHER_APP: ("OUT_TRADE_NO_USED", "商户订单号重复"),
     Rejection.NO_ORDER: ("ORDERNOTEXIST", "订单不存在"),
+    Rejection.NO_TRANSACTION: ("INVALID_TRANSACTIONID", "无效transaction_id"),
+    Rejection.OTHER_NUMBER: ("INVALID_TRANSACTIONID", "无效transaction_id"),
+    Rejection.OTHER_PARTY: ("ORDERNOTEXIST", "订单不存在"),
     Rejection.NOT_PAID: ("ORDERNOTEXIST", "未支付的订单不能发起退款"),
     Rejection.OTHER_AMOUNT: ("REFUND_FEE_MISMATCH", "订单金额或退款金额与之前请求不一致，请核实后再试"),
     Rejection.OTHER_TOTAL: ("REFUND_FEE_MISMATCH", "订单金额或退款金额与之前请求不一致，请核实后再试"),
@@ -149,7 +153,7 @@ class PaymentsV2:
     def _query(self, sent: Mapping[str, str]) -> HttpResponse:
         """查询订单: return the state of an order."""
         order = self._find(sent)
-        if order is None or order.combine_out_trade_no:
+        if isinstance(order, Rejection) or order.combine_out_trade_no:
             return reject(sent, Rejection.NO_ORDER)
         attach = {"attach": order.attach} if order.attach else {}
         state = {"trade_state": order.state, "trade_state_desc": DESCRIPTIONS[order.state]}
@@ -159,7 +163,8 @@ class PaymentsV2:
 
     def _close(self, sent: Mapping[str, str]) -> HttpResponse:
         """关闭订单: close an unpaid order."""
-        closed = self._ledger.close(sent["out_trade_no"])
+        order = self._find(sent)
+        closed = order if isinstance(order, Rejection) else self._ledger.close(order.out_trade_no)
         if isinstance(closed, Rejection):
             return reject(sent, closed)
         return success(sent, {"result_msg": "OK"})
@@ -167,8 +172,8 @@ class PaymentsV2:
     def _reverse(self, sent: Mapping[str, str]) -> HttpResponse:
         """撤销订单: close or refund a payment by code."""
         order = self._find(sent)
-        if order is None:
-            return reject(sent, Rejection.NO_ORDER)
+        if isinstance(order, Rejection):
+            return reject(sent, order)
         if order.trade_type != CODE_PAY:
             return failure(sent, "INVALID_REQUEST", "当前交易不允许撤销")
         reversed_ = self._ledger.reverse(order.out_trade_no)
@@ -179,12 +184,11 @@ class PaymentsV2:
         amount, total = int(sent["refund_fee"]), int(sent["total_fee"])
         if amount < 1:
             return failure(sent, "PARAM_ERROR", "invalid refund_fee")
-        order = self._find(sent)
-        if order is None and sent.get("transaction_id"):
-            return failure(sent, "INVALID_TRANSACTIONID", "无效transaction_id")
-        out_trade_no = order.out_trade_no if order else sent["out_trade_no"]
+        found = self._find(sent)
+        if isinstance(found, Rejection):
+            return reject(sent, found)
         is_new = self._ledger.find_refund(out_refund_no=sent["out_refund_no"]) is None
-        made = self._ledger.refund(out_trade_no, sent["out_refund_no"], amount, total)
+        made = self._ledger.refund(found.out_trade_no, sent["out_refund_no"], amount, total)
         if isinstance(made, Rejection):
             return reject(sent, made)
         order, refund = made
@@ -208,14 +212,17 @@ class PaymentsV2:
 
     def _query_refunds(self, sent: Mapping[str, str]) -> HttpResponse:
         """查询退款: list the refunds of an order, or one of them."""
-        found = self._ledger.find_refund(
-            out_refund_no=sent.get("out_refund_no", ""), refund_id=sent.get("refund_id", "")
-        )
-        refunds: tuple[Refund, ...] = (found[1],) if found else ()
-        order = found[0] if found else self._find(sent)
-        if order and not found and not (sent.get("out_refund_no") or sent.get("refund_id")):
-            refunds = order.refunds
-        if order is None or order.payment is None or not refunds:
+        names = ("out_refund_no", "refund_id")
+        order: Order | Rejection = Rejection.NO_REFUND
+        refunds: tuple[Refund, ...] = ()
+        if not any(sent.get(name) for name in names):
+            order = self._find(sent)
+            refunds = order.refunds if isinstance(order, Order) else ()
+        elif found := self._ledger.find_refund(**{name: sent.get(name, "") for name in names}):
+            order, refunds = found[0], (found[1],)
+        if isinstance(order, Rejection) or order.payment is None or not refunds:
+            return failure(sent, "REFUNDNOTEXIST", "退款订单查询失败")
+        if order.sub_mchid != sent.get("sub_mch_id", ""):
             return failure(sent, "REFUNDNOTEXIST", "退款订单查询失败")
         fields: dict[str, str | int] = {
             "transaction_id": order.payment.transaction_id,
@@ -256,9 +263,11 @@ class PaymentsV2:
             return None
         return day if day and day <= datetime.fromtimestamp(self._clock(), CHINA).date() else None
 
-    def _find(self, sent: Mapping[str, str]) -> Order | None:
-        return self._ledger.find(
-            out_trade_no=sent.get("out_trade_no", ""), transaction_id=sent.get("transaction_id", "")
+    def _find(self, sent: Mapping[str, str]) -> Order | Rejection:
+        return self._ledger.find_own(
+            sent.get("sub_mch_id", ""),
+            out_trade_no=sent.get("out_trade_no", ""),
+            transaction_id=sent.get("transaction_id", ""),
         )
 
 

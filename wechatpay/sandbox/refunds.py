@@ -15,7 +15,7 @@ from wechatpay.sandbox.orders import Order, Refund, Rejection
 from wechatpay.sandbox.parameters import Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.ledger import Ledger
@@ -24,6 +24,9 @@ __all__ = ["Refunds", "describe_refund"]
 
 _REJECTIONS = {
     Rejection.NO_ORDER: (404, "RESOURCE_NOT_EXISTS", "订单不存在"),
+    Rejection.NO_TRANSACTION: (404, "RESOURCE_NOT_EXISTS", "订单不存在"),
+    Rejection.OTHER_NUMBER: (400, "INVALID_REQUEST", "您的请求参数与订单信息不一致"),
+    Rejection.OTHER_PARTY: (400, "INVALID_REQUEST", "您的请求参数与订单信息不一致"),
     Rejection.NOT_PAID: (404, "RESOURCE_NOT_EXISTS", "订单不存在"),
     Rejection.OTHER_AMOUNT: (400, "INVALID_REQUEST", "订单或退款金额不一致"),
     Rejection.OTHER_TOTAL: (400, "INVALID_REQUEST", "您的请求参数与订单信息不一致"),
@@ -38,6 +41,9 @@ _REJECTIONS = {
 }
 
 _NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}")
+
+#: Bytes of a reason, at most.
+_REASON = 80
 
 
 class Refunds:
@@ -65,25 +71,25 @@ class Refunds:
 
     def _refund(self, call: Call) -> HttpResponse:
         body, amount = call.body, call.body["amount"]
-        if not _NUMBER.fullmatch(body["out_refund_no"]):
-            rule = "字符串规则校验失败，应为1至64位数字、字母或_-|*@"
-            return error_responses.bad_parameter(
-                Violation("body", "out_refund_no", body["out_refund_no"], rule)
-            )
-        if amount["refund"] < 1:
-            rule = "数值规则校验失败，值低于最小值 1"
-            return error_responses.bad_parameter(Violation("body", "amount/refund", amount["refund"], rule))
-        if not (body.get("out_trade_no") or body.get("transaction_id")):
-            rule = "必填性规则校验失败，此字段为必填项"
-            return error_responses.bad_parameter(Violation("body", "transaction_id", None, rule))
+        if violation := _violation(body):
+            return error_responses.bad_parameter(violation)
+        sources = amount.get("from")
+        if sources and sum(source["amount"] for source in sources) != amount["refund"]:
+            return error_responses.invalid_request("请求参数符合参数格式，但不符合业务规则")
         self._settle()
-        order = self._ledger.find(
-            out_trade_no=body.get("out_trade_no", ""), transaction_id=body.get("transaction_id", "")
+        order = self._ledger.find_own(
+            body.get("sub_mchid", ""),
+            out_trade_no=body.get("out_trade_no", ""),
+            transaction_id=body.get("transaction_id", ""),
         )
-        if order and order.sub_mchid and "sub_mchid" not in body:
+        if order is Rejection.OTHER_PARTY and "sub_mchid" not in body:
             return error_responses.invalid_request("受理机构发起退款时，必须传入子商户mchid")
+        if isinstance(order, Rejection):
+            return _respond(order)
+        if amount["currency"] != order.currency:
+            return _respond(Rejection.OTHER_TOTAL)
         made = self._ledger.refund(
-            order.out_trade_no if order else "",
+            order.out_trade_no,
             body["out_refund_no"],
             amount["refund"],
             amount["total"],
@@ -96,13 +102,15 @@ class Refunds:
     def _query(self, call: Call) -> HttpResponse:
         self._settle()
         found = self._ledger.find_refund(out_refund_no=call.variables["out_refund_no"])
-        return _respond(found or Rejection.NO_REFUND)
+        return _respond(_check_party(call, found) or found or Rejection.NO_REFUND)
 
     def _retry(self, call: Call) -> HttpResponse:
         found = self._ledger.find_refund(refund_id=call.variables["refund_id"])
         if found and found[1].out_refund_no != call.body["out_refund_no"]:
             return _respond(Rejection.NO_REFUND)
-        return _respond(self._ledger.retry_abnormal_refund(call.variables["refund_id"]))
+        return _respond(
+            _check_party(call, found) or self._ledger.retry_abnormal_refund(call.variables["refund_id"])
+        )
 
 
 def describe_refund(order: Order, refund: Refund) -> dict[str, Any]:
@@ -130,6 +138,28 @@ def describe_refund(order: Order, refund: Refund) -> dict[str, Any]:
             "currency": order.currency,
         },
     }
+
+
+def _violation(body: Mapping[str, Any]) -> Violation | None:
+    """Return the first rule that a refund's parameters violate beyond those of the catalogue."""
+    number, reason, amount = body["out_refund_no"], body.get("reason", ""), body["amount"]["refund"]
+    if not _NUMBER.fullmatch(number):
+        rule = "字符串规则校验失败，应为1至64位数字、字母或_-|*@"
+        return Violation("body", "out_refund_no", number, rule)
+    if amount < 1:
+        return Violation("body", "amount/refund", amount, "数值规则校验失败，值低于最小值 1")
+    if not (body.get("out_trade_no") or body.get("transaction_id")):
+        return Violation("body", "transaction_id", None, "必填性规则校验失败，此字段为必填项")
+    if len(reason.encode()) > _REASON:
+        return Violation("body", "reason", reason, f"长度规则校验失败，不得超过{_REASON}字节")
+    return None
+
+
+def _check_party(call: Call, found: tuple[Order, Refund] | None) -> Rejection | None:
+    """Refuse a refund of another sub-merchant than the one that the request names."""
+    if found is None or found[0].sub_mchid == call.parameters.get("sub_mchid", ""):
+        return None
+    return Rejection.OTHER_PARTY
 
 
 def _respond(made: tuple[Order, Refund] | Rejection) -> HttpResponse:
