@@ -5,6 +5,7 @@
 README.md beside this file says how to run it without a merchant account.
 """
 
+import logging
 import os
 import secrets
 import sys
@@ -31,6 +32,7 @@ wechatpay = Builder(
     apiv3_key=os.environ["WECHATPAY_APIV3_KEY"],
     base_uri=os.environ.get("WECHATPAY_BASE_URI", "https://api.mch.weixin.qq.com/"),
 )
+log = logging.getLogger("shop")
 PRICES = {"tea": 101}  # in fen
 orders = {}  # stands for your database: save an order before you call WeChat Pay
 
@@ -98,17 +100,17 @@ def show_order(_, number):
     response = wechatpay.v3.pay.transactions.outTradeNo._out_trade_no_.get(
         out_trade_no=number, query={"mchid": MCHID}
     )
-    orders[number]["state"] = response.json()["trade_state"]
+    book(number, response.json())
     return JsonResponse(orders[number])
 
 
 @csrf_exempt  # your own API has its own authentication
 @require_POST
-def refund(request, number):
-    """Refund a part; after a lost response, the same ``out_refund_no`` refunds once."""
+def refund(request, number, part):
+    """Refund a part, numbered by the client: after a lost response, the same request refunds once."""
     order = orders[number]
-    refund_number = f"{number}R{len(order['refunds']) + 1}"
-    order["refunds"][refund_number] = "PROCESSING"
+    refund_number = f"{number}R{part}"
+    order["refunds"].setdefault(refund_number, "REQUESTED")  # its callback brings the outcome
     wechatpay.v3.refund.domestic.refunds.post(
         json={
             "out_trade_no": number,
@@ -135,11 +137,12 @@ def close(_, number):
 def notified(notification: Notification):
     """Book what WeChat Pay reports: it was verified and decrypted, and comes here once."""
     event = notification.resource
-    order = orders[event["out_trade_no"]]
-    if notification.event_type == "TRANSACTION.SUCCESS" and event["amount"]["total"] == order["total"]:
-        order["state"] = "SUCCESS"
-    elif notification.event_type.startswith("REFUND."):
-        order["refunds"][event["out_refund_no"]] = event["refund_status"]
+    number = event["out_trade_no"]
+    if notification.event_type == "TRANSACTION.SUCCESS" and not book(number, event):
+        return notification.reject("another amount was paid")  # and comes again, until somebody looks into it
+    if notification.event_type.startswith("REFUND."):
+        orders[number]["refunds"][event["out_refund_no"]] = event["refund_status"]
+    return notification.acknowledge()
 
 
 def save_order(item):
@@ -148,11 +151,21 @@ def save_order(item):
     return number
 
 
+def book(number, transaction):
+    """Take over the state of a payment, if the payer paid what the order costs."""
+    order, paid = orders[number], transaction.get("amount", {}).get("total")
+    if transaction["trade_state"] == "SUCCESS" and paid != order["total"]:
+        log.error("order %s: %s fen were paid instead of %s", number, paid, order["total"])
+        return False
+    order["state"] = transaction["trade_state"]
+    return True
+
+
 urlpatterns = [
     path("orders/jsapi", order_in_wechat),
     path("orders/native", order_by_qr_code),
     path("orders/<number>", show_order),
-    path("orders/<number>/refunds", refund),
+    path("orders/<number>/refunds/<part>", refund),
     path("orders/<number>/close", close),
     path("wechatpay/notify", notified),
 ]

@@ -17,7 +17,7 @@ import sandboxes
 
 from wechatpay import formatter, testing
 from wechatpay.crypto import rsa
-from wechatpay.sandbox import Sandbox
+from wechatpay.sandbox import Sandbox, faults
 from wechatpay.sandbox.settings_snippet import environment
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -48,8 +48,9 @@ def variables(sandbox, tmp_path_factory):
 class Shop:
     """A shop that runs, and its interface."""
 
-    def __init__(self, url):
+    def __init__(self, url, log):
         self.url = url
+        self.log = log
         self.session = requests.Session()
         self.session.trust_env = False
 
@@ -61,6 +62,11 @@ class Shop:
     def order(self, number):
         """Ask for an order."""
         return self.session.get(f"{self.url}/orders/{number}", timeout=20).json()
+
+    def notify(self, callback):
+        """Deliver a callback, and return the status of the reply."""
+        url = f"{self.url}/wechatpay/notify"
+        return self.session.post(url, callback.body, headers=callback.headers, timeout=20).status_code
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -80,7 +86,7 @@ def shop(request, variables, tmp_path_factory):
         )
     try:
         wait_for(port, process, log)
-        yield Shop(url)
+        yield Shop(url, log)
     finally:
         process.terminate()
         process.wait(20)
@@ -102,12 +108,12 @@ def test_shop_sells_in_wechat_and_refunds_a_part(shop, sandbox):
     assert sandbox.expect_callback("TRANSACTION.SUCCESS").is_acknowledged
     assert {"total": 101, "state": "SUCCESS", "refunds": {}} == shop.order(number)
 
-    assert (200, {"refund": f"{number}R1"}) == shop.post(f"{number}/refunds", amount=40)
+    assert (200, {"refund": f"{number}R1"}) == shop.post(f"{number}/refunds/1", amount=40)
     assert sandbox.expect_callback("REFUND.SUCCESS").is_acknowledged
     assert {f"{number}R1": "SUCCESS"} == shop.order(number)["refunds"]
     assert 40 == sandbox.orders[number].refunded
 
-    status, refused = shop.post(f"{number}/refunds", amount=62)
+    status, refused = shop.post(f"{number}/refunds/2", amount=62)
     assert 409 == status
     assert "NOT_ENOUGH" in refused["error"] or "INVALID_REQUEST" in refused["error"]
 
@@ -126,13 +132,45 @@ def test_shop_sells_by_qr_code_and_closes_what_nobody_paid(shop, sandbox):
     assert 409 == shop.post(f"{paid['number']}/close")[0]
 
 
+def test_shop_refunds_once_when_the_response_is_lost(shop, sandbox):
+    """The same request again, a minute later, gets the same refund: the client has numbered it."""
+    _, order = shop.post("native", item="tea")
+    number = order["number"]
+    sandbox.pay(number)
+    sandbox.expect_callback("TRANSACTION.SUCCESS")
+
+    sandbox.inject(faults.Reset(executed=True), path="v3/refund/domestic/refunds")
+    lost, _ = shop.post(f"{number}/refunds/1", amount=40)
+    assert sandbox.expect_callback("REFUND.SUCCESS").is_acknowledged
+    sandbox.advance(61)
+
+    assert (502, 200, {"refund": f"{number}R1"}) == (lost, *shop.post(f"{number}/refunds/1", amount=40))
+    assert {f"{number}R1": "SUCCESS"} == shop.order(number)["refunds"]
+    assert 40 == sandbox.orders[number].refunded
+    assert 409 == shop.post(f"{number}/refunds/1", amount=41)[0]
+    assert 200 == shop.post(f"{number}/refunds/2", amount=40)[0]
+    assert 80 == sandbox.orders[number].refunded
+
+
+def test_shop_reports_a_payment_of_another_amount(shop, sandbox):
+    """It is not booked, its callback is not acknowledged, and each delivery is an error in the log."""
+    _, order = shop.post("native", item="tea")
+    wrong = testing.Platform(identity=sandbox.identity).notification(
+        "TRANSACTION.SUCCESS", {"out_trade_no": order["number"], "amount": {"total": 1}}
+    )
+    statuses = [shop.notify(wrong), shop.notify(wrong)]
+
+    assert [500, 500] == statuses
+    assert "NOTPAY" == shop.order(order["number"])["state"]
+    assert 2 == shop.log.read_text().count(f"order {order['number']}: 1 fen were paid instead of 101")
+
+
 def test_shop_refuses_a_forged_callback(shop):
     """A callback that WeChat Pay did not sign gets 401, and books nothing."""
     _, order = shop.post("native", item="tea")
     forged = testing.Platform().notification("TRANSACTION.SUCCESS", {"out_trade_no": order["number"]})
-    reply = shop.session.post(f"{shop.url}/wechatpay/notify", forged.body, headers=forged.headers, timeout=20)
 
-    assert 401 == reply.status_code
+    assert 401 == shop.notify(forged)
     assert "NOTPAY" == shop.order(order["number"])["state"]
 
 
