@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 import tempfile
 import tracemalloc
 from decimal import Decimal
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wechatpay import InvalidRequestError, bills
+from wechatpay.bills.books import NAMES
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
 PAYMENT = {"transaction_id": "4200009990202603020000000001", "out_trade_no": "A20260302-1", "amount": 10000}
@@ -121,10 +123,10 @@ class TestOutcomes:
 
     @pytest.mark.parametrize(
         "change",
-        [{"fee": 59}, {"fee": Decimal("0.59")}, {"state": "REFUND"}, {"state": "paid"}, {"amount": None}],
+        [{"fee": 59}, {"fee": Decimal("0.59")}, {"fee": None}, {"state": "REFUND"}, {"state": "paid"}],
     )
     def test_what_agrees_is_no_difference(self, change):
-        """Fees in fen or yuan; a refunded order was paid; what is left out is not compared."""
+        """Fees in fen or yuan; a refunded order was paid; a fee that is left out is not compared."""
         assert [] == compare([{**PAYMENT, **change}, {**REFUND, "fee": -29, "state": "SUCCESS"}])[0]
 
     @pytest.mark.parametrize(
@@ -145,10 +147,8 @@ class TestOutcomes:
     def test_fee_with_more_decimals_is_rounded(self):
         """A bill may have 0.58800 where the books have 59 fen."""
         text = trade({"手续费": "0.58800"})
-        payment = {"out_trade_no": PAYMENT["out_trade_no"]}
-
-        assert [] == compare([{**payment, "fee": 59}], text)[0]
-        assert ["fee_differs"] == compare([{**payment, "fee": 58}], text)[0]
+        assert [] == compare([{**PAYMENT, "transaction_id": "", "fee": 59}], text)[0]
+        assert ["fee_differs"] == compare([{**PAYMENT, "transaction_id": "", "fee": 58}], text)[0]
 
     def test_refund_of_an_unknown_order_stands_out(self):
         """A refund that the books lack is worse if they lack its order, too."""
@@ -171,7 +171,7 @@ class TestOutcomes:
     )
     def test_entry_that_no_bill_has_is_skipped(self, entry):
         """Unpaid orders and closed refunds are in no bill."""
-        outcomes, found = compare([PAYMENT, REFUND, {"out_trade_no": "B1", **entry}])
+        outcomes, found = compare([PAYMENT, REFUND, {"out_trade_no": "B1", "amount": 1, **entry}])
 
         assert [] == outcomes
         assert 1 == found.summary()["skipped"]
@@ -195,7 +195,7 @@ class TestDays:
     )
     def test_entry_is_expected_on_its_own_day(self, time, outcome):
         """Near midnight it may be in the neighbouring bill; on other days it is not expected."""
-        outcomes, _ = compare([PAYMENT, REFUND, {"out_trade_no": "B1", "time": time}], day=DAY)
+        outcomes, _ = compare([PAYMENT, REFUND, {"out_trade_no": "B1", "amount": 1, "time": time}], day=DAY)
 
         assert outcome == outcomes
 
@@ -207,7 +207,7 @@ class TestDays:
         """Bills of several days, one after the other, against books of all of them."""
         other = {"交易时间": "2026-03-03 00:00:01", "微信订单号": "42", "商户订单号": "B1"}
         rows = [*bills.read(encode(ALL)), *bills.read(encode(trade(other)))]
-        ours = [PAYMENT, REFUND, {"out_trade_no": "B1", "time": at("23:59:59")}]
+        ours = [PAYMENT, REFUND, {"out_trade_no": "B1", "amount": 10000, "time": at("23:59:59")}]
         found = bills.reconcile(rows, ours, day=(DAY, dt.date(2026, 3, 3)))
 
         assert {"count": 3, "fen": 25_000} == found.summary()["matched"]
@@ -253,12 +253,12 @@ class TestBooks:
 
         assert [] == compare(kind(path))[0]
 
-    def test_what_is_left_empty_is_not_compared(self, tmp_path):
+    def test_fee_that_is_left_empty_is_not_compared(self, tmp_path):
         """Cells may be empty, or missing at the end of a line; the other unit may be given instead."""
         path = tmp_path / "ours.csv"
         path.write_text(
             "out_trade_no,out_refund_no,amount_fen,amount_yuan,fee_fen,fee_yuan\n"
-            "A20260302-1,,,100.00,,0.59\n,R20260302-1\n"
+            "A20260302-1,,,100.00,,0.59\n,R20260302-1,5000\n"
         )
 
         assert [] == compare(path)[0]
@@ -286,15 +286,16 @@ class TestBooks:
             ({"out_trade_no": "A", "amount": 1.5}, "entry 2: amount: give an int of fen or a Decimal"),
             ({"out_trade_no": "A", "amount": "100"}, "amount_fen or amount_yuan"),
             ({"out_trade_no": "A", "amount": True}, "amount: give an int"),
+            ({"out_trade_no": "A", "amount": Decimal("Infinity")}, "amount: give an int"),
             ({"out_trade_no": "A", "amount": Decimal("0.001")}, "not a whole number of fen"),
             ({"out_trade_no": "A", "amount_fen": "1.5"}, "not a whole number of fen"),
             ({"out_trade_no": "A", "amount_fen": "x"}, "not an amount"),
             ({"out_trade_no": "A", "amount_fen": 1.0}, "amount: give an int"),
-            ({"out_trade_no": "A", "time": "2026-03-02 10:00:00"}, "time: give"),
-            ({"out_trade_no": "A", "time": "yesterday"}, "isoformat"),
-            ({"out_trade_no": "A", "time": 5}, "time: give"),
-            ({"out_trade_no": "A", "state": "PAID\x1f1"}, "entry 2: has a control character"),
-            ({"out_trade_no": "\ud800"}, "a text is not Unicode"),
+            ({"out_trade_no": "A", "amount": 1, "time": "2026-03-02 10:00:00"}, "time: give"),
+            ({"out_trade_no": "A", "amount": 1, "time": "yesterday"}, "isoformat"),
+            ({"out_trade_no": "A", "amount": 1, "time": 5}, "time: give"),
+            ({"out_trade_no": "A", "amount": 1, "state": "PAID\x1f1"}, "entry 2: has a control character"),
+            ({"out_trade_no": "\ud800", "amount": 1}, "a text is not Unicode"),
             (["A"], "entry 2 is list"),
         ],
     )
@@ -316,13 +317,123 @@ class TestBooks:
             compare([], FUND)
 
 
+class TestAmounts:
+    """No comparison is clean because an amount was not found."""
+
+    @pytest.mark.parametrize(
+        ("header", "hint"),
+        [
+            ("Amount_Fen", "; did you mean amount_fen?"),
+            ("amount fen", "; did you mean amount_fen?"),
+            ("amount_cents", "; did you mean amount_fen or amount_yuan?"),
+            ("Amount", "; did you mean amount_fen or amount_yuan?"),
+            ("price_fen", "; without amounts"),
+            ("", "; without amounts"),
+        ],
+    )
+    def test_column_with_an_unknown_name_is_refused(self, tmp_path, header, hint):
+        """The error names the columns that were found, the ones expected, and the closest one."""
+        path = tmp_path / "ours.csv"
+        path.write_text(f"out_trade_no,{header}\nA20260302-1,5\n")
+        with pytest.raises(InvalidRequestError) as caught:
+            compare(path)
+
+        assert f"entry 1: has no amount: found out_trade_no, {header}" in str(caught.value)
+        assert "expected amount_fen or amount_yuan" in str(caught.value)
+        assert hint in str(caught.value)
+        assert "require_amounts=False" in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["amont", "Amount", " amount "])
+    def test_member_with_an_unknown_name_is_refused(self, name):
+        """In a mapping the plain name is known, too."""
+        with pytest.raises(InvalidRequestError, match=r"expected amount, .*; did you mean amount\b"):
+            compare([{"out_trade_no": "A20260302-1", name: 5}])
+
+    def test_only_a_few_of_many_names_are_shown(self):
+        """A row without a header would be shown whole otherwise."""
+        with pytest.raises(InvalidRequestError, match=r"found out_trade_no, n0, .*, n6 …;"):
+            compare([{"out_trade_no": "A", **{f"n{n}": n for n in range(50)}}])
+
+    def test_blanks_around_names_and_cells_do_not_count(self, tmp_path):
+        """People write a blank after a comma."""
+        path = tmp_path / "ours.csv"
+        path.write_text(
+            "out_trade_no, out_refund_no , amount_fen, amount_yuan\n"
+            "A20260302-1, , 10000,\n, R20260302-1, , 50.01\n"
+        )
+
+        assert ["amount_differs"] == compare(path)[0]
+
+    def test_name_that_comes_twice_is_refused(self, tmp_path):
+        """It is not clear which of the two columns counts."""
+        path = tmp_path / "ours.csv"
+        path.write_text("out_trade_no,amount_fen, amount_fen\nA20260302-1,10000,5\n")
+        with pytest.raises(InvalidRequestError, match="the column amount_fen comes twice"):
+            compare(path)
+
+    @pytest.mark.parametrize("empty", ["", " ", None])
+    @pytest.mark.parametrize("name", ["amount", "amount_fen", "amount_yuan"])
+    def test_empty_amount_is_refused(self, name, empty):
+        """The error says which entry has none."""
+        with pytest.raises(InvalidRequestError, match=f"entry 2: {name} is empty"):
+            compare([PAYMENT, {"out_refund_no": "R20260302-1", name: empty}])
+
+    def test_empty_amounts_are_all_named(self):
+        """Either of them would do."""
+        with pytest.raises(InvalidRequestError, match="entry 1: amount_fen and amount_yuan are empty"):
+            compare([{"out_trade_no": "A", "amount_fen": "", "amount_yuan": ""}])
+
+    def test_order_total_is_not_the_amount_of_a_refund(self):
+        """A refund of a part would differ from it."""
+        with pytest.raises(InvalidRequestError, match=r"no amount: found out_refund_no, total_fen; expected"):
+            compare([{"out_refund_no": "R20260302-1", "total_fen": 10000}])
+
+    @pytest.mark.parametrize(
+        ("amounts", "words"),
+        [
+            ({"amount_fen": 101, "amount_yuan": "0.05"}, "amount_fen is 1.01 yuan, and amount_yuan is 0.05"),
+            ({"amount": Decimal("1.01"), "total_fen": "5"}, "total_fen is 0.05 yuan, and amount is 1.01"),
+            ({"amount": 101, "fee_fen": 59, "fee_yuan": "0.5"}, "fee_fen is 0.59 yuan, and fee_yuan is 0.5"),
+        ],
+    )
+    def test_amounts_that_contradict_each_other_are_refused(self, amounts, words):
+        """Neither of them wins."""
+        with pytest.raises(InvalidRequestError, match=f"entry 1: {words} yuan: give one of them"):
+            compare([{"out_trade_no": "A20260302-1", **amounts}])
+
+    def test_amounts_that_agree_are_compared(self):
+        """Fen and yuan of the same amount; a currency without cents counts whole units."""
+        ours = {**PAYMENT, "amount_fen": "10000", "amount_yuan": "100.0", "fee_fen": 59, "fee_yuan": "0.59"}
+        assert [] == compare([ours, REFUND])[0]
+        yen = STATEMENT.replace("HKD", "JPY").replace("`100.00", "`100").replace("`0.80,", "`1,")
+        assert [] == compare(bills.read(encode(yen)), yen)[0]
+        assert [] == compare([{"out_trade_no": "HK-1", "amount": Decimal(100), "currency": "JPY"}], yen)[0]
+
+    def test_books_without_amounts_are_compared_if_asked_for(self):
+        """The summary says how many amounts were compared."""
+        ours = [{"out_trade_no": "A20260302-1", "amont": 5}, {"out_refund_no": "R20260302-1", "amount": 5000}]
+        outcomes, found = compare(ours, require_amounts=False)
+
+        assert [] == outcomes
+        assert {"is_clean": True, "amounts_compared": 1, "skipped": 0}.items() <= found.summary().items()
+        assert 2 == compare([PAYMENT, {**REFUND, "amount": 1}])[1].summary()["amounts_compared"]
+
+    def test_every_name_that_counts_is_documented(self):
+        """The table of the page on bills lists exactly these."""
+        page = Path(__file__).parents[2] / "docs" / "bills.md"
+        (table,) = re.findall(r"\| member \|.*?\n\n", page.read_text("utf-8"), re.DOTALL)
+        cells = [line.split("|")[1] for line in table.strip().splitlines()[2:]]
+
+        assert sorted(NAMES) == sorted(re.findall(r"`(\w+)`", " ".join(cells)))
+
+
 class TestOutput:
     """Findings as files."""
 
     def test_findings_are_lines_of_json(self):
         """The last one is the summary."""
         file = io.StringIO()
-        bills.reconcile(bills.read(encode(ALL)), [PAYMENT, {"out_trade_no": "B1"}]).to_json(file)
+        bills.reconcile(bills.read(encode(ALL)), [PAYMENT, {"out_trade_no": "B1", "amount": 1}]).to_json(file)
         first, second, last = map(json.loads, file.getvalue().splitlines())
 
         assert ("missing_here", True, 5000) == (first["outcome"], first["is_refund"], first["amount"])

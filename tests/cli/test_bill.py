@@ -324,6 +324,7 @@ class TestReconcile:
         assert ["bill", "50.00,", "books", "49.99"] in lines
         assert ["missing_there", "payment", "B1", "0.05"] in lines
         assert ["amount_differs", "1", "50.00", "yuan"] in lines
+        assert ["amounts", "compared", "2"] in lines
         assert "correct your books" in out
 
     def test_nothing_is_wider_than_the_terminal(self, run, capsys, files, terminal):
@@ -335,7 +336,7 @@ class TestReconcile:
         assert 3 == run("reconcile", *files)
         lines = capsys.readouterr().out.splitlines()
 
-        assert {"amount_differs", "state_differs", "missing_here", "missing_there"} == {
+        assert {"amount_differs", "amounts", "state_differs", "missing_here", "missing_there"} == {
             line.split()[0] for line in lines if line[0] != " "
         }
         assert max(map(len, lines)) <= 80
@@ -345,6 +346,17 @@ class TestReconcile:
         files[1].write_text(BOOKS.replace("4999", "5000"))
         assert 0 == run("reconcile", *files)
         assert json.loads(capsys.readouterr().out)["summary"]["is_clean"]
+
+    def test_amounts_may_be_left_out_if_asked_for(self, run, capsys, files):
+        """Otherwise a column with an unknown name is an error, which names the option."""
+        files[1].write_text(BOOKS.replace("amount_fen", "Amount_Fen"))
+        assert 1 == run("reconcile", *files)
+        words = " ".join(capsys.readouterr().err.split())
+        assert "did you mean amount_fen?" in words
+        assert "--no-require-amounts" in words
+        assert 0 == run("reconcile", *files, "--no-require-amounts")
+        summary = json.loads(capsys.readouterr().out)["summary"]
+        assert (True, 0) == (summary["is_clean"], summary["amounts_compared"])
 
     def test_unclear_books_are_an_error(self, run, capsys, files):
         """The entry is named."""

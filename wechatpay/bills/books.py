@@ -21,12 +21,28 @@ if TYPE_CHECKING:
 
     from wechatpay.bills.read import Block, Row
 
-__all__ = ["Entry", "entries_of_rows", "parse_entries"]
+__all__ = ["NAMES", "Entry", "entries_of_rows", "parse_entries"]
 
 _NUMBERS = ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")
 _READ_OF_ROWS = (*_NUMBERS, "refund_total_fen", "total_fen", "refund_status", "trade_state")
 _STATES = ("state", "refund_status", "trade_state", "status")
 _TIMES = ("time", "success_time", "paid_at", "trade_time", "create_time")
+
+#: Names of amounts of payments and of refunds, and of fees, in the order in which they are read: text of
+#: those whose unit is not stated is only refused if the others are empty.
+_PAID = ("amount_fen", "total_fen", "amount_yuan", "amount", "total")
+_REFUNDED = ("amount_fen", "refund_total_fen", "amount_yuan", "amount", "refund_total")
+_FEES = ("fee_fen", "fee_yuan", "fee")
+
+#: The names that count in an entry; others are not read, but for the currency of an amount.
+NAMES = frozenset({*_NUMBERS, *_PAID, *_REFUNDED, *_FEES, *_STATES, *_TIMES})
+
+#: Names that an error expects where there are values with types, and in CSV.
+_TYPED_AMOUNTS = ("amount", "amount_fen", "amount_yuan")
+_TEXT_AMOUNTS = ("amount_fen", "amount_yuan")
+
+#: Names of an entry that an error shows.
+_SHOWN = 8
 
 #: Sets of names whose `_Reader` is remembered: books have one, or a few.
 _MOST_READERS = 64
@@ -116,37 +132,41 @@ def _fill(column: list[str | None]) -> list[str]:
     return [cell or "" for cell in column] if None in column else cast("list[str]", column)
 
 
-def parse_entries(ours: Any) -> Iterator[Entry]:
+def parse_entries(ours: Any, *, require_amounts: bool = True) -> Iterator[Entry]:
     """Read the merchant's books.
 
     Args:
         ours: Mappings, rows, or a path: ``.jsonl`` has lines of JSON, everything else is CSV.
+        require_amounts: Whether an entry without an amount is an error.
 
     Raises:
-        InvalidRequestError: An entry has no number, or its amount or time is not clear.
+        InvalidRequestError: An entry has no number or no amount, or its amounts or time are not clear.
         OSError: The file cannot be read.
     """
     if not isinstance(ours, str) and not hasattr(ours, "__fspath__"):
-        yield from _parse_mappings(ours)
+        yield from _parse_mappings(ours, require_amounts=require_amounts)
         return
     path = Path(ours)
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
             if path.suffix in {".jsonl", ".ndjson"}:
-                yield from _parse_mappings(
-                    json.loads(line, parse_float=Decimal) for line in file if line.strip()
-                )
+                lines = (json.loads(line, parse_float=Decimal) for line in file if line.strip())
+                yield from _parse_mappings(lines, require_amounts=require_amounts)
             else:
-                yield from _parse_csv(csv.reader(file, strict=True))
+                yield from _parse_csv(csv.reader(file, strict=True), require_amounts=require_amounts)
         except InvalidRequestError:
             raise
         except (csv.Error, ValueError) as error:
             raise InvalidRequestError(f"ours: {path.name} cannot be read: {error}") from None
 
 
-def _parse_csv(lines: Iterator[list[str]]) -> Iterator[Entry]:
-    header = next(lines, [])
-    read = _Reader({name: place for place, name in enumerate(header)}).read
+def _parse_csv(lines: Iterator[list[str]], *, require_amounts: bool) -> Iterator[Entry]:
+    header = [name.strip() for name in next(lines, [])]
+    for name in NAMES.intersection(header):
+        if header.count(name) > 1:
+            raise InvalidRequestError(f"ours: the column {name} comes twice; give it once")
+    keys = {name: place for place, name in enumerate(header)}
+    read = _Reader(keys, _TEXT_AMOUNTS, require_amounts=require_amounts).read
     width = len(header)
     for position, line in enumerate(filter(None, lines), 1):
         if len(line) < width:
@@ -154,14 +174,15 @@ def _parse_csv(lines: Iterator[list[str]]) -> Iterator[Entry]:
         yield _parse(read, line.__getitem__, position)
 
 
-def _parse_mappings(given: Iterable[Any]) -> Iterator[Entry]:
+def _parse_mappings(given: Iterable[Any], *, require_amounts: bool) -> Iterator[Entry]:
     readers: dict[tuple[Any, ...], _Reader] = {}
     for position, each in enumerate(given, 1):
         if not isinstance(each, Mapping):
             raise InvalidRequestError(f"ours: entry {position} is {type(each).__name__}; give mappings")
         names = tuple(each)
         if (reader := readers.get(names)) is None:
-            reader = _Reader({name: name for name in names})
+            keys = {name: name for name in names}
+            reader = _Reader(keys, _TYPED_AMOUNTS, require_amounts=require_amounts)
             if len(readers) < _MOST_READERS:
                 readers[names] = reader
         yield _parse(reader.read, each.__getitem__, position)
@@ -179,18 +200,18 @@ class _Reader:
 
     Args:
         keys: How each member is found in an entry, by its name.
+        expected: The names of amounts that an error expects.
+        require_amounts: Whether an entry without an amount is an error.
     """
 
-    def __init__(self, keys: Mapping[Any, Any]) -> None:
-        def choose(*names: str) -> list[Any]:
-            return [keys[name] for name in names if name in keys]
-
+    def __init__(self, keys: Mapping[Any, Any], expected: Sequence[str], *, require_amounts: bool) -> None:
+        self._names, self._expected, self._require_amounts = tuple(keys), expected, require_amounts
         self._numbers = [keys.get(name) for name in _NUMBERS]
-        self._fen = [choose("amount_fen", f"{column}_fen") for column in ("total", "refund_total")]
-        self._amount_yuan = choose("amount_yuan")
-        self._amount = [choose("amount", column)[:1] for column in ("total", "refund_total")]
-        self._fee_fen, self._fee_yuan, self._fee = choose("fee_fen"), choose("fee_yuan"), choose("fee")
-        self._states, self._times = choose(*_STATES), choose(*_TIMES)
+        self._amounts = [_Amounts("amount", keys, names, "currency") for names in (_PAID, _REFUNDED)]
+        self._fees = _Amounts("fee", keys, _FEES, "settlement_currency", "currency")
+        self._states, self._times = (
+            [keys[name] for name in names if name in keys] for names in (_STATES, _TIMES)
+        )
 
     def read(self, get: Callable[[Any], Any], position: int) -> Entry:
         """Read one.
@@ -204,12 +225,11 @@ class _Reader:
         is_refund = bool(refund or out_refund)
         if not (is_refund or order or trade):
             raise ValueError("has no number: give transaction_id, out_trade_no, refund_id or out_refund_no")
-        amount = _read_fen(get, self._fen[is_refund])
-        if amount is None:
-            amount = _exact(_read_yuan(get, "amount", (), self._amount_yuan, self._amount[is_refund]))
-        fee = None
-        if self._fee_fen or self._fee_yuan or self._fee:
-            fee = _read_yuan(get, "fee", self._fee_fen, self._fee_yuan, self._fee)
+        amounts = self._amounts[is_refund]
+        amount = amounts.read_fen(get)
+        if amount is None and self._require_amounts:
+            raise ValueError(self._explain_missing(amounts))
+        fee = self._fees.read_yuan(get) if self._fees.names else None
         state = ""
         for key in self._states:
             if (value := get(key)) is not None and (state := str(value).strip().upper()):
@@ -221,58 +241,120 @@ class _Reader:
                 break
         return Entry(order, trade, refund, out_refund, amount, fee, state, at, position)
 
-
-def _read_fen(get: Callable[[Any], Any], keys: Sequence[Any]) -> int | None:
-    """Return the first amount in fen that is given."""
-    for key in keys:
-        value = get(key)
-        if value is None or value == "":
-            continue
-        if type(value) is int:
-            return value
-        if type(value) is str and value.isascii() and value.isdigit():
-            return int(value)
-        yuan = _read_yuan(get, "amount", [key], (), ())
-        return _exact(yuan)
-    return None
+    def _explain_missing(self, amounts: _Amounts) -> str:
+        """Say which names were found, which are expected, and which of them is close."""
+        without = "without amounts, compare with require_amounts=False (--no-require-amounts)"
+        if amounts.names:
+            return f"{' and '.join(amounts.names)} {'are' if amounts.names[1:] else 'is'} empty; {without}"
+        names = [str(name) for name in self._names]
+        found = ", ".join(f"{name:.40}" for name in names[:_SHOWN]) + " …" * (len(names) > _SHOWN)
+        *first, last = self._expected
+        text = f"has no amount: found {found}; expected {', '.join(first)} or {last}"
+        close = _find_close([name for name in names if name not in NAMES], self._expected)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        return f"{text}{hint}; {without}"
 
 
-def _exact(yuan: Decimal | None) -> int | None:
-    if yuan is None:
-        return None
-    if (fen := exact_fen(yuan, "CNY")) is None:
-        raise ValueError("amount: is not a whole number of fen")
-    return fen
+def _find_close(names: Iterable[str], expected: Sequence[str]) -> list[str]:
+    """Return the names that one of the given ones was probably meant to be."""
+    import difflib  # noqa: PLC0415  only mistakes need it
+
+    found: list[str] = []
+    for name in names:
+        plain = "_".join(name.casefold().replace("-", " ").split())
+        if plain in expected:
+            return [plain]
+        found = found or difflib.get_close_matches(plain, expected, 2)
+    return found
 
 
-def _read_yuan(
-    get: Callable[[Any], Any], name: str, fen: Sequence[Any], yuan: Sequence[Any], other: Sequence[Any]
-) -> Decimal | None:
-    """Return an amount in yuan: `int` is fen and `Decimal` yuan, as everywhere; text has to say which."""
-    for keys, scale in ((fen, -2), (yuan, 0)):
-        for key in keys:
+class _Amounts:
+    """Reads an amount that may have several names in an entry.
+
+    Args:
+        title: What it is, for errors.
+        keys: How each member is found in an entry, by its name.
+        names: The names that the amount may have.
+        currencies: The names that its currency may have.
+
+    Attributes:
+        names: Those that the entries have.
+    """
+
+    def __init__(self, title: str, keys: Mapping[Any, Any], names: Sequence[str], *currencies: str) -> None:
+        self.names = [name for name in names if name in keys]
+        self._title = title
+        self._keys = [keys[name] for name in self.names]
+        self._currency = next((keys[name] for name in currencies if name in keys), None)
+        # By far the most books have one column, of fen: it is read faster.
+        self._is_fen = len(self.names) == 1 and self.names[0].endswith("_fen")
+        self._only = self._keys[0] if self._is_fen else None
+
+    def read_fen(self, get: Callable[[Any], Any]) -> int | None:
+        """Read it in fen, or in the smallest unit of its currency; ``None`` if it is empty.
+
+        Raises:
+            ValueError: It is not clear, or not a whole number.
+        """
+        if self._is_fen:
+            value = get(self._only)
+            if type(value) is int:
+                return value
+            if type(value) is str and value.isascii() and value.isdigit():
+                return int(value)
+        yuan = self.read_yuan(get)
+        if yuan is None:
+            return None
+        if (fen := exact_fen(yuan, self._read_currency(get))) is None:
+            raise ValueError("amount: is not a whole number of fen")
+        return fen
+
+    def read_yuan(self, get: Callable[[Any], Any]) -> Decimal | None:
+        """Read it in yuan, or in another currency; ``None`` if it is empty.
+
+        Raises:
+            ValueError: It is not clear, or two names contradict each other.
+        """
+        first, found = "", None
+        for name, key in zip(self.names, self._keys, strict=True):
             value = get(key)
+            if type(value) is str:
+                value = value.strip()
+                if found is not None and not name.endswith(("_fen", "_yuan")):
+                    continue
             if value is None or value == "":
                 continue
-            if isinstance(value, float):
-                raise ValueError(_unclear(name))  # noqa: TRY004  one kind of error for callers
-            read = read_amount(str(value))
-            return None if read is None else read.scaleb(scale)
-    value = get(other[0]) if other else None
-    if value is None or value == "":
-        return None
+            yuan = self._convert(name, value, get)
+            if found is None:
+                first, found = name, yuan
+            elif yuan != found:
+                raise ValueError(
+                    f"{first} is {found} yuan, and {name} is {yuan} yuan: give one of them, or the same"
+                )
+        return found
+
+    def _convert(self, name: str, value: Any, get: Callable[[Any], Any]) -> Decimal:
+        """Return yuan: `int` is fen and `Decimal` yuan, as everywhere; text has to say which."""
+        is_fen, is_yuan = name.endswith("_fen"), name.endswith("_yuan")
+        if isinstance(value, float) or not (is_fen or is_yuan or _has_unit(value)):
+            raise ValueError(
+                f"{self._title}: give an int of fen or a Decimal of yuan; in a file, name the column "
+                f"{self._title}_fen or {self._title}_yuan"
+            )
+        amount = cast("Decimal", read_amount(str(value))) if is_fen or is_yuan else Decimal(value)
+        if is_yuan or (not is_fen and isinstance(value, Decimal)):
+            return amount
+        # As many decimals as the currency has.
+        return amount if exact_fen(Decimal(1), self._read_currency(get)) == 1 else amount.scaleb(-2)
+
+    def _read_currency(self, get: Callable[[Any], Any]) -> str:
+        return "CNY" if self._currency is None else str(get(self._currency) or "CNY").strip()
+
+
+def _has_unit(value: Any) -> bool:
     if isinstance(value, Decimal):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value).scaleb(-2)
-    raise ValueError(_unclear(name))
-
-
-def _unclear(name: str) -> str:
-    return (
-        f"{name}: give an int of fen or a Decimal of yuan; in a file, name the column {name}_fen or "
-        f"{name}_yuan"
-    )
+        return value.is_finite()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _seconds(at: Any) -> float:

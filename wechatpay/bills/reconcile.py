@@ -86,13 +86,14 @@ class Finding:
         return OUTCOMES[self.outcome]
 
 
-def reconcile(
+def reconcile(  # noqa: PLR0913  each is an option
     rows: Bill | Iterable[Row],
     ours: str | os.PathLike[str] | Iterable[Mapping[str, Any]],
     *,
     day: Date | tuple[Date, Date] | None = None,
     margin: timedelta = timedelta(minutes=10),
     matched: bool = False,
+    require_amounts: bool = True,
 ) -> Reconciliation:
     """Compare a bill with your own books.
 
@@ -105,31 +106,36 @@ def reconcile(
         print(found.summary())
 
     Payments are matched by ``transaction_id``, then by ``out_trade_no``, refunds by ``refund_id``, then by
-    ``out_refund_no``. What your entry does not say is not compared.
+    ``out_refund_no``. Every entry needs an amount; fees, states and times that it does not have are not
+    compared.
 
     Args:
         rows: A fetched bill, or rows of trade bills or overseas statements, of any number of days.
         ours: Mappings, or a path of CSV (``.jsonl`` for lines of JSON), with these members, all optional but
-            one number: ``transaction_id out_trade_no refund_id out_refund_no``; ``amount`` and ``fee``, as
-            `int` fen or `Decimal` yuan (in a file ``amount_fen`` or ``amount_yuan``, ``fee_fen`` or
-            ``fee_yuan``; fees of refunds are negative); ``state``, in WeChat Pay's words; ``time``, aware.
-            Rows of another bill do, too.
+            one number and the amount: ``transaction_id out_trade_no refund_id out_refund_no``; ``amount``
+            and ``fee``, as `int` fen or `Decimal` yuan (in a file ``amount_fen`` or ``amount_yuan``,
+            ``fee_fen`` or ``fee_yuan``; fees of refunds are negative); ``state``, in WeChat Pay's words;
+            ``time``, aware. Rows of another bill do, too.
         day: The days of the bill, in Beijing, first and last, so that your books may hold more; by default
             the day of a fetched bill, else every entry is expected.
         margin: How near to midnight an entry may belong to the neighbouring day.
         matched: Whether to yield what matches, too.
+        require_amounts: Whether an entry without an amount is an error; ``False`` compares the amounts that
+            are there.
 
     Returns:
         The findings, an iterator, with counts and a summary.
 
     Raises:
-        InvalidRequestError: An entry has no number, or its amount or time is not clear; the error says which.
+        InvalidRequestError: An entry has no number or no amount, its amount or time is not clear, or its
+            amounts contradict each other; the error says which.
         BillFormatError: The bill is damaged; the iterator raises it.
         OSError: The index cannot be written, or ``ours`` cannot be read.
     """
     if day is None and isinstance(rows, Bill):
         day = rows.date
-    return Reconciliation(rows, parse_entries(ours), _Window.make(day, margin), matched=matched)
+    books = parse_entries(ours, require_amounts=require_amounts)
+    return Reconciliation(rows, books, _Window.make(day, margin), matched=matched)
 
 
 class Reconciliation(Iterator[Finding]):
@@ -138,6 +144,7 @@ class Reconciliation(Iterator[Finding]):
     Attributes:
         counts: How many there were of each outcome so far, ``matched`` included.
         sums: Fen of each outcome so far.
+        amounts_compared: How many amounts of the bill were compared with one of your books so far.
         skipped: How many entries of your books no bill of these days has: unpaid ones, and other days'.
     """
 
@@ -146,7 +153,7 @@ class Reconciliation(Iterator[Finding]):
     ) -> None:
         self.counts = dict.fromkeys(OUTCOMES, 0)
         self.sums = dict.fromkeys(OUTCOMES, 0)
-        self.skipped = 0
+        self.amounts_compared = self.skipped = 0
         self._window = window
         self._matched = matched
         self._index = Index(books)
@@ -161,11 +168,12 @@ class Reconciliation(Iterator[Finding]):
         return sum(self.counts.values()) == self.counts["matched"]
 
     def summary(self) -> dict[str, Any]:
-        """Compare what is left, and return counts and sums in fen by outcome."""
+        """Compare what is left, and return counts and sums in fen by outcome, and what was compared."""
         for _ in self:
             pass
         outcomes = {name: {"count": self.counts[name], "fen": self.sums[name]} for name in OUTCOMES}
-        return {"is_clean": self.is_clean, "skipped": self.skipped, **outcomes}
+        compared = {"amounts_compared": self.amounts_compared, "skipped": self.skipped}
+        return {"is_clean": self.is_clean, **compared, **outcomes}
 
     def to_json(self, to: str | os.PathLike[str] | TextIO) -> None:
         """Write what is left as lines of JSON, the last of which is the summary.
@@ -213,7 +221,10 @@ class Reconciliation(Iterator[Finding]):
                 for theirs, (ours, is_taken) in zip(batch, self._index.take(batch), strict=True):
                     if ours is None:
                         yield self._note(self._explain_absence(theirs, is_taken=is_taken), theirs, None)
-                    elif differences := _differ(theirs, ours):
+                        continue
+                    if ours.amount is not None:
+                        self.amounts_compared += 1
+                    if differences := _differ(theirs, ours):
                         for outcome, they_say, we_say in differences:
                             yield self._note(outcome, theirs, ours, they_say, we_say)
                     elif self._matched:

@@ -187,6 +187,7 @@ def reconcile(  # noqa: PLR0913  each is an option
     json: _Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     matched: Annotated[bool, typer.Option("--matched", help="Print what matches, too.")] = False,
+    require_amounts: Annotated[bool, typer.Option(help="Fail if an entry of OURS has no amount.")] = True,
 ) -> None:
     """Compare a trade bill with your own books.
 
@@ -198,7 +199,7 @@ def reconcile(  # noqa: PLR0913  each is an option
     with (
         _interruptible(),
         bills.read(file) as rows,
-        bills.reconcile(rows, ours, day=window, matched=matched) as found,
+        bills.reconcile(rows, ours, day=window, matched=matched, require_amounts=require_amounts) as found,
     ):
         if csv:
             found.to_csv(sys.stdout)
@@ -336,7 +337,9 @@ def _show_findings(found: bills.Reconciliation) -> None:
             if finding.outcome == "amount_differs":
                 both = [f"{int(fen) / 100:,.2f}" if fen.removeprefix("-").isdigit() else fen for fen in both]
             typer.echo("{:20} bill {}, books {}".format("", *both))
-    for outcome, numbers in found.summary().items():
+    summary = found.summary()
+    typer.echo(f"{'amounts compared':20} {summary['amounts_compared']:>11,}")
+    for outcome, numbers in summary.items():
         if isinstance(numbers, dict) and numbers["count"]:
             typer.echo(f"{outcome:20} {numbers['count']:>11,} {numbers['fen'] / 100:>24,.2f} yuan")
             for line in textwrap.wrap(bills.OUTCOMES[outcome], 76):
