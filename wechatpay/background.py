@@ -12,6 +12,7 @@ import time
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wechatpay.process import CURRENT_JOB, PerProcess
@@ -82,8 +83,8 @@ class Background:
         self._worker = PerProcess(Worker)
         weakref.finalize(self, _release, self._worker).atexit = False
 
-    def submit(self, job: Job, launch: Callable[[], None]) -> Worker:
-        """Call ``launch`` on the thread, which then runs at least until the job is concluded.
+    def submit(self, job: Job, launch: Callable[[Callable[[], None]], None]) -> Worker:
+        """Call ``launch`` on the thread with a function that concludes the job; until then the thread runs.
 
         Raises:
             RuntimeError: No thread can be started.
@@ -126,7 +127,7 @@ class Worker(threading.Thread):
         self._executor = Executor(thread_name_prefix="wechatpay-executor")
         self.loop.set_default_executor(self._executor)
         self._end = self.loop.create_future()
-        self._jobs: dict[Job, Callable[[], None]] = {}
+        self._jobs: set[Job] = set()
         self._changed = threading.Condition()
         self._closing = False
         try:
@@ -136,19 +137,24 @@ class Worker(threading.Thread):
             raise
         atexit.register(self._close_at_exit)
 
-    def submit(self, job: Job, launch: Callable[[], None]) -> bool:
+    def submit(self, job: Job, launch: Callable[[Callable[[], None]], None]) -> bool:
         """Call ``launch`` on the thread; while closing, only jobs of its own callbacks are accepted."""
         with self._changed:
             if self._closing and threading.current_thread() is not self:
                 return False
-            self._jobs[job] = launch
-            self.loop.call_soon_threadsafe(launch)
+            try:
+                self._jobs.add(job)
+                # What ends the job runs on the thread: a signal may strike the caller at any line.
+                self.loop.call_soon_threadsafe(launch, partial(self.conclude, job))
+            except BaseException:
+                self._jobs.discard(job)
+                raise
         return True
 
     def conclude(self, job: Job) -> None:
         """Count ``job`` as ended."""
         with self._changed:
-            self._jobs.pop(job, None)
+            self._jobs.discard(job)
             self._changed.notify_all()
             if self._closing and not self._jobs:
                 self.release()

@@ -279,8 +279,11 @@ class Promise(Coroutine[Any, Any, T_co]):
         return "<Promise rejected>" if self._error else "<Promise fulfilled>"
 
     def __del__(self) -> None:
-        error = self._error
-        is_taken = self._taken or self._pid != os.getpid() or isinstance(error, asyncio.CancelledError)
+        try:
+            error = self._error
+            is_taken = self._taken or self._pid != os.getpid() or isinstance(error, asyncio.CancelledError)
+        except AttributeError:
+            return  # Ctrl-C struck the constructor.
         if error is None or is_taken:
             return
         message = f"{self._name} failed and nobody took the error: await the promise or add otherwise()"
@@ -295,9 +298,7 @@ class Promise(Coroutine[Any, Any, T_co]):
         try:
             if loop is None:
                 job = Job(self._name, timeout, context)
-                worker = self._background.submit(job, launch)
-                self._home = worker.loop
-                self._listen(partial(worker.conclude, job))
+                self._home = self._background.submit(job, launch).loop
             elif loop is _running_loop():
                 launch()
             else:
@@ -307,7 +308,9 @@ class Promise(Coroutine[Any, Any, T_co]):
             self._settle(error=kind(f"{self._name} cannot run any more: {error}"))
         return self
 
-    def _launch(self, factory: Factory, context: Context) -> None:
+    def _launch(self, factory: Factory, context: Context, conclude: Callable[[], None] | None = None) -> None:
+        if conclude is not None:
+            self._listen(conclude)
         if self._cancelled:
             self._settle(error=asyncio.CancelledError())
             return
@@ -399,6 +402,9 @@ class Promise(Coroutine[Any, Any, T_co]):
             for promise in self._lineage():
                 promise.cancel()
             raise
+        finally:
+            with suppress(ValueError):
+                self._listeners.remove(arrived.set)
         if not in_time:
             raise ReadTimeoutError(f"no outcome in {timeout} s; the call goes on: wait() again or cancel()")
 

@@ -11,19 +11,20 @@ from tunnels import pump
 
 
 class Proxy:
-    """Listens on loopback.
+    """Listens on loopback, over TLS if given a context.
 
     Attributes:
         heads: What clients sent to the proxy itself, in order.
         refusal: Sent in the place of a tunnel, when set; ``b""`` hangs up.
     """
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        self._tls = tls
         self.heads = []
         self.refusal = None
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -41,6 +42,8 @@ class Proxy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client):
+        if self._tls is not None:
+            client = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
         with contextlib.suppress(OSError), client:
             head = b""
             while not head.endswith(b"\r\n\r\n"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import functools
 import gc
 import gzip
@@ -16,6 +18,7 @@ import threading
 import time
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import merchants
 import pytest
@@ -37,6 +40,7 @@ from wechatpay import (
     ResponseTooLargeError,
     TransportError,
 )
+from wechatpay.background import Job
 from wechatpay.media import Media
 from wechatpay.transports import asynchronous, blocking, connections, loop_session
 from wechatpay.transports.network import Network, Proxies
@@ -354,6 +358,71 @@ def test_long_body_has_the_timeout_for_each_of_its_pieces(pooled, build, gateway
 
     assert b"x" * 3_000_000 == seen.body
     assert merchants.signed_text(seen)
+
+
+def test_upload_that_makes_progress_is_waited_for_at_the_end(build):
+    """The end of the process waits for each piece as long as the call does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        began, context = time.monotonic(), contextvars.copy_context()
+        job = Job("POST /v3/x", 0.0, context)
+
+        def read_slowly():
+            connection, _ = listener.accept()
+            with connection:
+                while time.monotonic() < began + 2:
+                    time.sleep(0.01)
+                    connection.recv(1 << 16)
+
+        reader = threading.Thread(target=read_slowly)
+        reader.start()
+        with pytest.raises(NoResponseError):
+            context.run(
+                asyncio.run,
+                _post(build(base_uri=f"http://127.0.0.1:{listener.getsockname()[1]}/"), bytes(20_000_000)),
+            )
+        reader.join(5)
+
+    assert job.deadline > began + 1 + 100 + 0.5
+
+
+async def _post(instance, body):
+    await instance.v3.x.postAsync(body=body, timeout=(1, 100))
+
+
+@pytest.mark.parametrize("length", [9_000, 60_000])
+def test_long_header_is_read(length, client, instance, gateway):
+    """Both sides take as much as http.client does."""
+    gateway.respond(signed(b"{}", "200 OK", ("X-Long", "x" * length)))
+
+    assert "x" * length == client.call(instance.v3.x, "get").headers["X-Long"]
+
+
+def test_old_idle_connections_are_closed(instance, gateway, monkeypatch):
+    """After many calls at once, the connections that a few calls do not need end with their time."""
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.2)
+    barrier = threading.Barrier(8)
+    gateway.behaviour = lambda _, peer: (barrier.wait(5), peer.send(signed()))
+    threads = [threading.Thread(target=instance.v3.x.get) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    gateway.behaviour = lambda _, peer: peer.send(signed())
+    before = open_sockets(gateway)
+    for _ in range(4):
+        time.sleep(0.1)
+        instance.v3.x.get()
+
+    assert (8, 1) == (before, open_sockets(gateway))
+
+
+def open_sockets(gateway):
+    """Count this process's connections to the gateway."""
+    found = 0
+    for descriptor in Path("/dev/fd").iterdir():
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as copy:
+            found += copy.getpeername() == ("127.0.0.1", gateway.port)
+    return found
 
 
 def test_slow_sink_does_not_hold_the_loop(instance, gateway):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import threading
 import time
@@ -67,6 +68,53 @@ def test_response_that_comes_after_a_cancel_is_nobodys(looped, instance, gateway
 
     assert ["/v3/a", "/v3/b"] == [looped.call(instance.v3[name], "get").text for name in "ab"]
     assert 2 == gateway.connections
+
+
+def test_cancelled_call_leaves_a_connection_that_is_another_calls_by_now(build, gateway):
+    """Aiohttp puts a connection back as its last byte arrives, before the task that reads it goes on."""
+    ends = {"/v3/pay": threading.Event(), "/v3/first": threading.Event()}
+
+    def behaviour(seen, peer):
+        head, blank, body = signed(b"{}", "200 OK", *close[seen.target]).partition(b"\r\n\r\n")
+        peer.send(head + blank)
+        if seen.target in ends:
+            ends[seen.target].wait(5)
+        if seen.target == "/v3/second":
+            time.sleep(0.2)
+        peer.send(body)
+
+    def twice(request, proceed):
+        response = yield from proceed(request)
+        if request.path == "/v3/first":
+            response = yield from proceed(request.with_(url=request.url.replace("first", "second")))
+        return response
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        first = instance.v3.first.getAsync()
+        cancelled = instance.v3.pay.getAsync()
+        while len(gateway.seen) < 2:  # noqa: ASYNC110  the gateway is on threads
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+
+        def hold_the_loop():
+            loop.call_later(0.05, cancelled.cancel)
+            ends["/v3/first"].set()
+            time.sleep(0.1)
+            ends["/v3/pay"].set()
+            time.sleep(0.1)
+
+        loop.call_soon(hold_the_loop)
+        with contextlib.suppress(asyncio.CancelledError):
+            await cancelled
+        return await first
+
+    close = {"/v3/first": [("Connection", "close")], "/v3/pay": [], "/v3/second": []}
+    gateway.behaviour = behaviour
+    instance = build(middlewares=[twice])
+
+    assert 200 == asyncio.run(main()).status_code
+    assert ["/v3/first", "/v3/pay", "/v3/second"] == sorted(seen.target for seen in gateway.seen)
 
 
 class GiveUpError(Exception):

@@ -208,6 +208,29 @@ def test_close_waits_for_calls_in_flight_on_other_loops(instance, gateway):
         assert 200 == client.call(instance.v3.x, "post").status_code
 
 
+def test_close_waits_for_calls_of_a_loop_that_stands_still(build, gateway):
+    """Between two ``run_until_complete()`` a loop is expected to go on."""
+    gateway.behaviour = lambda _, peer: (time.sleep(0.2), peer.send(signed()))
+    instance = build(pool_size=1)
+
+    async def begin():
+        calls = [instance.v3[name].postAsync() for name in "ab"]
+        await asyncio.sleep(0.1)
+        return calls
+
+    with asyncio.Runner() as runner:
+        calls = runner.run(begin())
+        instance.getDriver().close()
+        first, second = runner.run(_all(calls))
+
+    assert (200, 200) == (first.status_code, second.status_code)
+    assert ["/v3/a", "/v3/b"] == [seen.target for seen in gateway.seen]
+
+
+async def _all(calls):
+    return await asyncio.gather(*calls)
+
+
 def test_aclose_waits_for_calls_in_flight(instance, gateway):
     """``async with`` ends after the tasks that were begun in it."""
     told = threading.Event()

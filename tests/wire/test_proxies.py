@@ -82,6 +82,20 @@ def test_tls_goes_through_a_tunnel(key, client, tunnelled, secure, proxy):
     assert merchants.signed_text(seen)
 
 
+@pytest.mark.filterwarnings("ignore:An HTTPS request is being sent through an HTTPS proxy:RuntimeWarning")
+def test_proxy_over_tls_is_checked_by_the_same_authorities(client, tunnelled, bundle, secure):
+    """``verify`` is about every server, also the one on the way."""
+    proxy = Proxy(certificates.server(bundle.parent))
+    try:
+        assert 200 == client.call(tunnelled(proxies={"https": proxy.url}).v3.x, "get").status_code
+        with pytest.raises(ConnectError, match="nothing was sent"):
+            client.call(tunnelled(proxies={"https": proxy.url}, verify=True).v3.x, "get")
+    finally:
+        proxy.close()
+    assert 1 == len(proxy.heads)
+    assert 1 == len(secure.seen)
+
+
 def test_tunnel_is_kept(tunnelled, secure, proxy, looped):
     """Calls in a row share one tunnel."""
     instance = tunnelled(proxies={"https": proxy.url})

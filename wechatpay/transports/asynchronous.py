@@ -67,7 +67,7 @@ class AsyncTransport:
         self._lock = threading.Lock()
         self._sessions: dict[tuple[asyncio.AbstractEventLoop, bool], LoopSession] = {}
         # Neither a loop that ended before its session, nor one that never ended, is to warn at exit.
-        weakref.finalize(self, _abandon, self._sessions)
+        weakref.finalize(self, _abandon, self._sessions, is_exiting=True)
 
     async def send(self, request: Request) -> Response:
         """Send ``request`` and read the response.
@@ -105,19 +105,14 @@ class AsyncTransport:
                 # The connector of a caller's session does not say when it has connected.
                 exchange.restart(request.timeout[0] if session.is_own else request.total_timeout)
                 await session.enter(request, exchange)
-                async with session.request(request, request.content, exchange) as response:
+                async with session.request(request, exchange) as response:
                     return await self._receive(response, request, exchange)
         except TimeoutError as error:
-            exchange.abort()
             if not session.is_own or exchange.transport is not None:
                 raise
             if exchange.places is None:
                 raise transport_error(PoolTimeoutError, request, error) from None
             raise UnconnectedError from error
-        except BaseException:
-            # The goodbye that TLS waits for could outlast the loop.
-            exchange.abort()
-            raise
         finally:
             exchange.abort_if_closing()
             session.leave(exchange)
@@ -204,9 +199,9 @@ async def _read(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         raise aiohttp.ClientPayloadError from error
 
 
-def _abandon(sessions: dict[Any, LoopSession]) -> None:
+def _abandon(sessions: dict[Any, LoopSession], *, is_exiting: bool = False) -> None:
     while sessions:
-        sessions.popitem()[1].abandon()
+        sessions.popitem()[1].abandon(is_exiting=is_exiting)
 
 
 def _map(error: Exception, request: Request, proxy: str | None) -> Exception:

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from contextvars import ContextVar
 from itertools import islice
 from queue import Empty, Full, Queue
@@ -230,9 +231,14 @@ class _Connection(HTTPConnection):
         return response
 
     @property
+    def is_old(self) -> bool:
+        """Whether the server may have closed it by now."""
+        return time.monotonic() - self.last_used >= IDLE_SECONDS
+
+    @property
     def is_connected(self) -> bool:
         """Whether the connection may be used."""
-        return time.monotonic() - self.last_used < IDLE_SECONDS and bool(super().is_connected)
+        return not self.is_old and bool(super().is_connected)
 
 
 class _ConnectionTLS(_Connection, HTTPSConnection):
@@ -250,14 +256,16 @@ def _is_patched(connection: type) -> bool:
 
 
 class _Stack(Queue[Any]):
-    """The idle connections of a pool, the last one first, without a lock.
+    """The idle connections of a pool, the last one first, without a lock; old ones are closed.
 
     A signal handler may raise at any line: `queue`'s lock would then stay locked, and every call hang.
     """
 
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
-        self._items: deque[Any] = deque()
+        self._idle: deque[Any] = deque()
+        # urllib3 fills a pool with None, in place of connections that it has not made yet.
+        self._unmade: deque[None] = deque()
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002, FBT001, FBT002  a queue's
         """Add one.
@@ -265,9 +273,20 @@ class _Stack(Queue[Any]):
         Raises:
             queue.Full: There are enough.
         """
-        if len(self._items) >= self.maxsize:
+        if self.qsize() >= self.maxsize:
             raise Full
-        self._items.append(item)
+        if item is None:
+            self._unmade.append(item)
+            return
+        self._idle.append(item)
+        self._close_old()
+
+    def _close_old(self) -> None:
+        with suppress(IndexError):
+            while getattr(oldest := self._idle.popleft(), "is_old", False):
+                oldest.close()
+                self._unmade.append(None)
+            self._idle.appendleft(oldest)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002, FBT001, FBT002  the same
         """Take the last one.
@@ -275,14 +294,14 @@ class _Stack(Queue[Any]):
         Raises:
             queue.Empty: There is none.
         """
-        try:
-            return self._items.pop()
-        except IndexError:
-            raise Empty from None
+        for items in (self._idle, self._unmade):
+            with suppress(IndexError):
+                return items.pop()
+        raise Empty
 
     def qsize(self) -> int:
         """Return how many there are."""
-        return len(self._items)
+        return len(self._idle) + len(self._unmade)
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -333,6 +352,9 @@ class Adapter(HTTPAdapter):
         """Use our pools through a proxy, too."""
         # urllib3 would hold a body back behind a proxy until the headers are acknowledged: 40 ms.
         kwargs["socket_options"] = HTTPConnection.default_socket_options
+        if proxy.lower().startswith("https:"):
+            # Else urllib3 would check its certificate against the system's authorities.
+            kwargs["proxy_ssl_context"] = self.network.context(mutual=False)
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager

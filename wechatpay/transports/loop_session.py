@@ -19,6 +19,7 @@ from yarl import URL
 
 from wechatpay.background import call_soon
 from wechatpay.errors import ConfigurationError
+from wechatpay.process import CURRENT_JOB
 from wechatpay.transports.network import CHUNK, IDLE_SECONDS, RESERVED_HEADERS, basic_auth
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class LoopSession:
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            # Those of http.client.
+            max_line_size=65536,
+            max_field_size=65536,
             **_UNTOUCHED,
         )
 
@@ -109,6 +113,8 @@ class LoopSession:
             places = self._places[request.origin] = asyncio.Semaphore(self._network.pool_size)
         await places.acquire()
         exchange.places = places
+        if self.client.closed:
+            raise UnconnectedError("closed while the call waited")
 
     def leave(self, exchange: Exchange) -> None:
         """End an exchange that was begun, wherever it ended."""
@@ -118,9 +124,9 @@ class LoopSession:
         if not self._calls:
             self._idle.set()
 
-    def request(self, request: Request, content: bytes, exchange: Exchange) -> Any:
-        """Send ``request`` with this body; use it with ``async with``, which gives the response."""
-        route = self._route(request)
+    def request(self, request: Request, exchange: Exchange) -> Any:
+        """Send ``request``; use it with ``async with``, which gives the response."""
+        route, content = self._route(request), request.content
         return self.client.request(
             request.method,
             URL(request.url, encoded=True),
@@ -163,10 +169,14 @@ class LoopSession:
         with contextlib.suppress(RuntimeError):
             await self._life.aclose()
 
-    def abandon(self) -> None:
-        """Close the session from outside its loop, which may have ended."""
-        is_running = self._pid == os.getpid() and self._loop.is_running()
-        if is_running and call_soon(self._loop, self._end_soon):
+    def abandon(self, *, is_exiting: bool = False) -> None:
+        """Close the session from outside its loop, which may have ended.
+
+        Args:
+            is_exiting: Whether the process ends: a loop that stands still does not go on.
+        """
+        goes_on = self._loop.is_running() or (self._calls and not is_exiting)
+        if self._pid == os.getpid() and goes_on and call_soon(self._loop, self._end_soon):
             return
         if self.is_over():
             # Of a parent's loop, to close a copy of the socket changes nothing there; to unregister it would.
@@ -217,15 +227,13 @@ class Exchange:
         """Let the time begin now for what comes next."""
         self.timer.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
-    def abort(self) -> None:
-        """Close the connection at once."""
-        if self.transport is not None:
-            self.transport.abort()
-
     def abort_if_closing(self) -> None:
-        """Close a connection at once that is not used again."""
+        """Close a connection at once that is not used again: the goodbye of TLS could outlast the loop.
+
+        One that aiohttp has put back into its pool may be another call's already.
+        """
         if self.transport is not None and self.transport.is_closing():
-            self.abort()
+            self.transport.abort()
 
 
 #: The exchange of the running task.
@@ -312,8 +320,11 @@ async def _note_sent(_: Any, context: SimpleNamespace, __: Any) -> None:
 async def _pieces(content: bytes, exchange: Exchange) -> AsyncIterator[bytes]:
     """Give a long body piece by piece; each has the whole timeout."""
     stream = io.BytesIO(content)
+    job = CURRENT_JOB.get()
     while piece := stream.read(CHUNK):
         exchange.restart(exchange.read)
+        if job is not None:
+            job.extend(exchange.read)
         yield piece
     exchange.restart(exchange.read)
 

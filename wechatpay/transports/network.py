@@ -309,6 +309,8 @@ def transport_error(
     if proxy:
         host += f" through the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
     what = f"{type(cause).__name__}: {why}" if why else type(cause).__name__
+    if kind is PoolTimeoutError:
+        what = "the setting pool_size permits more"
     return kind(f"{request.method} {request.path}: {_WORDS[kind]} {host} ({what})", request=request)
 
 
