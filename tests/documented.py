@@ -17,6 +17,7 @@ PAYER = "oUpF8uMuAJOM2pxb1Q"
 #: Values that the documents describe in words only.
 _EXAMPLES = {
     "bill_date": "2026-01-05",
+    "currency": "CNY",
     "notify_url": "https://shop.example.com/notify",
     "sign_type": "HMAC-SHA256",
     "trade_type": "NATIVE",

@@ -323,6 +323,13 @@ def _reversible(shop, **parties):
     return {"out_trade_no": number}
 
 
+def _directly_combined(_):
+    """Return the arguments of a combined order without sub-merchants, which has two parts."""
+    operation = catalogue.find("POST", "v3/combine-transactions/app")
+    parts = [part for _ in range(2) for part in documented.arguments(operation)["json"]["sub_orders"]]
+    return {"json": {"sub_orders": parts}}
+
+
 def _closing(shop):
     """Return the arguments that close a combined order."""
     combined = shop.combined()
@@ -472,6 +479,13 @@ EXISTING = {
     f"POST {PARTNERS}/out-trade-no/{{out_trade_no}}/reverse": lambda s: {
         **_reversible(s, **SUB),
         "json": SUB,
+    },
+    "POST v3/combine-transactions/app": _directly_combined,
+    **{
+        f"POST v3/combine-transactions/{scene}": lambda _: {
+            "json": {"combine_payer_info": {"openid": documented.PAYER}}
+        }
+        for scene in ("jsapi", "miniprogram")
     },
     f"POST {PARTNERS}/jsapi": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
     f"POST {PARTNERS}/jsapi-with-contract": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},

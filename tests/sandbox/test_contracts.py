@@ -209,6 +209,30 @@ def test_education_contract_is_listed_until_it_ends(shop):
     assert contract.contract_id == ended[0]["contract_information"]["contract_id"]
 
 
+@pytest.mark.parametrize("total", [0, -5])
+def test_no_deduction_costs_less_than_a_fen(shop, total):
+    """Nor is one scheduled."""
+    contracts = {
+        "v3/edu-papay/transactions": shop.enrolled(),
+        "v3/papay/insurance-pay/transactions/apply": shop.insured(),
+        f"{SCHEDULE}/schedule": shop.contract(),
+    }
+    count = len(shop.sandbox.orders)
+    for path, contract in contracts.items():
+        name = "schedule_amount" if path.endswith("schedule") else "amount"
+        given = documented.arguments(catalogue.find("POST", path))
+        given = documented.merge(given, {"json": {name: {"total": total}}})
+        if "contract_id" in given:
+            given["contract_id"] = contract.contract_id
+        else:
+            given["json"]["contract_id"] = contract.contract_id
+        with pytest.raises(APIError) as caught:
+            shop.instance.chain(path).post(**given)
+        assert ("PARAM_ERROR", f"/{name}/total") == (caught.value.code, caught.value.detail["field"])
+
+    assert count == len(shop.sandbox.orders)
+
+
 def test_education_deduction_wants_a_notice(shop):
     """The payer is told first; a number is used once."""
     operation = catalogue.find("POST", "v3/edu-papay/transactions")

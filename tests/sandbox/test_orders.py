@@ -142,6 +142,34 @@ def test_paid_order_is_not_taken_again(call, sandbox):
         sandbox.pay("7")
 
 
+@pytest.mark.parametrize(
+    ("time_expire", "seconds"),
+    [
+        pytest.param("20231115062320", 600, id="ten minutes"),
+        pytest.param("20200101000000", 60, id="in the past: a minute"),
+    ],
+)
+def test_order_is_paid_until_it_expires(call, sandbox, time_expire, seconds):
+    """``time_expire`` is in China's time; the order stays unpaid until it is closed."""
+    for number in ("E1", "E2"):
+        call("pay/unifiedorder", order(out_trade_no=number, time_expire=time_expire))
+    sandbox.advance(seconds)
+    sandbox.pay("E1")
+    sandbox.advance(1)
+    with pytest.raises(ConfigurationError, match="has expired"):
+        sandbox.pay("E2")
+
+    assert "NOTPAY" == call("pay/orderquery", fields(out_trade_no="E2")).xml()["trade_state"]
+
+
+def test_order_that_the_tester_expires_is_not_paid(call, sandbox):
+    """As in APIv3."""
+    call("pay/unifiedorder", order(out_trade_no="E3"))
+    sandbox.expire("E3")
+    with pytest.raises(ConfigurationError, match="has expired"):
+        sandbox.pay("E3")
+
+
 @each(
     ("changes", "code", "word"),
     [
@@ -154,6 +182,8 @@ def test_paid_order_is_not_taken_again(call, sandbox):
         pytest.param({"trade_type": "JSAPI"}, "LACK_PARAMS", "openid", id="no payer"),
         pytest.param({"body": "茶" * 43}, "PARAM_ERROR", "body", id="long"),
         pytest.param({"out_trade_no": "1" * 33}, "PARAM_ERROR", "out_trade_no", id="long number"),
+        pytest.param({"time_expire": "2023111506"}, "PARAM_ERROR", "time_expire", id="short time"),
+        pytest.param({"time_expire": "20231315061320"}, "PARAM_ERROR", "time_expire", id="no time"),
     ],
 )
 def test_wrong_field_of_an_order_is_named(call, sandbox, changes, code, word):

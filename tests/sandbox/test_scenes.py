@@ -272,13 +272,16 @@ def test_combined_order_is_placed_whole_or_not_at_all(sandbox, v3):
     """A part that is taken, other parts under the same number, and another merchant are refused."""
     place = v3.combineTransactions.app.post
     v3.pay.transactions.native.post(json=order(sandbox, "TAKEN-1"))
-    place(json=combined(sandbox, "COMBI-2", "PART-3"))
-    taken = (combined(sandbox, "COMBI-3", "PART-4", "TAKEN-1"), combined(sandbox, "COMBI-2", "PART-5"))
+    place(json=combined(sandbox, "COMBI-2", "PART-3", "PART-3B"))
+    taken = (
+        combined(sandbox, "COMBI-3", "PART-4", "TAKEN-1"),
+        combined(sandbox, "COMBI-2", "PART-3", "PART-5"),
+    )
     for body in taken:
         assert (403, "OUT_TRADE_NO_USED") == refused(place, json=body)
-    other = combined(sandbox, "COMBI-4", "PART-6", combine_mchid="1900000001")
+    other = combined(sandbox, "COMBI-4", "PART-6", "PART-6B", combine_mchid="1900000001")
     assert (400, "PARAM_ERROR") == refused(place, json=other)
-    assert ["TAKEN-1", "PART-3"] == list(sandbox.orders)
+    assert ["TAKEN-1", "PART-3", "PART-3B"] == list(sandbox.orders)
 
 
 def test_combined_order_of_direct_merchants_names_no_sub_merchant(sandbox, v3):
@@ -297,14 +300,17 @@ def test_combined_order_is_closed_with_all_its_parts(sandbox, v3):
     """An incomplete list, a paid one and an unknown one are refused, in the older codes."""
     by_number, appid = v3.combineTransactions.outTradeNo._n_, sandbox.identity.app["appid"]
     for number, part in (("COMBI-5", "PART-7"), ("COMBI-6", "PART-8")):
-        v3.combineTransactions.app.post(json=combined(sandbox, number, part))
+        v3.combineTransactions.app.post(json=combined(sandbox, number, part, f"{part}B"))
 
     def body(*names):
+        names = [*names, *(f"{name}B" for name in names)]
         parts = [{"mchid": sandbox.identity.mchid, "out_trade_no": name} for name in names]
         return {"combine_appid": appid, "sub_orders": parts}
 
     close = by_number.close.post
     assert (400, "INVALID_REQUEST") == refused(close, n="COMBI-5", json=body("PART-8"))
+    incomplete = {**body("PART-7"), "sub_orders": body("PART-7")["sub_orders"][:1]}
+    assert (400, "INVALID_REQUEST") == refused(close, n="COMBI-5", json=incomplete)
     assert 204 == close(n="COMBI-5", json=body("PART-7")).status_code
     sandbox.pay("COMBI-6")
     assert (400, "ORDERPAID") == refused(close, n="COMBI-6", json=body("PART-8"))

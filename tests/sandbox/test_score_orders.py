@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from functools import partial
+
 import documented
 import pytest
 import sandboxes
@@ -164,6 +167,75 @@ def test_deposit_bounds_the_amount(shop):
     number = shop.score(state="USER_CONFIRM", risk_fund={"name": "DEPOSIT", "amount": 50})
     with pytest.raises(APIError, match="INVALID_REQUEST"):
         act(shop, number, "complete", **HIRE)
+
+
+def test_deposit_order_is_not_modified(shop):
+    """Its amount stays what the merchant completed it with."""
+    number = shop.score(state="USER_CONFIRM", risk_fund={"name": "DEPOSIT", "amount": 100})
+    act(shop, number, "complete", **HIRE)
+    lower = {"post_payments": [{"name": "hire", "amount": 90}], "total_amount": 90, "reason": "x"}
+    with pytest.raises(APIError, match="INVALID_REQUEST"):
+        act(shop, number, "modify", **lower)
+
+    assert 100 == query(shop, number)["total_amount"]
+
+
+def amounts(payment, discount):
+    """Return the parameters of a completion with one payment and one discount, and their total."""
+    lists = {
+        "post_payments": [{"name": "hire", "amount": payment}],
+        "post_discounts": [{"name": "off", "amount": discount}],
+    }
+    return {**lists, "total_amount": payment - discount}
+
+
+@pytest.mark.parametrize("action", ["complete", "modify", "direct-complete"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(amounts(100, 300), id="more discounts than payments"),
+        pytest.param(amounts(-10, -20), id="negative amounts"),
+        pytest.param(amounts(Decimal("10.5"), Decimal("0.5")), id="fractions of a fen"),
+    ],
+)
+def test_no_order_costs_less_than_nothing(shop, action, body):
+    """Nothing is paid, and no such order is in a bill."""
+    if action == "direct-complete":
+        more = {"openid": f"{documented.PAYER}{documented.number()}", "time_range": {}}
+        direct = {**SERVICE, **more, **body, "out_order_no": documented.number()}
+        call = partial(shop.instance.chain(f"{ROOT}/direct-complete").post, json=direct)
+    else:
+        number = shop.score(state="USER_CONFIRM" if action == "complete" else "MCH_COMPLETE")
+        reason = {"reason": "x"} if action == "modify" else {}
+        call = partial(act, shop, number, action, **body, **reason)
+    with pytest.raises(APIError, match=r"最终总金额计算非法|应为整数"):
+        call()
+    shop.sandbox.score_orders.settle()
+
+    assert all(order.total > 0 for order in shop.sandbox.orders.values())
+
+
+@pytest.mark.parametrize(("name", "most"), [("post_payments", 100), ("post_discounts", 30)])
+def test_order_has_so_many_amounts(shop, name, most):
+    """100 payments and 30 discounts at most."""
+    number = shop.score(state="USER_CONFIRM")
+    lists = {
+        "post_payments": [{"name": "hire", "amount": most + 1}],
+        name: [{"name": "part", "amount": 1}] * (most + 1),
+    }
+    total = most + 1 if name == "post_payments" else 0
+    with pytest.raises(APIError) as caught:
+        act(shop, number, "complete", **lists, total_amount=total)
+
+    assert ("PARAM_ERROR", name) == (caught.value.code, caught.value.detail["field"])
+
+
+def test_order_that_is_lowered_to_nothing_is_done(shop):
+    """There is nothing left to pay."""
+    number = shop.score(state="MCH_COMPLETE")
+    act(shop, number, "modify", **amounts(5, 5), reason="x")
+
+    assert ("DONE", None, None) == states(query(shop, number))
 
 
 def test_repeated_steps_change_nothing(shop):

@@ -12,7 +12,15 @@ from wechatpay.sandbox.store import Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CHINA", "VirtualClock", "format_digits", "format_local", "format_rfc3339", "parse_rfc3339"]
+__all__ = [
+    "CHINA",
+    "VirtualClock",
+    "format_digits",
+    "format_local",
+    "format_rfc3339",
+    "parse_digits",
+    "parse_rfc3339",
+]
 
 #: The time zone of WeChat Pay's days and bills.
 CHINA = timezone(timedelta(hours=8))
@@ -72,6 +80,17 @@ def format_local(at: float) -> str:
 def format_rfc3339(at: float) -> str:
     """Write a moment as ``yyyy-MM-ddTHH:mm:ss+08:00``."""
     return datetime.fromtimestamp(int(at), CHINA).isoformat()
+
+
+def parse_digits(text: str) -> float:
+    """Read ``yyyyMMddHHmmss`` in China's time, and return Unix seconds.
+
+    Raises:
+        ValueError: ``text`` is something else.
+    """
+    if len(text) != len("yyyyMMddHHmmss"):
+        raise ValueError("14 digits")
+    return datetime.strptime(f"{text}+0800", "%Y%m%d%H%M%S%z").timestamp()
 
 
 def parse_rfc3339(text: str) -> float:

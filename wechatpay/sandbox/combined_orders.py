@@ -6,18 +6,28 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012556944
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox import error_responses
-from wechatpay.sandbox.clock import format_rfc3339
+from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.order_checks import (
+    amount_violation,
+    currency_violation,
+    number_violation,
+    order_error,
+    payer_violation,
+)
 from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.parameters import Violation
 from wechatpay.sandbox.payments import TRADE_TYPES, credential, reject
 from wechatpay.sandbox.test_users import number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.ledger import Ledger
 
@@ -25,6 +35,11 @@ __all__ = ["CombinedOrders", "describe_combined"]
 
 #: Combined orders spell some codes in the older way.
 _CODES = {"ORDER_PAID": "ORDERPAID", "ORDER_NOT_EXIST": "ORDERNOTEXIST"}
+
+_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,32}")
+
+#: Fen of one part, at most: ten million yuan.
+_HIGHEST = 1_000_000_000
 
 
 class CombinedOrders:
@@ -52,17 +67,11 @@ class CombinedOrders:
 
     def _order(self, trade_type: str, call: Call) -> HttpResponse:
         body = call.body
-        if body.get("combine_mchid") != call.mchid:
-            return error_responses.invalid_request(
-                "http header中的mchid与post payload中的mchid不匹配", code="PARAM_ERROR"
-            )
-        is_direct = not any(part.keys() & {"sub_mchid", "individual_auth_id"} for part in body["sub_orders"])
-        most = 10 if is_direct else 50
-        if len(body["sub_orders"]) > most:
-            rule = f"数组规则校验失败，元素个数超过最大值 {most}"
-            return error_responses.bad_parameter(Violation("body", "sub_orders", None, rule))
         combined = body["combine_out_trade_no"]
-        openid = (body.get("combine_payer_info") or {}).get("openid", "")
+        payer = body.get("combine_payer_info") or {}
+        openid = payer.get("openid") or payer.get("sub_openid") or ""
+        if error := order_error(call, openid, *_violations(body, openid, trade_type)):
+            return error
         parts = [
             Order(
                 out_trade_no=part["out_trade_no"],
@@ -80,12 +89,14 @@ class CombinedOrders:
                 mchid=part["mchid"],
                 sub_mchid=part.get("sub_mchid", ""),
                 combine_out_trade_no=combined,
+                expires=parse_rfc3339(body["time_expire"]) if body.get("time_expire") else 0.0,
                 device_id=(body.get("scene_info") or {}).get("device_id", ""),
             )
             for part in body["sub_orders"]
         ]
         known = self._ledger.find_combined(combined)
-        if known and {o.out_trade_no for o in known} != {p.out_trade_no for p in parts}:
+        numbers = {part.out_trade_no for part in parts}
+        if len(numbers) < len(parts) or (known and {order.out_trade_no for order in known} != numbers):
             return reject(Rejection.OTHER_ORDER)
         placed = self._ledger.place_combined(parts)
         if isinstance(placed, Rejection):
@@ -111,6 +122,24 @@ class CombinedOrders:
             if isinstance(closed := self._ledger.close(part.out_trade_no), Rejection):
                 return reject(closed, _CODES)
         return HttpResponse(204)
+
+
+def _violations(body: Mapping[str, Any], openid: str, trade_type: str) -> Iterator[Violation | None]:
+    """Return the rules that a combined order and its parts violate."""
+    number_, parts = body["combine_out_trade_no"], body["sub_orders"]
+    if not _NUMBER.fullmatch(number_):
+        rule = "字符串规则校验失败，应为1至32位数字、字母或_-|*@"
+        yield Violation("body", "combine_out_trade_no", number_, rule)
+    is_direct = not any(part.keys() & {"sub_mchid", "individual_auth_id"} for part in parts)
+    least, most = (2, 10) if is_direct else (1, 50)
+    if not least <= len(parts) <= most:
+        yield Violation("body", "sub_orders", None, f"数组规则校验失败，元素个数应为{least}至{most}")
+    for index, part in enumerate(parts):
+        name, amount = f"sub_orders/{index}", part["amount"]
+        yield number_violation(f"{name}/out_trade_no", part["out_trade_no"])
+        yield amount_violation(f"{name}/amount/total_amount", amount["total_amount"], _HIGHEST)
+        yield currency_violation(f"{name}/amount/currency", amount["currency"])
+    yield payer_violation("combine_payer_info/openid", openid, trade_type)
 
 
 def describe_combined(parts: tuple[Order, ...], mchid: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.contracts import Contract, new_contract_id
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.order_checks import amount_violation
 from wechatpay.sandbox.orders import Order
 from wechatpay.sandbox.payments import DESCRIPTIONS
 from wechatpay.sandbox.responses import shape
@@ -108,6 +109,8 @@ class EduPapay:
         contract, body = self._find(call), call.body
         if contract is None:
             return error_responses.error(404, "NOT_FOUND", "记录不存在")
+        if violation := amount_violation("amount/total", body["amount"]["total"]):
+            return error_responses.bad_parameter(violation)
         order = Order(
             out_trade_no=body["out_trade_no"],
             appid=body["appid"],

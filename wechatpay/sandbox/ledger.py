@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger"]
 
+#: The shortest time in which an order can be paid, in seconds: an earlier end is postponed.
+_SHORTEST = 60
+
 #: How long after it was made a payment by code may be reversed, in seconds.
 REVERSE_PERIOD = timedelta(days=7).total_seconds()
 
@@ -118,7 +121,8 @@ class Ledger:
             now = self._clock()
             known = self.find(out_trade_no=order.out_trade_no)
             if known is None:
-                placed = replace(order, created=now, issued=now, times_issued=1)
+                expires = max(order.expires, now + _SHORTEST) if order.expires else 0.0
+                placed = replace(order, created=now, issued=now, times_issued=1, expires=expires)
             elif order.protocol == "v3":
                 placed = replace(known, issued=now, times_issued=known.times_issued + 1)
             else:

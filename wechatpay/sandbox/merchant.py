@@ -44,7 +44,7 @@ _REASONS = {
     Rejection.PAID: "is paid already",
     Rejection.CLOSED: "is closed; order with a new number",
     Rejection.REVERSED: "was reversed; order with a new number",
-    Rejection.EXPIRED: "has expired; order again for a new prepay_id",
+    Rejection.EXPIRED: "has expired; order again for a new prepay_id, after time_expire with a new number",
     Rejection.OTHER_PAYER: "belongs to another payer; omit openid",
 }
 

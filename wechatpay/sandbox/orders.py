@@ -219,7 +219,9 @@ class Order:
         return ""
 
     def is_payable(self, now: float) -> bool:
-        """Return whether the payer's app still accepts the order."""
+        """Return whether the payer's app still accepts the order; the ``prepay_id`` of APIv2 does not end."""
+        if self.protocol == "v2":
+            return not self.expires or now <= self.expires
         lifetime = H5_LIFETIME if self.trade_type == "MWEB" else PREPAY_LIFETIME
         return now <= min(self.expires or self.created + ORDER_LIFETIME, self.issued + lifetime)
 
@@ -242,7 +244,7 @@ def payment_rejection(order: Order, openid: str, now: float) -> Rejection | None
         return Rejection.PAID
     if ended := ended_rejection(order):
         return ended
-    if order.protocol == "v3" and not order.is_payable(now):
+    if not order.is_payable(now):
         return Rejection.EXPIRED
     if order.protocol == "v3" and openid and order.openid not in {"", openid}:
         return Rejection.OTHER_PAYER

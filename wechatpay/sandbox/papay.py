@@ -15,6 +15,7 @@ from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.contracts import Contract, describe_contract, new_contract_id
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.order_checks import amount_violation
 from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.payments import reject
 from wechatpay.sandbox.responses import shape
@@ -169,6 +170,8 @@ class Papay:
         contract, amount = self._find(call), call.body["schedule_amount"]["total"]
         if contract is None:
             return error_responses.no_resource("记录不存在")
+        if violation := amount_violation("schedule_amount/total", amount):
+            return error_responses.bad_parameter(violation)
         is_scheduled = self._schedule_state(contract) == "SCHEDULED"
         if contract.state != "SIGNED" or (is_scheduled and contract.scheduled != amount):
             return error_responses.invalid_request(_RULE)
@@ -206,6 +209,8 @@ class Papay:
         contract, body = self._find(call), call.body
         if contract is None or contract.state != "SIGNED":
             return error_responses.invalid_request(_RULE)
+        if violation := amount_violation("amount/total", body["amount"]["total"]):
+            return error_responses.bad_parameter(violation)
         order = Order(
             out_trade_no=body["out_trade_no"],
             appid=contract.appid,

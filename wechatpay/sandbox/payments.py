@@ -9,17 +9,22 @@ import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.order_checks import (
+    amount_violation,
+    currency_violation,
+    merchant_error,
+    number_violation,
+    order_error,
+    payer_violation,
+)
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
-from wechatpay.sandbox.parameters import Violation
-from wechatpay.sandbox.test_users import standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.ledger import Ledger
@@ -63,7 +68,6 @@ _REJECTIONS = {
     Rejection.REVERSED_LATE: (400, "INVALID_REQUEST", "订单无法撤销"),
 }
 
-_NUMBER = re.compile(r"[0-9A-Za-z_\-|*]{6,32}")
 _AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
 
 #: The result of a code payment whose payment code ends so; any other one is paid.
@@ -73,11 +77,6 @@ _CODE_RESULTS = {
     "03": (400, "AUTH_CODE_EXPIRE", "二维码已过期，请用户在微信上刷新后再试"),
 }
 
-#: Seconds: the shortest and the longest time in which an order can be paid.
-_SHORTEST, _LONGEST = 60, 15 * 86400
-
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
 
 class Payments:
     """Handles APIv3's orders.
@@ -86,17 +85,15 @@ class Payments:
         handlers: What handles each operation, by method and template.
     """
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float], rules: Rules) -> None:
+    def __init__(self, ledger: Ledger, rules: Rules) -> None:
         """Prepare.
 
         Args:
             ledger: The merchant's orders.
-            clock: Returns Unix seconds.
             rules: The rules of the sandbox.
         """
         self._rules = rules
         self._ledger = ledger
-        self._clock = clock
         self.handlers: dict[tuple[str, str], Handler] = {}
         for root in ("v3/pay/transactions", "v3/pay/partner/transactions"):
             for scene, trade_type in TRADE_TYPES.items():
@@ -124,33 +121,18 @@ class Payments:
         return HttpResponse.json(credential(placed))
 
     def _order_error(self, call: Call, trade_type: str) -> HttpResponse | None:
-        body = call.body
-        openid = _openid(body)
-        checks = (
-            (
-                _NUMBER.fullmatch(body["out_trade_no"]),
-                "out_trade_no",
-                "字符串规则校验失败，应为6至32位数字、字母或_-|*",
-            ),
-            (body["amount"]["total"] >= 1, "amount/total", "数值规则校验失败，值低于最小值 1"),
-            (trade_type != "JSAPI" or openid, "payer/openid", "必填性规则校验失败，此字段为必填项"),
-            (
-                _is_notify_url(body.get("notify_url", "")),
-                "notify_url",
-                "网址规则校验失败，应为不带参数的https网址",
-            ),
-            (_is_time(body.get("time_expire")), "time_expire", "时间规则校验失败，应为RFC 3339格式"),
+        body, amount, openid = call.body, call.body["amount"], _openid(call.body)
+        return order_error(
+            call,
+            openid,
+            number_violation("out_trade_no", body["out_trade_no"]),
+            amount_violation("amount/total", amount["total"]),
+            currency_violation("amount/currency", amount.get("currency", "CNY")),
+            payer_violation("payer/openid", openid, trade_type),
         )
-        for is_valid, name, rule in checks:
-            if not is_valid:
-                return error_responses.bad_parameter(Violation("body", name, _member(body, name), rule))
-        if openid and standing(openid) is None:
-            return error_responses.error(400, "PARAM_ERROR", "无效的openid")
-        return _merchant_error(call, body)
 
     def _parse(self, body: Mapping[str, Any], trade_type: str) -> Order:
-        amount, now = body["amount"], self._clock()
-        expires = parse_rfc3339(body["time_expire"]) if body.get("time_expire") else 0.0
+        amount = body["amount"]
         return Order(
             out_trade_no=body["out_trade_no"],
             appid=body.get("sp_appid") or body.get("appid", ""),
@@ -167,7 +149,7 @@ class Payments:
             sub_mchid=body.get("sub_mchid", ""),
             sub_appid=body.get("sub_appid", ""),
             device_id=(body.get("scene_info") or {}).get("device_id", ""),
-            expires=min(max(expires, now + _SHORTEST), now + _LONGEST) if expires else 0.0,
+            expires=parse_rfc3339(body["time_expire"]) if body.get("time_expire") else 0.0,
         )
 
     def _pay_by_code(self, call: Call) -> HttpResponse:
@@ -192,7 +174,7 @@ class Payments:
             out_trade_no=call.variables.get("out_trade_no", ""),
             transaction_id=call.variables.get("transaction_id", ""),
         )
-        if error := _merchant_error(call, call.parameters):
+        if error := merchant_error(call, call.parameters):
             return error
         if order is None or order.combine_out_trade_no:
             return reject(Rejection.NO_ORDER)
@@ -286,41 +268,7 @@ def reject(rejection: Rejection, codes: Mapping[str, str] | None = None) -> Http
     return error_responses.error(status, (codes or {}).get(code, code), message)
 
 
-def _merchant_error(call: Call, given: Mapping[str, Any]) -> HttpResponse | None:
-    """Refuse parameters that name another merchant than the one who signed."""
-    if given.get("sp_mchid", given.get("mchid")) == call.mchid:
-        return None
-    if call.request.method == "GET":
-        return error_responses.invalid_request("商户号和订单信息不匹配")
-    message = "http header中的mchid与post payload中的mchid不匹配"
-    return error_responses.invalid_request(message, code="PARAM_ERROR")
-
-
 def _openid(body: Mapping[str, Any]) -> str:
     payer = body.get("payer") or {}
     openid: str = payer.get("openid") or payer.get("sp_openid") or payer.get("sub_openid") or ""
     return openid
-
-
-def _member(body: Mapping[str, Any], name: str) -> Any:
-    value: Any = body
-    for part in name.split("/"):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def _is_notify_url(url: str) -> bool:
-    """Return whether WeChat Pay accepts a URL for callbacks; HTTP only leads to this machine."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    is_secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    return not url or (is_secure and not parts.query and not parts.fragment)
-
-
-def _is_time(text: str | None) -> bool:
-    try:
-        return not text or parse_rfc3339(text) > 0
-    except ValueError:
-        return False

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 from wechatpay.messages import Headers
 from wechatpay.sandbox import bill_texts, fund_texts
 from wechatpay.sandbox.callbacks import CompleteResource
-from wechatpay.sandbox.clock import CHINA, format_digits, format_local
+from wechatpay.sandbox.clock import CHINA, format_digits, format_local, parse_digits
 from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
@@ -136,8 +136,8 @@ class PaymentsV2:
     def _pay_by_code(self, sent: Mapping[str, str]) -> HttpResponse:
         """付款码支付: order and pay at once."""
         code = sent["auth_code"]
-        if int(sent["total_fee"]) < 1:
-            return failure(sent, "PARAM_ERROR", "invalid total_fee")
+        if error := _terms_error(sent):
+            return error
         if not _AUTH_CODE.fullmatch(code):
             return failure(sent, "AUTH_CODE_INVALID", "付款码检验错误")
         name, message = _CODE_RESULTS.get(code[-2:], ("", ""))
@@ -284,11 +284,23 @@ def validate(sent: Mapping[str, str]) -> HttpResponse | None:
         return failure(sent, "PARAM_ERROR", f"参数{name}错误：不得超过{_LENGTHS[name]}字节")
     if trade_type not in {"JSAPI", "NATIVE", "APP", "MWEB"}:
         return failure(sent, "PARAM_ERROR", "参数trade_type错误")
-    if int(sent["total_fee"]) < 1:
-        return failure(sent, "PARAM_ERROR", "invalid total_fee")
     if trade_type == "JSAPI" and not (sent.get("openid") or sent.get("sub_openid")):
         return failure(sent, "LACK_PARAMS", "JSAPI支付必须传openid")
+    return _terms_error(sent)
+
+
+def _terms_error(sent: Mapping[str, str]) -> HttpResponse | None:
+    if int(sent["total_fee"]) < 1:
+        return failure(sent, "PARAM_ERROR", "invalid total_fee")
+    try:
+        _parse_expiry(sent)
+    except ValueError:
+        return failure(sent, "PARAM_ERROR", "参数time_expire错误：应为yyyyMMddHHmmss")
     return None
+
+
+def _parse_expiry(sent: Mapping[str, str]) -> float:
+    return parse_digits(sent["time_expire"]) if sent.get("time_expire") else 0.0
 
 
 def parse_order(sent: Mapping[str, str], trade_type: str) -> Order:
@@ -308,6 +320,7 @@ def parse_order(sent: Mapping[str, str], trade_type: str) -> Order:
         device_id=sent.get("device_info", ""),
         sub_mchid=sent.get("sub_mch_id", ""),
         sub_appid=sent.get("sub_appid", ""),
+        expires=_parse_expiry(sent),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,22 +20,22 @@ from typing import TYPE_CHECKING, Any
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.callbacks import CompleteResource
-from wechatpay.sandbox.clock import format_digits
 from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import Order
 from wechatpay.sandbox.responses import shape
+from wechatpay.sandbox.score_order import ScoreOrder, amount_error, complete, describe, total_amount
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, POOR, number, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.rules import Rules
 
-__all__ = ["ScoreOrder", "ScoreOrders"]
+__all__ = ["ScoreOrders"]
 
 #: How long a payer may take to confirm, in seconds.
 _CONFIRMATION_PERIOD = timedelta(days=30).total_seconds()
@@ -45,43 +45,6 @@ _DEPOSITS = frozenset({"DEPOSIT", "ADVANCE", "CASH_DEPOSIT"})
 
 _REPEATED = "订单重入参数校验失败"
 _RULE = "请求参数符合参数格式，但不符合业务规则"
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreOrder:
-    """A service order.
-
-    Attributes:
-        out_order_no: The merchant's number.
-        order_id: WeChat Pay's number.
-        sub_mchid: The sub-merchant of a partner's order.
-        openid: The payer.
-        created: Unix seconds.
-        terms: The parameters that it was created with.
-        body: What is known of it, under its documented names.
-        state: ``CREATED``, ``DOING``, ``DONE``, ``REVOKED`` or ``EXPIRED``.
-        description: ``USER_CONFIRM`` or ``MCH_COMPLETE``; ``""`` outside ``DOING``.
-        completion: The parameters of the completion.
-        total: Fen to pay.
-        transaction_id: The payment; ``""`` before, or if the merchant collected it.
-        paid: Unix seconds of the payment; 0 before.
-        paid_type: ``NEWTON`` through the pay score, ``MCH`` collected by the merchant.
-    """
-
-    out_order_no: str
-    order_id: str
-    sub_mchid: str
-    openid: str
-    created: float
-    terms: str = field(repr=False)
-    body: dict[str, Any] = field(repr=False)
-    state: str = "CREATED"
-    description: str = ""
-    completion: str = field(default="", repr=False)
-    total: int = 0
-    transaction_id: str = ""
-    paid: float = 0.0
-    paid_type: str = ""
 
 
 class ScoreOrders:
@@ -215,8 +178,8 @@ class ScoreOrders:
         needs_confirmation = body.get("need_user_confirm", True) and not is_completed
         if (openid and standing(openid) is None) or not (openid or needs_confirmation):
             return error_responses.error(400, "PARAM_ERROR", "无效的openid")
-        if is_completed and _total(body) != body.get("total_amount", _total(body)):
-            return error_responses.error(400, "PARAM_ERROR", "最终总金额计算非法")
+        if is_completed and (error := amount_error(body)):
+            return error
         terms = json.dumps(body, sort_keys=True)
         with self._lock:
             order = self.find(body["out_order_no"])
@@ -236,7 +199,7 @@ class ScoreOrders:
                 )
                 if not needs_confirmation:
                     order = replace(order, state="DOING", description="USER_CONFIRM")
-                self._store(order := _complete(order, body, _total(body)) if is_completed else order)
+                self._store(order := complete(order, body, total_amount(body)) if is_completed else order)
         return self._respond(call, order, package=f"AAQ{number(order.order_id, 40)}")
 
     def _obstacle(self, openid: str) -> str:
@@ -264,12 +227,12 @@ class ScoreOrders:
             )
         if (order.state, order.description) != ("DOING", "USER_CONFIRM"):
             return error_responses.invalid_request("当前订单状态不合法")
-        if _total(body) != body["total_amount"]:
-            return error_responses.error(400, "PARAM_ERROR", "最终总金额计算非法")
+        if error := amount_error(body):
+            return error
         fund = order.body.get("risk_fund") or {}
         if fund.get("name") in _DEPOSITS and body["total_amount"] > fund["amount"]:
             return error_responses.invalid_request(_RULE)
-        return self._respond(call, self._store(_complete(order, body, body["total_amount"])))
+        return self._respond(call, self._store(complete(order, body, body["total_amount"])))
 
     def _modify(self, call: Call) -> HttpResponse:
         order, body = self._find(call), call.body
@@ -277,12 +240,13 @@ class ScoreOrders:
             return order
         if order.description != "MCH_COMPLETE":
             return error_responses.invalid_request("仅服务订单支付状态为待支付时，才可使用此能力")
-        if _total(body) != body["total_amount"]:
-            return error_responses.error(400, "PARAM_ERROR", "最终总金额计算非法")
-        if body["total_amount"] >= order.total:
+        if error := amount_error(body):
+            return error
+        is_deposit = (order.body.get("risk_fund") or {}).get("name") == "DEPOSIT"
+        if is_deposit or body["total_amount"] >= order.total:
             return error_responses.invalid_request(_RULE)
-        changed = {**order.body, **{name: body[name] for name in _COMPLETED if name in body}}
-        return self._respond(call, self._store(replace(order, total=body["total_amount"], body=changed)))
+        changed = replace(complete(order, body, body["total_amount"]), completion=order.completion)
+        return self._respond(call, self._store(changed))
 
     def _cancel(self, call: Call) -> HttpResponse:
         order = self._find(call)
@@ -329,69 +293,14 @@ class ScoreOrders:
     def _respond(self, call: Call, order: ScoreOrder, **more: str) -> HttpResponse:
         if call.operation.response_kind == "none":
             return HttpResponse(call.operation.response_status)
-        members = {**_describe(order, self._mchid), **more}
+        members = {**describe(order, self._mchid), **more}
         return HttpResponse.json(shape(call.operation.response, members))
 
     def _announce(self, order: ScoreOrder, event: str) -> None:
-        described = _describe(order, self._mchid)
+        described = describe(order, self._mchid)
         if order.transaction_id:
             described["out_trade_no"] = f"41{number(f'{order.out_order_no} {order.total}', 26)}"
         described.pop("notify_url", None)
         members = {name: value for name, value in described.items() if value is not None}
         details: Any = {"id": f"EV-{order.order_id}-{order.state}"}
         self._send(Task(event, order.body.get("notify_url", ""), CompleteResource(members), details))
-
-
-#: Parameters of a completion or modification that replace those of the creation.
-_COMPLETED = ("post_payments", "post_discounts", "time_range", "location")
-
-
-def _total(body: Mapping[str, Any]) -> int:
-    paid = sum(payment.get("amount", 0) for payment in body.get("post_payments") or [])
-    return int(paid - sum(discount.get("amount", 0) for discount in body.get("post_discounts") or []))
-
-
-def _complete(order: ScoreOrder, body: Mapping[str, Any], total: int) -> ScoreOrder:
-    """Return an order as it is once the merchant completed it; one that costs nothing is done."""
-    changed = {**order.body, **{name: body[name] for name in _COMPLETED if name in body}}
-    return replace(
-        order,
-        state="DOING" if total else "DONE",
-        description="MCH_COMPLETE" if total else "",
-        completion=json.dumps(body, sort_keys=True),
-        total=total,
-        body=changed,
-    )
-
-
-def _describe(order: ScoreOrder, mchid: str) -> dict[str, Any]:
-    """Return all that is known of an order, under its documented names."""
-    given = {name: value for name, value in order.body.items() if name not in {"need_user_confirm", "device"}}
-    members: dict[str, Any] = {
-        **given,
-        "mchid": mchid,
-        "openid": order.openid or None,
-        "order_id": order.order_id,
-        "state": order.state,
-        "state_description": order.description or None,
-    }
-    if order.completion:
-        members |= {"total_amount": order.total, "need_collection": order.total > 0}
-    if order.completion and order.total:
-        details = [
-            {
-                "seq": 1,
-                "amount": order.total,
-                "paid_type": order.paid_type,
-                "paid_time": format_digits(order.paid),
-                "transaction_id": order.transaction_id or None,
-            }
-        ]
-        members["collection"] = {
-            "state": "USER_PAID" if order.paid else "USER_PAYING",
-            "total_amount": order.total,
-            "paying_amount": 0 if order.paid else order.total,
-            "paid_amount": order.total if order.paid else 0,
-            "details": details if order.paid else None,
-        }
-    return members

@@ -86,7 +86,7 @@ class Services:
             self.agreements,
             self.sharings,
         )
-        payments = Payments(ledger, clock, rules)
+        payments = Payments(ledger, rules)
         self.handlers: dict[tuple[str, str], Handler] = {
             **uploads.HANDLERS,
             **payments.handlers,

@@ -1,0 +1,125 @@
+"""The parameters of combined orders are checked as those of single ones, and time ends for them, too."""
+
+from __future__ import annotations
+
+import documented
+import pytest
+import sandboxes
+from scenes import APP, Shop
+
+from wechatpay import APIError, Builder, ConfigurationError
+from wechatpay.sandbox import Sandbox
+from wechatpay.sandbox.clock import format_rfc3339
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Give a shop with a running sandbox."""
+    with Sandbox(identity=sandboxes.identity()) as sandbox, Builder(**sandbox.settings()) as instance:
+        yield Shop(sandbox, instance)
+
+
+def part(**changes):
+    """Return the parameters of a part of one yuan; its amount is one of the changes."""
+    amount = {"total_amount": changes.pop("total", 100), "currency": changes.pop("currency", "CNY")}
+    usual = {"mchid": documented.MCHID, "out_trade_no": documented.number(), "attach": "a", "amount": amount}
+    return {**usual, "description": "tea", **changes}
+
+
+def combined(*parts, **changes):
+    """Return the parameters of a combined order, by default of two parts."""
+    usual = {
+        "combine_appid": APP,
+        "combine_mchid": documented.MCHID,
+        "combine_out_trade_no": documented.number(),
+        "notify_url": "https://shop.example.com/notify",
+        "sub_orders": list(parts or (part(), part())),
+    }
+    return {**usual, **changes}
+
+
+def refused(shop, body, scene="native"):
+    """Place a combined order, and return status, code and field of the error."""
+    with pytest.raises(APIError) as caught:
+        shop.instance.v3.combineTransactions[scene].post(json=body)
+    detail = caught.value.detail
+    return caught.value.status_code, caught.value.code, detail["field"] if detail else None
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        pytest.param({"total": 0}, "amount/total_amount", id="nothing"),
+        pytest.param({"total": -5}, "amount/total_amount", id="negative"),
+        pytest.param({"total": 1_000_000_001}, "amount/total_amount", id="more than ten million yuan"),
+        pytest.param({"currency": "USD"}, "amount/currency", id="dollars"),
+        pytest.param({"out_trade_no": "N 1"}, "out_trade_no", id="number"),
+    ],
+)
+def test_wrong_parameter_of_a_part_is_named(shop, changes, field):
+    """No part is placed."""
+    body = combined(part(), part(**changes))
+
+    assert (400, "PARAM_ERROR", f"/sub_orders/1/{field}") == refused(shop, body)
+    assert body["sub_orders"][0]["out_trade_no"] not in shop.sandbox.orders
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"combine_out_trade_no": "N 1"}, "combine_out_trade_no"),
+        ({"notify_url": "ftp://x?y"}, "notify_url"),
+        ({"notify_url": "https://shop.example.com/notify?a=1"}, "notify_url"),
+        ({"time_expire": "tomorrow"}, "time_expire"),
+        ({"combine_mchid": "1900000001"}, None),
+        ({"sub_orders": [part()]}, "sub_orders"),
+    ],
+    ids=str,
+)
+def test_wrong_parameter_of_a_combined_order_is_named(shop, changes, field):
+    """As that of a single order; direct merchants combine two orders at least."""
+    assert (400, "PARAM_ERROR", field) == refused(shop, combined(**changes))
+
+
+def test_partner_may_combine_one_order(shop):
+    """Of a sub-merchant."""
+    body = combined(part(sub_mchid="1900000110"))
+
+    assert shop.instance.v3.combineTransactions.native.post(json=body).json()["code_url"]
+
+
+@pytest.mark.parametrize("payer", [{"openid": ""}, {"openid": "nobody"}], ids=str)
+def test_payer_of_a_combined_jsapi_order_is_known(shop, payer):
+    """400 PARAM_ERROR."""
+    assert (400, "PARAM_ERROR") == refused(shop, combined(combine_payer_info=payer), "jsapi")[:2]
+
+
+def test_parts_have_numbers_of_their_own(shop):
+    """Two parts with one number are refused."""
+    one = part()
+
+    assert (403, "OUT_TRADE_NO_USED", None) == refused(shop, combined(one, {**one, "attach": "b"}))
+    assert one["out_trade_no"] not in shop.sandbox.orders
+
+
+def test_combined_order_is_paid_until_it_expires(shop):
+    """None of its parts is paid later."""
+    early, late = (combined(time_expire=format_rfc3339(shop.sandbox.now + 600)) for _ in range(2))
+    for body in (early, late):
+        shop.instance.v3.combineTransactions.native.post(json=body)
+    shop.sandbox.advance(590)
+    shop.sandbox.pay(early["combine_out_trade_no"])
+    shop.sandbox.advance(20)
+
+    for number in (late["combine_out_trade_no"], late["sub_orders"][0]["out_trade_no"]):
+        with pytest.raises(ConfigurationError, match="has expired"):
+            shop.sandbox.pay(number)
+
+
+def test_combined_order_is_payable_for_a_minute_at_least(shop):
+    """As a single one: an earlier ``time_expire`` is postponed."""
+    body = combined(time_expire="2020-01-01T00:00:00+08:00")
+    shop.instance.v3.combineTransactions.native.post(json=body)
+    shop.sandbox.advance(50)
+
+    assert shop.sandbox.pay(body["combine_out_trade_no"]).payment
