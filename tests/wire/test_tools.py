@@ -8,6 +8,7 @@ import logging
 import aiohttp
 import keys
 import merchants
+import pages
 import pytest
 import requests
 import requests_mock
@@ -139,6 +140,31 @@ def test_opentelemetry_traces_a_call(instrumentor, asynchronous, build, gateway,
     assert span.name.startswith("GET")
     assert f"{span.context.trace_id:032x}" in gateway.seen[0].headers["traceparent"]
     assert merchants.signed_text(gateway.seen[0])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["requests", "aiohttp"])
+def test_spans_of_the_documents_have_no_query(asynchronous, instance, spans, monkeypatch):
+    """With the documents' snippet, an access token stays out of traces."""
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: spans.provider)
+    [setup] = [block.text for block in pages.blocks(pages.ROOT / "docs" / "transports.md")]
+    exec(setup, {})
+    node = instance.v3.x
+    try:
+        if asynchronous:
+            asyncio.run(_awaited(node.getAsync(query={"access_token": "secret-text"})))
+        else:
+            node.get(query={"access_token": "secret-text"})
+    finally:
+        for instrumentor in (RequestsInstrumentor, AioHttpClientInstrumentor):
+            instrumentor().uninstrument()
+    [span] = spans.get_finished_spans()
+
+    assert "/v3/x" in str(dict(span.attributes))
+    assert "secret-text" not in span.to_json()
+
+
+async def _awaited(promise):
+    return await promise
 
 
 SENTRY = """
