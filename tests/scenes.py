@@ -107,8 +107,9 @@ class Shop:
 
     def transfer(self):
         """Make a transfer, and return WeChat Pay's response."""
-        operation = catalogue.find("POST", "v3/fund-app/mch-transfer/transfer-bills")
-        return self.instance.chain(operation.template).post(**documented.arguments(operation)).json()
+        operation = catalogue.find("POST", TRANSFERS)
+        given = documented.merge(documented.arguments(operation), REPORTED)
+        return self.instance.chain(operation.template).post(**given).json()
 
     def shared(self, **changes):
         """Share an order with a merchant, and return the parameters of the request."""
@@ -351,6 +352,13 @@ SUB = {"sub_mchid": PARTNER["sub_mchid"]}
 V3 = "v3/pay/transactions"
 PARTNERS = "v3/pay/partner/transactions"
 TRANSFERS = "v3/fund-app/mch-transfer/transfer-bills"
+REPORTED = {
+    "json": {
+        "transfer_scene_report_infos": [
+            {"info_type": name, "info_content": "tea"} for name in ("活动名称", "奖励说明")
+        ]
+    }
+}
 CONTRACTS = "v3/papay/sign/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
 PARTNER_CONTRACTS = "v3/papay/sign/partner/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
 INSURANCE = "v3/papay/insurance-sign/contracts/plan-id/{plan_id}/out-contract-code/{out_contract_code}"
@@ -480,6 +488,7 @@ EXISTING = {
         **_reversible(s, **SUB),
         "json": SUB,
     },
+    f"POST {TRANSFERS}": lambda _: REPORTED,
     "POST v3/combine-transactions/app": _directly_combined,
     **{
         f"POST v3/combine-transactions/{scene}": lambda _: {

@@ -261,7 +261,9 @@ def test_transfer_is_listed_and_confirmed(sandbox, v3, ask):
             "openid": "oUpF8uMuAJOM2pxb1Q",
             "transfer_amount": 100,
             "transfer_remark": "prize",
-            "transfer_scene_report_infos": [{"info_type": "a", "info_content": "b"}],
+            "transfer_scene_report_infos": [
+                {"info_type": name, "info_content": "抽奖"} for name in ("活动名称", "奖励说明")
+            ],
         }
     )
     (listed,) = ask("state", "GET")[1]["transfers"]

@@ -60,7 +60,9 @@ def test_transfer_is_repeated_in_its_own_intervals(shop):
             "transfer_amount": 100,
             "transfer_remark": "thanks",
             "transfer_scene_id": "1000",
-            "transfer_scene_report_infos": [{"info_type": "活动名称", "info_content": "抽奖"}],
+            "transfer_scene_report_infos": [
+                {"info_type": name, "info_content": "抽奖"} for name in ("活动名称", "奖励说明")
+            ],
             "notify_url": server.url,
         }
         shop.instance.chain(operation).post(json=body)

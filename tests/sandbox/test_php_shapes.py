@@ -118,7 +118,9 @@ def test_post_of_php_without_a_body_is_accepted(sandbox):
         "openid": "oUpF8uMuAJOM2pxb1Q",
         "transfer_amount": 100,
         "transfer_remark": "谢谢",
-        "transfer_scene_report_infos": [{"info_type": "活动名称", "info_content": "抽奖"}],
+        "transfer_scene_report_infos": [
+            {"info_type": name, "info_content": "抽奖"} for name in ("活动名称", "奖励说明")
+        ],
     }
     path = "/v3/fund-app/mch-transfer/transfer-bills"
     assert 200 == call(sandbox, "POST", path, transfer)[0]

@@ -170,7 +170,9 @@ class Books(RuleBasedStateMachine):
             "transfer_amount": amount,
             "transfer_remark": "thanks",
             "transfer_scene_id": "1000",
-            "transfer_scene_report_infos": [{"info_type": "活动名称", "info_content": "抽奖"}],
+            "transfer_scene_report_infos": [
+                {"info_type": name, "info_content": "抽奖"} for name in ("活动名称", "奖励说明")
+            ],
             "notify_url": self.server.url,
         }
         assert "" == self.send(TRANSFERS, body, is_lost)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import documented
 import pytest
 import sandboxes
 from shops import serving
 
-from wechatpay import APIError, Builder, ConfigurationError
+from wechatpay import APIError, Builder, ConfigurationError, Sensitive
 from wechatpay.sandbox import Sandbox
+
+SCENE, REPORTS, PERCEPTION = "transfer_scene_id", "transfer_scene_report_infos", "user_recv_perception"
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +44,14 @@ def transfer(sandbox, number, **changes):
         "transfer_amount": 100,
         "transfer_remark": "thanks",
         "transfer_scene_id": "1000",
-        "transfer_scene_report_infos": [{"info_type": "活动名称", "info_content": "抽奖"}],
+        "transfer_scene_report_infos": infos("活动名称", "奖励说明"),
     }
     return {**usual, **changes}
+
+
+def infos(*types, content="抽奖"):
+    """Give the reports of a scene."""
+    return [{"info_type": name, "info_content": content} for name in types]
 
 
 def query(instance, number):
@@ -149,6 +157,22 @@ def test_unknown_transfer_is_not_found(sandbox, instance):
         ({"transfer_scene_report_infos": {}}, "PARAM_ERROR"),
         ({"transfer_scene_report_infos": [{"info_type": "活动名称"}]}, "PARAM_ERROR"),
         ({"user_name": "张三"}, "PARAM_ERROR"),
+        pytest.param({"transfer_amount": 200_000}, "PARAM_ERROR", id="2,000 yuan without a name"),
+        pytest.param({"transfer_remark": "谢" * 33}, "PARAM_ERROR", id="long remark"),
+        pytest.param({REPORTS: []}, "PARAM_ERROR", id="no report"),
+        pytest.param({REPORTS: infos("活动名称")}, "PARAM_ERROR", id="half a report"),
+        pytest.param({REPORTS: infos("活动名称", "岗位类型")}, "PARAM_ERROR", id="other report"),
+        pytest.param({REPORTS: infos("活动名称", "奖励说明", "奖励说明")}, "PARAM_ERROR", id="report twice"),
+        pytest.param({SCENE: "1009", REPORTS: infos("类" * 16)}, "PARAM_ERROR", id="long type"),
+        pytest.param(
+            {SCENE: "1009", REPORTS: infos("类", content="抽" * 33)}, "PARAM_ERROR", id="long report"
+        ),
+        pytest.param({PERCEPTION: "退款"}, "INVALID_REQUEST", id="perception of another scene"),
+        pytest.param(
+            {SCENE: "1005", REPORTS: infos("岗位类型", "报酬说明"), PERCEPTION: "现金奖励"},
+            "INVALID_REQUEST",
+            id="perception of a scene that has none",
+        ),
     ],
     ids=str,
 )
@@ -159,6 +183,35 @@ def test_wrong_parameter_is_refused(sandbox, bills, changes, code):
     assert (400, code) == refused(bills.post, json=given, check=False)
     with pytest.raises(ConfigurationError, match="unknown"):
         sandbox.confirm_transfer(given["out_bill_no"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({REPORTS: infos("奖励说明", "活动名称"), PERCEPTION: "现金奖励"}, id="prize"),
+        pytest.param({SCENE: "1005", REPORTS: infos("岗位类型", "报酬说明")}, id="commission"),
+        pytest.param({SCENE: "1011", REPORTS: infos("赔付原因"), PERCEPTION: "退款"}, id="compensation"),
+        pytest.param({SCENE: "1009", REPORTS: infos("类" * 15, content="抽" * 32)}, id="undocumented scene"),
+        pytest.param({"transfer_amount": 200_000, "user_name": Sensitive("张三")}, id="with a name"),
+        pytest.param({"transfer_amount": 199_999, "transfer_remark": "谢" * 32}, id="without a name"),
+    ],
+)
+def test_transfer_within_the_rules_is_accepted(sandbox, bills, changes):
+    """Of the scene and of the amount."""
+    given = transfer(sandbox, documented.number(), **changes)
+
+    assert "WAIT_USER_CONFIRM" == bills.post(json=given).json()["state"]
+
+
+def test_transfer_is_found_for_30_days(sandbox, instance, bills):
+    """The tester sees it longer."""
+    bills.post(json=transfer(sandbox, "OLD1"))
+    sandbox.advance(30 * 86400 - 60)
+    query(instance, "OLD1")
+    sandbox.advance(61)
+
+    assert (404, "NOT_FOUND") == refused(query, instance, "OLD1")
+    assert "OLD1" in [found["out_bill_no"] for found in sandbox.transfers]
 
 
 def test_end_of_a_transfer_is_told(sandbox, bills):

@@ -18,11 +18,12 @@ from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.fund_texts import FundEntry
 from wechatpay.sandbox.messages import HttpResponse
+from wechatpay.sandbox.parameters import Violation
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import number, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from wechatpay.sandbox.apiv3 import Call, Handler
 
@@ -31,8 +32,21 @@ __all__ = ["Transfers"]
 #: Seconds in which the payee can confirm.
 _CONFIRMATION_PERIOD = 86400
 
-#: Fen: the smallest transfer.
-_MINIMUM = 10
+#: Seconds in which a transfer can be queried.
+_QUERY_PERIOD = 30 * 86400
+
+#: Fen: the smallest transfer, and the smallest one that must name the payee.
+_MINIMUM, _NAMED = 10, 200_000
+
+#: Characters of some parameters, at most.
+_LENGTHS = {"transfer_remark": 32, "info_type": 15, "info_content": 32}
+
+#: The reports that a scene requires, and what its payees may be shown; other scenes are not documented.
+_SCENES = {
+    "1000": (["奖励说明", "活动名称"], {"活动奖励", "现金奖励"}),
+    "1005": (["岗位类型", "报酬说明"], set()),
+    "1011": (["赔付原因"], {"退款", "商家赔付"}),
+}
 
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,32}")
 _ROOT = "v3/fund-app/mch-transfer/transfer-bills"
@@ -129,6 +143,8 @@ class Transfers:
         body = dict(call.body)
         if not (_NUMBER.fullmatch(body["out_bill_no"]) and isinstance(body["transfer_amount"], int)):
             return error_responses.error(400, "PARAM_ERROR", "参数错误")
+        if error := _rule_error(body):
+            return error
         if standing(body["openid"]) is None:
             return error_responses.invalid_request("Openid格式错误或者不属于商家公众账号")
         if body["transfer_amount"] < _MINIMUM:
@@ -147,7 +163,9 @@ class Transfers:
 
     def _query(self, call: Call) -> HttpResponse:
         transfer = self._find(call)
-        return _not_found() if transfer is None else HttpResponse.json(_describe(transfer))
+        if transfer is None or self._clock() > transfer.created + _QUERY_PERIOD:
+            return _not_found()
+        return HttpResponse.json(_describe(transfer))
 
     def _cancel(self, call: Call) -> HttpResponse:
         with self._lock:
@@ -181,6 +199,36 @@ class Transfers:
             event_id = f"EV-{transfer.transfer_bill_no}"
             self._send(Task("MCHTRANSFER.BILL.FINISHED", url, resource, {"id": event_id}))
         return ended
+
+
+def _violations(body: Mapping[str, Any]) -> Iterator[Violation]:
+    """Return the rules that a transfer's parameters violate beyond those of the catalogue."""
+    parts = {"transfer_remark": body["transfer_remark"]}
+    for index, report in enumerate(body["transfer_scene_report_infos"]):
+        parts |= {f"transfer_scene_report_infos/{index}/{name}": text for name, text in report.items()}
+    for name, text in parts.items():
+        most = _LENGTHS[name.rpartition("/")[2]]
+        if len(text) > most:
+            yield Violation("body", name, text, f"长度规则校验失败，不得超过{most}个字符")
+    if body["transfer_amount"] >= _NAMED and not body.get("user_name"):
+        yield Violation("body", "user_name", None, "必填性规则校验失败，此字段为必填项")
+
+
+def _rule_error(body: Mapping[str, Any]) -> HttpResponse | None:
+    """Refuse wrong parameters, and reports and perceptions that the scene of a transfer does not have."""
+    if violation := next(_violations(body), None):
+        return error_responses.bad_parameter(violation)
+    given = sorted(report["info_type"] for report in body["transfer_scene_report_infos"])
+    reports, perceptions = _SCENES.get(body["transfer_scene_id"], (given, None))
+    if not given:
+        return error_responses.error(400, "PARAM_ERROR", "需传入转账场景报备信息，请检查")
+    if given != sorted(reports):
+        message = "未传入完整且对应的转账场景报备信息，请根据接口文档检查"
+        return error_responses.error(400, "PARAM_ERROR", message)
+    perception = body.get("user_recv_perception")
+    if perception and perceptions is not None and perception not in perceptions:
+        return error_responses.invalid_request("暂不支持展示当前传入的用户收款感知")
+    return None
 
 
 def _created(transfer: _Transfer) -> dict[str, Any]:
