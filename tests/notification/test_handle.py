@@ -8,6 +8,7 @@ import logging
 import threading
 
 import pytest
+from aiohttp import web
 from cases import each
 from notification.callbacks import ID, ORDER, envelope, handler, payment, refund, signed
 
@@ -59,10 +60,25 @@ def test_process_may_reply_for_itself(entry):
 def test_outcome_that_is_none_is_a_mistake_that_shows(entry, outcome):
     """A process returns nothing, fields, or a reply; the event comes again until it does."""
     service = handler()
-    with pytest.raises(InvalidRequestError, match=r"EV-.* must return None.*delivers it again"):
+    with pytest.raises(
+        InvalidRequestError, match=r"EV-.* returned .*: return None to acknowledge.*delivers it again"
+    ):
         entry.handle(service, BODY, lambda _: outcome)
 
     assert 200 == entry.handle(service, BODY, lambda _: None).status
+
+
+def test_response_of_a_framework_is_not_taken_for_fields(entry):
+    """The responses of aiohttp are mappings, too: only its view knows what they say."""
+    rejected = web.json_response({"code": "FAIL"}, status=500)
+    with pytest.raises(InvalidRequestError, match=r"returned Response: .* wechatpay\.notification\.views"):
+        entry.handle(handler(), BODY, lambda _: rejected)
+
+
+def test_contradicting_fields_are_an_error_that_says_so(entry):
+    """A success with the code FAIL is a mistake."""
+    with pytest.raises(InvalidRequestError, match=r"returned dict \(data: code must be SUCCESS"):
+        entry.handle(handler(), BODY, lambda _: {"code": "FAIL"})
 
 
 def test_refused_callback_is_replied_to_and_logged(entry, caplog):

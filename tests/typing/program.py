@@ -2,10 +2,12 @@
 
 # ruff: noqa: B018, F841
 
+from collections.abc import Mapping
 from typing import Any
 
 from wechatpay import Builder, Media, Notification, Promise, Response, Sensitive, retry
 from wechatpay.catalogue import resource
+from wechatpay.notification import NotificationHandler, Reply
 
 instance = Builder(mchid="1900000109")
 transactions = instance.v3.pay.transactions
@@ -98,6 +100,71 @@ def callback(notification: Notification) -> None:
     refunded: str = resource(notification, "REFUND.SUCCESS")["refund_status"]
     paid["out_trade_number"]  # wrong
     resource(notification, "TRANSACTION.SUCCES")  # wrong
+
+
+def nothing(notification: Notification) -> None:
+    """Acknowledge."""
+
+
+def fields(notification: Notification) -> dict[str, int] | None:
+    """Acknowledge with a field."""
+    return {"total_amount": 1}
+
+
+def mapping(notification: Notification) -> Mapping[str, object]:
+    """Acknowledge with a field."""
+    return {"total_amount": 1}
+
+
+def reply(notification: Notification) -> Reply:
+    """Reject."""
+    return notification.reject("later")
+
+
+def untyped(notification):  # type: ignore[no-untyped-def]
+    """Return anything."""
+
+
+def true(notification: Notification) -> bool:
+    """Return what cannot be sent."""
+    return True
+
+
+async def anothing(notification: Notification) -> None:
+    """Acknowledge."""
+
+
+async def atrue(notification: Notification) -> bool:
+    """Return what cannot be sent."""
+    return True
+
+
+class Shop:
+    """Handle events by a call."""
+
+    def __call__(self, notification: Notification) -> Reply | None:
+        """Acknowledge."""
+        return None
+
+
+async def processes(handler: NotificationHandler, seen: list[Notification]) -> None:
+    """What handles an event may return."""
+    handler.handle({}, b"", nothing)
+    handler.handle({}, b"", fields)
+    handler.handle({}, b"", mapping)
+    handler.handle({}, b"", reply)
+    handler.handle({}, b"", untyped)
+    handler.handle({}, b"", Shop())
+    handler.handle({}, b"", print)
+    handler.handle({}, b"", seen.append)
+    handler.handle({}, b"", lambda notification: notification.acknowledge())
+    await handler.ahandle({}, b"", nothing)
+    await handler.ahandle({}, b"", anothing)
+
+    handler.handle({}, b"", true)  # wrong
+    handler.handle({}, b"", anothing)  # wrong
+    await handler.ahandle({}, b"", true)  # wrong
+    await handler.ahandle({}, b"", atrue)  # wrong
 
 
 def mistakes() -> None:

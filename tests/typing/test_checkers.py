@@ -35,10 +35,28 @@ def test_documented_calls_pass_and_each_mistake_is_reported_on_its_line(checker,
     (tmp_path / "program.py").write_text(text)
     (tmp_path / "every.py").write_text(calls.program())
 
-    command = [*CHECKERS[checker], "program.py", "every.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    reported, output = check(checker, tmp_path)
+    assert {"program.py": wrong} == reported, output
 
+
+@pytest.mark.slow  # the checkers read four frameworks
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_views_take_replies_and_responses_of_their_framework(checker, tmp_path):
+    """A function that returns anything else is reported where it is decorated."""
+    text = PROGRAM.with_name("view_program.py").read_text()
+    wrong = {number for number, line in enumerate(text.splitlines(), 1) if line.endswith("# wrong")}
+    (tmp_path / "views.py").write_text(text)
+
+    reported, output = check(checker, tmp_path)
+    assert {"views.py": wrong} == reported, output
+
+
+def check(checker, folder):
+    """Return the lines with errors, by file, and all that the checker printed."""
+    files = [path.name for path in folder.glob("*.py")]
+    command = [*CHECKERS[checker], *files]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     reported = defaultdict(set)
     for name, number in PLACE.findall(done.stdout):
         reported[name].add(int(number))
-    assert {"program.py": wrong} == reported, done.stdout
+    return reported, done.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wechatpay.apiv3.keys import PlatformKeys
@@ -36,7 +36,17 @@ if TYPE_CHECKING:
     from wechatpay.secret import Secret
     from wechatpay.settings import Settings
 
-__all__ = ["MAX_BODY", "NotificationHandler", "Process", "Renewal", "handler_of", "oversized", "refuse"]
+__all__ = [
+    "MAX_BODY",
+    "AsyncProcess",
+    "NotificationHandler",
+    "Outcome",
+    "Process",
+    "Renewal",
+    "handler_of",
+    "oversized",
+    "refuse",
+]
 
 _log = logging.getLogger("wechatpay")
 
@@ -48,8 +58,14 @@ _SHORT = 1 << 13
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
-#: Handles an event; may be a coroutine function.
-Process = Callable[[Notification], Any]
+#: What a function that handles an event returns: nothing, further fields of the reply, or the reply.
+Outcome = Mapping[str, Any] | Reply | None
+
+#: Handles an event.
+Process = Callable[[Notification], Outcome]
+
+#: The same; may be a coroutine function.
+AsyncProcess = Callable[[Notification], Outcome | Awaitable[Outcome]]
 
 
 class Renewal(Protocol):
@@ -182,7 +198,7 @@ class NotificationHandler:
             headers: The request's headers, as the framework gives them.
             body: The request's body, exactly as it was received.
             process: Handles the event. Returns ``None``; further fields of the reply, for the few kinds of
-                events that need some; or a `Reply`.
+                events that need some; or a `Reply`, which completes the event if its status is 2xx.
 
         Raises:
             InvalidRequestError: ``body`` is not bytes, ``headers`` is neither a mapping nor pairs, or what
@@ -193,7 +209,7 @@ class NotificationHandler:
         """
         return run(self._handle(headers, body, process))
 
-    async def ahandle(self, headers: RawHeaders, body: bytes, process: Process) -> Reply:
+    async def ahandle(self, headers: RawHeaders, body: bytes, process: AsyncProcess) -> Reply:
         """Do the same as `handle`, from the event loop.
 
         ``process`` and the methods of the store may be coroutine functions; others run on a thread. When the
@@ -260,7 +276,7 @@ class NotificationHandler:
             raise headers.unknown_serial(platform.serials)
         return key
 
-    def _handle(self, headers: RawHeaders, body: bytes, process: Process) -> Steps[Reply]:
+    def _handle(self, headers: RawHeaders, body: bytes, process: AsyncProcess) -> Steps[Reply]:
         try:
             notification = yield from self._read(headers, body)
         except NotificationError as error:
@@ -273,7 +289,7 @@ class NotificationHandler:
             return Reply.from_bytes(known) if known else notification.reject(state, 503)
         return (yield from self._handle_claimed(notification, process))
 
-    def _handle_claimed(self, notification: Notification, process: Process) -> Steps[Reply]:
+    def _handle_claimed(self, notification: Notification, process: AsyncProcess) -> Steps[Reply]:
         """Handle an event once; if the process dies here, the claim expires."""
         event, started = notification.id, time.monotonic()
         try:
@@ -306,13 +322,20 @@ def _reply_with(outcome: Any, notification: Notification) -> Reply:
     """Make the reply of what a function of the caller's returned."""
     if isinstance(outcome, Reply):
         return outcome
-    try:
-        return notification.acknowledge(outcome)
-    except InvalidRequestError as error:
-        raise InvalidRequestError(
-            f"what handles callback {escape(notification.id)} must return None, fields or a Reply ({error}): "
-            "the event counts as not handled, and WeChat Pay delivers it again"
-        ) from None
+    # aiohttp's responses are mappings, but not of fields.
+    is_response, reason, hint = hasattr(outcome, "headers"), "", ""
+    if outcome is None or (isinstance(outcome, Mapping) and not is_response):
+        try:
+            return notification.acknowledge(outcome)
+        except InvalidRequestError as error:
+            reason = f" ({error})"
+    if is_response:
+        hint = "; a view of wechatpay.notification.views takes its framework's responses, unless streamed"
+    raise InvalidRequestError(
+        f"what handles callback {escape(notification.id)} returned {type(outcome).__name__}{reason}: return "
+        f"None to acknowledge, a dict of further fields, or a Reply, such as notification.reject(...){hint}. "
+        "The event counts as not handled, and WeChat Pay delivers it again"
+    )
 
 
 class _Keys:

@@ -11,6 +11,9 @@ The function takes the notification as its first parameter, or as the one called
 parameters are the framework's: path parameters by their names, ``request`` (except in Flask, which has a
 global one), and in FastAPI everything that a route may declare, dependencies included.
 
+It returns ``None``, fields, a `Reply`, or a response of the framework, whose status decides: any 2xx
+acknowledges the event, unless the body says FAIL, and any other status has it delivered again.
+
 Each view verifies the raw body, as only that is signed. Frameworks are imported when they are used.
 """
 
@@ -21,18 +24,29 @@ import types
 import typing
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wechatpay.errors import ConfigurationError
+from wechatpay.notification import responses
 from wechatpay.notification.handler import NotificationHandler, oversized, refuse
 from wechatpay.notification.steps import is_coroutine_function
 
 if TYPE_CHECKING:
-    from wechatpay.notification.handler import Process
+    from aiohttp.web import Response as AiohttpResponse
+    from django.http import HttpResponse
+    from starlette.responses import Response as StarletteResponse
+    from werkzeug.wrappers import Response as FlaskResponse
+
+    from wechatpay.notification.handler import Outcome
     from wechatpay.notification.message import Notification
     from wechatpay.notification.reply import Reply
 
+    Process = Callable[..., "Outcome | R"]
+    AsyncProcess = Callable[..., "Outcome | R | Awaitable[Outcome | R]"]
+
 __all__ = ["aiohttp", "django", "flask", "starlette"]
+
+R = TypeVar("R")
 
 View = Callable[..., Any]
 
@@ -41,15 +55,18 @@ _INSTANCE = ("self", "cls")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def flask(handler: NotificationHandler) -> Callable[[View], View]:
+def flask(
+    handler: NotificationHandler,
+) -> Callable[[Process[FlaskResponse | str | bytes | tuple[Any, ...]]], View]:
     """Make a view of Flask, of a function or of a method of a class view.
 
     Raises:
         ConfigurationError: The function is a coroutine function, or has parameters that Flask does not fill.
     """
-    from flask import Response, request  # noqa: PLC0415  an optional dependency
+    from flask import request  # noqa: PLC0415  an optional dependency
 
     _check_handler(handler, "flask")
+    own = responses.of_flask()
 
     def decorate(process: View) -> View:
         function = _Function.of(process, "Flask")
@@ -60,36 +77,34 @@ def flask(handler: NotificationHandler) -> Callable[[View], View]:
                 f"{function.name}: Flask passes no request: take the parameter out, and use flask.request"
             )
 
-        def view(*instance: Any, **parameters: Any) -> Response:
+        def view(*instance: Any, **parameters: Any) -> Any:
             length = request.content_length
             if length is None:
                 # Chunked: read no more than is accepted. What was read before is cached.
                 body = request.stream.read(handler.max_body + 1) or request.get_data()
             elif length > handler.max_body:
-                return respond(_refuse_length(handler, length))
+                return own.send(_refuse_length(handler, length))
             else:
                 body = request.get_data()
-            return respond(handler.handle(request.headers, body, function.bind(instance, parameters)))
-
-        def respond(reply: Reply) -> Response:
-            return Response(reply.body, reply.status, dict(reply.headers))
+            bound = function.bind(own.read, instance, parameters)
+            return own.send(handler.handle(request.headers, body, bound))
 
         return function.name_view(view)
 
     return decorate
 
 
-def django(handler: NotificationHandler) -> Callable[[View], View]:
+def django(handler: NotificationHandler) -> Callable[[AsyncProcess[HttpResponse]], View]:
     """Make a view of Django, an asynchronous one of a coroutine function; POST only, without CSRF token.
 
     Raises:
         ConfigurationError: The function is a method, or has parameters that Django does not fill.
     """
-    from django.http import HttpResponse  # noqa: PLC0415  an optional dependency
-    from django.views.decorators.csrf import csrf_exempt  # noqa: PLC0415
+    from django.views.decorators.csrf import csrf_exempt  # noqa: PLC0415  an optional dependency
     from django.views.decorators.http import require_POST  # noqa: PLC0415
 
     _check_handler(handler, "django")
+    own = responses.of_django()
 
     def decorate(process: View) -> View:
         function = _Function.of(process, "Django")
@@ -99,20 +114,17 @@ def django(handler: NotificationHandler) -> Callable[[View], View]:
                 "decorate a function, and route to it with path()"
             )
 
-        def view(request: Any, **parameters: Any) -> HttpResponse:
+        def view(request: Any, **parameters: Any) -> Any:
             if (length := _length(request.META.get("CONTENT_LENGTH"))) > handler.max_body:
-                return respond(_refuse_length(handler, length))
-            bound = function.bind((), parameters, request)
-            return respond(handler.handle(request.headers, request.body, bound))
+                return own.send(_refuse_length(handler, length))
+            bound = function.bind(own.read, (), parameters, request)
+            return own.send(handler.handle(request.headers, request.body, bound))
 
-        async def asynchronous_view(request: Any, **parameters: Any) -> HttpResponse:
+        async def asynchronous_view(request: Any, **parameters: Any) -> Any:
             if (length := _length(request.META.get("CONTENT_LENGTH"))) > handler.max_body:
-                return respond(_refuse_length(handler, length))
-            bound = function.bind((), parameters, request)
-            return respond(await handler.ahandle(request.headers, request.body, bound))
-
-        def respond(reply: Reply) -> HttpResponse:
-            return HttpResponse(reply.body, status=reply.status, headers=reply.headers)
+                return own.send(_refuse_length(handler, length))
+            bound = function.bind(own.read_awaited, (), parameters, request)
+            return own.send(await handler.ahandle(request.headers, request.body, bound))
 
         chosen: View = asynchronous_view if function.is_coroutine else view
         guarded: View = csrf_exempt(require_POST(function.name_view(chosen)))
@@ -121,7 +133,7 @@ def django(handler: NotificationHandler) -> Callable[[View], View]:
     return decorate
 
 
-def starlette(handler: NotificationHandler) -> Callable[[View], View]:
+def starlette(handler: NotificationHandler) -> Callable[[AsyncProcess[StarletteResponse]], View]:
     """Make an endpoint of Starlette and FastAPI; a plain function runs on a thread.
 
     In FastAPI the function may declare what any route may: dependencies, path parameters, background tasks.
@@ -132,36 +144,35 @@ def starlette(handler: NotificationHandler) -> Callable[[View], View]:
         ConfigurationError: A parameter cannot be filled, or its annotation cannot be evaluated.
     """
     from starlette.requests import Request  # noqa: PLC0415  an optional dependency
-    from starlette.responses import Response  # noqa: PLC0415
 
     _check_handler(handler, "starlette")
+    own = responses.of_starlette()
 
     def decorate(process: View) -> View:
         function = _Function.of(process, "Starlette")
 
-        async def endpoint(*instance: Any, **parameters: Any) -> Response:
+        async def endpoint(*instance: Any, **parameters: Any) -> Any:
             request = parameters.pop("request", None)
             if request is None:  # Starlette passes it by position, and nothing else.
                 instance, request = instance[:-1], instance[-1]
                 parameters = function.select(request.path_params)
             if (length := _length(request.headers.get("content-length"))) > handler.max_body:
-                return respond(_refuse_length(handler, length))
+                return own.send(_refuse_length(handler, length))
             body = await (_read_bounded(request, handler.max_body) if length < 0 else request.body())
-            bound = function.bind(instance, parameters, request)
-            return respond(await handler.ahandle(request.headers, body, bound))
+            bound = function.bind(own.read_awaited, instance, parameters, request)
+            return own.send(await handler.ahandle(request.headers, body, bound))
 
-        def respond(reply: Reply) -> Response:
-            return Response(reply.body, reply.status, dict(reply.headers))
-
-        own = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
+        first = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
         # FastAPI reads from the signature what it has to pass.
-        endpoint.__signature__ = inspect.Signature([own, *function.resolve()])  # type: ignore[attr-defined]
+        endpoint.__signature__ = inspect.Signature([first, *function.resolve()])  # type: ignore[attr-defined]
         return function.name_view(endpoint)
 
     return decorate
 
 
-def aiohttp(handler: NotificationHandler) -> Callable[[View], Callable[..., Awaitable[Any]]]:
+def aiohttp(
+    handler: NotificationHandler,
+) -> Callable[[AsyncProcess[AiohttpResponse]], Callable[..., Awaitable[Any]]]:
     """Make a handler of aiohttp's server, of a function or a method, also of a ``web.View``.
 
     A plain function runs on a thread.
@@ -172,22 +183,21 @@ def aiohttp(handler: NotificationHandler) -> Callable[[View], Callable[..., Awai
     from aiohttp import web  # noqa: PLC0415  an optional dependency
 
     _check_handler(handler, "aiohttp")
+    own = responses.of_aiohttp()
 
     def decorate(process: View) -> View:
         function = _Function.of(process, "aiohttp")
 
-        async def view(*instance: Any) -> web.Response:
+        async def view(*instance: Any) -> Any:
             if isinstance(instance[-1], web.View):
                 request = instance[-1].request
             else:
                 instance, request = instance[:-1], instance[-1]
             if (length := request.content_length or 0) > handler.max_body:
-                return respond(_refuse_length(handler, length))
-            bound = function.bind(instance, function.select(request.match_info), request)
-            return respond(await handler.ahandle(request.headers, await request.read(), bound))
-
-        def respond(reply: Reply) -> web.Response:
-            return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+                return own.send(_refuse_length(handler, length))
+            parameters = function.select(request.match_info)
+            bound = function.bind(own.read_awaited, instance, parameters, request)
+            return own.send(await handler.ahandle(request.headers, await request.read(), bound))
 
         return function.name_view(view)
 
@@ -287,14 +297,20 @@ class _Function:
             for extra in self.extras
         ]
 
-    def bind(self, instance: Sequence[Any], parameters: Mapping[str, Any], request: Any = None) -> Process:
-        """Return a function of the notification alone."""
+    def bind(
+        self,
+        read: Callable[[Any], Any],
+        instance: Sequence[Any],
+        parameters: Mapping[str, Any],
+        request: Any = None,
+    ) -> View:
+        """Return a function of the notification alone; ``read`` makes replies of a framework's responses."""
         values = {**parameters, "request": request} if self.takes_request else dict(parameters)
 
         def call(notification: Notification) -> Any:
             if self.keyword is None:
-                return self.process(*instance, notification, **values)
-            return self.process(*instance, **{self.keyword: notification}, **values)
+                return read(self.process(*instance, notification, **values))
+            return read(self.process(*instance, **{self.keyword: notification}, **values))
 
         async def acall(notification: Notification) -> Any:
             return await call(notification)
