@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -266,3 +267,25 @@ class TestHosts:
         client.call(instance.chain(f"{gateway.url}v3/y?token=a%2fb"), "get")
 
         assert ["/global/v3/x", "/v3/y?token=a%2Fb"] == [seen.target for seen in gateway.seen]
+
+
+@each(
+    ("path", "options", "verb", "expected"),
+    [
+        ("pay/unifiedorder", {"xml": {"a": "1"}}, "post", "did you mean `v2/pay/unifiedorder`"),
+        ("secapi/pay/refund", {"security": True}, "post", "did you mean `v2/secapi/pay/refund`"),
+        ("pay/unifiedorder", {"check": True}, "post", "did you mean `v2/pay/unifiedorder`"),
+        ("v3/profitsharing/receivers", {"check": True}, "delete", r"did you mean `\.delete\.post"),
+        (
+            "v3/x",
+            {"json": {"at": datetime(2026, 1, 1, tzinfo=UTC)}},
+            "post",
+            "datetime has no JSON; give text",
+        ),
+        ("v3/x", {"query": {"day": date(2026, 1, 1)}}, "get", r"not date \(a date: \.isoformat"),
+    ],
+)
+def test_usual_slip_is_answered_with_what_was_meant(instance, path, options, verb, expected):
+    """APIv2's prefix, a verb that is a segment, dates."""
+    with pytest.raises(InvalidRequestError, match=expected):
+        getattr(instance.chain(path), verb)(**options)

@@ -125,7 +125,10 @@ def refuse(call: Call, names: Mapping[str, str]) -> None:
     """
     for name in names.keys() & call.options.keys():
         if call.options[name]:
-            raise InvalidRequestError(f"{name}: {names[name]}")
+            from wechatpay.catalogue.check import suggest  # noqa: PLC0415  only mistakes need it
+
+            hint = suggest(call.plan.template, call.verb)
+            raise InvalidRequestError(f"{name}: {names[name]}{hint and '; '}{hint}")
 
 
 def send(

@@ -108,7 +108,10 @@ class Node:
         return AsyncVerb(self, "deleteAsync")
 
     def chain(self, segments: str | Node | CatalogueNode) -> Node:
-        """Append segments, or a node's template; values in it stay as they are.
+        """Append segments, or a node's template.
+
+        Values belong in variables: a segment that looks like a word, ``eduPapay``, becomes ``edu-papay``, as an
+        attribute does. Every other segment stays as it is.
 
         Args:
             segments: ``"v3/pay/transactions/id/<transaction_id>"``, an absolute URL, or another node.

@@ -217,7 +217,8 @@ def text(value: Any, name: Any = "piece") -> str:
         return format_number(value, name)
     raise InvalidRequestError(
         f"{name}: {type(value).__name__} has no text of its own here;"
-        " give a string (JSON text for a nested value), an int, or a finite Decimal"
+        " give a string (bytes.decode(), date.isoformat(), JSON text for a nested value), an int, or a finite"
+        " Decimal"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -78,4 +79,6 @@ def _find_flaw(value: Any, place: str, decimals: list[float | Decimal]) -> str: 
         decimals.append(value)
         return find_number_flaw(value, place)
     hint = "; turn it into a dict" if isinstance(value, Mapping) else ""
+    if isinstance(value, date):
+        hint = "; give text: .isoformat(timespec='seconds') of a time with its zone, .isoformat() of a date"
     return f"{place}: {type(value).__name__} has no JSON{hint}"

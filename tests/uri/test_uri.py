@@ -186,7 +186,7 @@ def test_empty_variable_of_a_path_is_an_error(template):
         ("v3/{a", {}, "malformed"),
         ("v3/\ud800", {}, "lone surrogate"),
         ("v3/{a}", {"a": "\ud800"}, "lone surrogate"),
-        ("v3/{a}", {"a": b"x"}, "no bytes"),
+        ("v3/{a}", {"a": b"x"}, "not bytes"),
     ],
 )
 def test_paths_that_must_not_be_sent_are_errors(template, variables, why):

@@ -22,6 +22,7 @@ _RETRYABLE = frozenset({"RATELIMIT_EXCEEDED", "FREQUENCY_LIMITED", "SYSTEM_ERROR
 
 #: What to do, by words of the message.
 _REMEDIES = {
+    "解密失败": "; wrap the field in Sensitive(…), or pass encrypt_sensitive=True",
     "未在API文档中定义的参数": "; check=True names the member before it is sent",
     "Wechatpay-Serial": "; the id of WeChat Pay's key in `certs` is not one of this merchant: copy it, "
     "with its prefix PUB_KEY_ID_, from where the public key was downloaded",
@@ -75,7 +76,7 @@ def _path_hint(request: Request) -> str:
     """Suggest the documented segment in place of one that the catalogue does not know."""
     from wechatpay.catalogue.check import suggest  # noqa: PLC0415  only mistakes need it
 
-    suggestion = "" if request.operation else suggest(request.route)
+    suggestion = "" if request.operation else suggest(request.route, request.method)
     return suggestion and f"; {suggestion}"
 
 

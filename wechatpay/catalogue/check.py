@@ -102,14 +102,23 @@ def check_resource(event: Event, members: Mapping[str, Any]) -> None:
         raise InvalidRequestError(f"{error} ({event.name})") from None
 
 
-def suggest(path: str) -> str:
-    """Suggest a segment, as the chain spells it, for the first one that the catalogue does not know.
+def suggest(path: str, verb: str = "") -> str:
+    """Suggest what may have been meant by a path that the catalogue does not know, or not with this verb.
 
     Args:
         path: Template or expanded path; APIv2's begin with ``v2/``.
+        verb: Upper-case method, if it is known.
+
+    Returns:
+        A segment as the chain spells it, a verb that is a segment, or the prefix of APIv2; or ``""``.
     """
+    path = path.partition("?")[0].strip("/")
+    if lookup.children(f"v2/{path}").verbs:
+        return f"did you mean `v2/{path}`? APIv2's paths begin with v2/"
+    if verb and lookup.children(f"{path}/{verb.lower()}").verbs:
+        return f"did you mean `.{verb.lower()}.post(…)`? The path ends in /{verb.lower()}"
     known = ""
-    for segment in path.partition("?")[0].strip("/").split("/"):
+    for segment in path.split("/"):
         below = f"{known}/{segment}" if known else segment
         level = lookup.children(below)
         if level.segments or level.verbs:
@@ -147,11 +156,8 @@ class _Rules:
 def _unknown_operation(verb: str, template: str, route: str) -> str:
     if verbs := lookup.children(route).verbs:
         return f"check: {uri.quote(template)} takes {', '.join(verbs)}, not {verb}"
-    hint = suggest(template)
-    return (
-        f"check: the catalogue has no {verb} {uri.quote(template)}{'; ' + hint if hint else ''}; "
-        "leave `check` out for an operation that is newer than the catalogue"
-    )
+    newer = "leave `check` out for an operation that is newer than the catalogue"
+    return f"check: the catalogue has no {verb} {uri.quote(template)}; {suggest(template, verb) or newer}"
 
 
 def _check(operation: Operation, call: Call, own_query: str) -> None:

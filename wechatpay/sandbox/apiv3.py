@@ -198,11 +198,6 @@ def _with_body(call: Call, decrypt: Callable[[str], str]) -> Call | Violation:
         name: replace(field, required=False) if name in one_of else field
         for name, field in call.operation.body.items()
     }
-    parts = fields.get("sub_orders")
-    if parts and call.operation.template.startswith("v3/combine-") and "sub_mchid" in parts.fields:
-        # The documents merge the partner's pages; direct merchants have no sub-merchants.
-        optional = {"sub_mchid": replace(parts.fields["sub_mchid"], required=False)}
-        fields["sub_orders"] = replace(parts, fields={**parts.fields, **optional})
     try:
         body = json.loads(call.request.body or b"{}")
     except ValueError:

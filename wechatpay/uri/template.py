@@ -302,7 +302,9 @@ def text(value: Any) -> str:
         return int.__repr__(value)
     if not isinstance(value, float):
         kind = type(value).__name__
-        raise TypeError(f"pass str, int, float, bool, or a flat list or mapping of them, no {kind}")
+        raise TypeError(
+            f"pass str, int or bool, or a flat list or mapping of them, not {kind} (a date: .isoformat())"
+        )
     if not math.isfinite(value):
         raise ValueError("it is not a finite number")
     return float.__repr__(value)

@@ -87,7 +87,7 @@ class CombineTransactionsH5PostBodySubOrders(TypedDict):
     attach: str
     amount: CombineTransactionsAppPostBodySubOrdersAmount
     out_trade_no: str
-    sub_mchid: str
+    sub_mchid: NotRequired[str]
     goods_tag: NotRequired[str]
     description: str
     settle_info: NotRequired[CombineTransactionsAppPostBodySubOrdersSettleInfo]
@@ -145,7 +145,7 @@ class CombineTransactionsJsapiPostBodySubOrders(TypedDict):
     attach: str
     amount: CombineTransactionsAppPostBodySubOrdersAmount
     out_trade_no: str
-    sub_mchid: str
+    sub_mchid: NotRequired[str]
     detail: NotRequired[str]
     goods_tag: NotRequired[str]
     description: str
