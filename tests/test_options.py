@@ -285,7 +285,7 @@ class TestHosts:
         ("v3/x", {"query": {"day": date(2026, 1, 1)}}, "get", r"not date \(a date: \.isoformat"),
     ],
 )
-def test_usual_slip_is_answered_with_what_was_meant(instance, path, options, verb, expected):
+def test_error_says_what_was_meant(instance, path, options, verb, expected):
     """APIv2's prefix, a verb that is a segment, dates."""
     with pytest.raises(InvalidRequestError, match=expected):
         getattr(instance.chain(path), verb)(**options)

@@ -110,8 +110,8 @@ class Node:
     def chain(self, segments: str | Node | CatalogueNode) -> Node:
         """Append segments, or a node's template.
 
-        Values belong in variables: a segment that looks like a word, ``eduPapay``, becomes ``edu-papay``, as an
-        attribute does. Every other segment stays as it is.
+        Values belong in variables: a segment that looks like a word becomes kebab-case, as an attribute does
+        (``eduPapay`` is ``edu-papay``). Every other segment stays as it is.
 
         Args:
             segments: ``"v3/pay/transactions/id/<transaction_id>"``, an absolute URL, or another node.
