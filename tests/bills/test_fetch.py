@@ -199,6 +199,17 @@ class TestV2Funds:
         options = {"appid": "wx1", "mchid": sandbox.identity.mchid}
         assert fetch("v2-fund", date(2023, 11, 14), **options).is_empty
 
+    def test_fund_bill_is_there_from_ten_the_next_morning(self, fetch, sandbox, clock):
+        """Too early, the sandbox says that it is being made."""
+        options = {"appid": "wx1", "mchid": sandbox.identity.mchid}
+        clock.now = datetime.fromisoformat("2023-11-16T09:59:59+08:00").timestamp()
+        with pytest.raises(bills.BillNotReadyError, match="2023-11-16 10:00") as caught:
+            fetch("v2-fund", **options)
+        clock.now += 1
+
+        assert "BILL_CREATING" == caught.value.code
+        assert list(fetch("v2-fund", **options))
+
 
 class AlteredV2(AlteredBill):
     """An altered bill of APIv2."""
@@ -377,9 +388,33 @@ class TestDays:
         assert f"<Bill {kind} 2023-11-14, empty>" == repr(bill)
         assert not leftovers(tmp_path)
 
-    def test_empty_response_too_early_is_not_an_empty_bill(self, fetch, clock):
+    @pytest.mark.parametrize("kind", ["trade", "fund", "ecommerce-fund", "statement", "v2-trade"])
+    def test_bill_of_the_sandbox_exists_from_ten_the_next_morning(self, fetch, sandbox, clock, kind):
+        """As WeChat Pay's: not in the evening of its day, nor a second too early."""
+        ids = {"appid": "wx1", "mchid": sandbox.identity.mchid}
+        options = {"statement": {"mchid": ids["mchid"]}, "v2-trade": ids}.get(kind, {})
+        for early in ("2023-11-15T23:00+08:00", "2023-11-16T09:59:59+08:00"):
+            clock.now = datetime.fromisoformat(early).timestamp()
+            with pytest.raises(bills.BillNotReadyError, match="2023-11-16 10:00") as caught:
+                fetch(kind, **options)
+            assert ("20002" if kind == "v2-trade" else "STATEMENT_CREATING") == caught.value.code
+        clock.now += 1
+
+        assert list(fetch(kind, **options))
+
+    @pytest.mark.parametrize("kind", ["trade", "v2-trade"])
+    def test_bill_of_the_sandbox_exists_at_once_if_a_rule_says_so(self, fetch, sandbox, clock, kind):
+        """A test need not advance the clock."""
+        options = {"v2-trade": {"appid": "wx1", "mchid": sandbox.identity.mchid}}.get(kind, {})
+        clock.now = NOON + 3600
+        sandbox.rules.early_bills = True
+
+        assert {"A1", "A2"} == {row.out_trade_no for row in fetch(kind, **options)}
+
+    def test_empty_response_too_early_is_not_an_empty_bill(self, sandbox, fetch, clock):
         """Before ten in the morning a day without a bill may have one yet: the error says when to ask."""
         clock.now -= 3 * 3600
+        sandbox.inject(faults.ErrorResponse(400, "NO_STATEMENT_EXIST", "请求的账单文件不存在"))
         with pytest.raises(bills.BillNotReadyError, match="2023-11-16 10:00") as caught:
             fetch("fund", account="fees")
 

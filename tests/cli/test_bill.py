@@ -32,16 +32,17 @@ BOOKS = "out_trade_no,out_refund_no,amount_fen\nA20260302-1,,10000\n,R20260302-1
 
 @pytest.fixture
 def today():
-    """Give the day of the sandbox's bills."""
+    """Give the day of the sandbox's payment."""
     return datetime.now(CHINA).date().isoformat()
 
 
 @pytest.fixture
 def sandbox(monkeypatch, tmp_path):
-    """Give a sandbox with a payment of today, and its settings in the environment."""
+    """Give a sandbox a day after a payment, and its settings in the environment."""
     with Sandbox(identity=identity(), mode="public-key") as sandbox:
         sandbox._ledger.place(Order(out_trade_no="A1", appid="wx1", total=101, trade_type="NATIVE"))
         sandbox._ledger.pay("A1")
+        sandbox.advance(36 * 3600)
         settings = identity().settings()
         ((serial, key),) = sandbox.settings()["certs"].items()
         environment = {
@@ -168,7 +169,7 @@ class TestFetch:
 
     def test_day_to_come_is_explained(self, sandbox, run, capsys, tmp_path, today):
         """The error says when there is a bill, and nothing that contradicts it."""
-        day = (datetime.now(CHINA) + timedelta(days=1)).date()
+        day = (datetime.now(CHINA) + timedelta(days=3)).date()
         assert 1 == run("trade", day, "-o", tmp_path)
         err = capsys.readouterr().err
 

@@ -12,15 +12,16 @@ from sandboxes import NOW
 from wire.clients import Sync
 
 from wechatpay import APIError, Builder, ConfigurationError, NoResponseError
-from wechatpay.sandbox import Sandbox, faults
+from wechatpay.sandbox import Rules, Sandbox, faults
 
 TODAY = "20231115"
 
 
 @pytest.fixture
 def sandbox():
-    """Give a running sandbox whose clock stands still."""
-    with Sandbox(identity=sandboxes.identity(), clock=lambda: NOW) as sandbox:
+    """Give a running sandbox whose clock stands still, and which has the bill of the day."""
+    rules = Rules(early_bills=True)
+    with Sandbox(identity=sandboxes.identity(), clock=lambda: NOW, rules=rules) as sandbox:
         yield sandbox
 
 

@@ -143,6 +143,7 @@ def test_bill_adds_up_to_the_ledger(sandbox, v3):
     sandbox.pay("BILL-1")
     fetch = Builder(**sandbox.settings())
     day = f"{datetime.fromtimestamp(sandbox.now, CHINA):%Y-%m-%d}"
+    sandbox.advance(36 * 3600)
     for kind in ("tradebill", "fundflowbill"):
         offered = v3.bill[kind].get(query={"bill_date": day}).json()
         bill = fetch.chain(offered["download_url"]).get().content

@@ -535,6 +535,7 @@ def test_v2_fund_bill_has_the_digest_of_its_text(sandbox, root, v2):
     def fetch(day):
         return root.v2.pay.downloadfundflow.post(xml={**ask, "bill_date": day}, security=True)
 
+    sandbox.advance(36 * 3600)
     response = fetch(f"{today:%Y%m%d}")
     assert response.headers["Digest"].startswith("SHA=")
     for day, code in (("20200101", "NO_BILL_EXIST"), ("20201301", "20001")):
@@ -558,7 +559,7 @@ def test_bill_of_a_wrong_day_is_refused(v3, day, error):
 
 def test_bill_of_an_idle_day_does_not_exist(sandbox, v3):
     """NO_STATEMENT_EXIST, and a token that was never given leads nowhere."""
-    day = f"{datetime.fromtimestamp(sandbox.now, CHINA):%Y-%m-%d}"
+    day = f"{datetime.fromtimestamp(sandbox.now - 2 * 86400, CHINA):%Y-%m-%d}"
 
     assert (400, "NO_STATEMENT_EXIST") == refused(v3.bill.tradebill.get, query={"bill_date": day})
     assert (400, "INVALID_REQUEST") == refused(v3.billdownload.file.get, query={"token": "x"})

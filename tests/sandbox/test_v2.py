@@ -11,7 +11,7 @@ from sandboxes import NOW, asked, fields
 
 from wechatpay import catalogue
 from wechatpay.messages import Headers
-from wechatpay.sandbox import HttpRequest, Sandbox, xml_messages
+from wechatpay.sandbox import HttpRequest, Rules, Sandbox, xml_messages
 
 ORDER, QUERY, REFUND, BILL = (
     "/pay/unifiedorder",
@@ -25,7 +25,7 @@ SECRET = sandboxes.identity().secret
 @pytest.fixture
 def gateway():
     """Give a sandbox without a socket."""
-    return Sandbox(identity=sandboxes.identity(), clock=lambda: NOW)
+    return Sandbox(identity=sandboxes.identity(), clock=lambda: NOW, rules=Rules(early_bills=True))
 
 
 @pytest.fixture

@@ -40,12 +40,17 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.fund_texts import FundEntry, Share
     from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.orders import Order
+    from wechatpay.sandbox.rules import Rules
     from wechatpay.sandbox.signing import Signer
 
 __all__ = ["AlteredBill", "Bills", "CutBill", "ExpiredUrl", "ForeignUrl", "WrongDigest"]
 
 #: Seconds that a ``download_url`` is valid.
 _DOWNLOAD_LIFETIME = 30
+
+#: Seconds from the beginning of a day until its bills exist: WeChat Pay makes them from 9:00 of the next day,
+#: and says to ask after 10:00.
+_READY_AFTER = 34 * 3600
 
 #: Days for which there are bills.
 _DAYS_KEPT = 92
@@ -54,16 +59,17 @@ _PATH = "/v3/billdownload/file"
 
 
 class Bills:
-    """Handles APIv3's bills; the bill of the present day exists at once.
+    """Handles APIv3's bills: those of a day exist from 10:00 of the next one, in China.
 
     Attributes:
         handlers: What handles each operation, by method and template.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what the bills are of
         self,
         ledger: Ledger,
         clock: Callable[[], float],
+        rules: Rules,
         others: Callable[[], Iterable[FundEntry]] = tuple,
         shares: Callable[[], Iterable[Share]] = tuple,
         public_key: RSAPublicKey | None = None,
@@ -73,12 +79,14 @@ class Bills:
         Args:
             ledger: The merchant's orders.
             clock: Returns Unix seconds.
+            rules: The rules of the sandbox.
             others: Returns the bookings that belong to no order.
             shares: Returns the successful shares.
             public_key: The merchant's, to which bills of sub-merchants are encrypted.
         """
         self._ledger = ledger
         self._clock = clock
+        self._rules = rules
         self._others = others
         self._shares = shares
         self._public_key = public_key
@@ -100,6 +108,11 @@ class Bills:
             ("GET", "v3/statements"): self._statement,
             ("GET", "v3/billdownload/file"): self._download,
         }
+
+    def are_ready(self, day: date) -> bool:
+        """Return whether the bills of a day exist, unless nothing happened on it."""
+        ready = datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp() + _READY_AFTER
+        return self._rules.early_bills or self._clock() >= ready
 
     def fill(self, day: date, count: int, seed: str = "") -> None:
         """Add paid orders, some of them refunded, to the trade, fund and overseas bills of a day.
@@ -228,6 +241,8 @@ class Bills:
         today = datetime.fromtimestamp(self._clock(), CHINA).date()
         if (today - day).days > _DAYS_KEPT:
             return error_responses.invalid_request("请求的账单日期已过期")
+        if not self.are_ready(day):
+            return error_responses.error(400, "STATEMENT_CREATING", "账单生成中")
         made = self._given.get((call.operation.template, day)) or write(day)
         return made or error_responses.error(400, "NO_STATEMENT_EXIST", "请求的账单文件不存在")
 

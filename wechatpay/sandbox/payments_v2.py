@@ -12,7 +12,7 @@
         refund = {"out_trade_no": "N1", "out_refund_no": "R1", "total_fee": 101, "refund_fee": 40}
         instance.v2.secapi.pay.refund.post(xml={**ours, **refund}, security=True)
 
-Amounts are in fen, days are China's, and the bill of the present day exists at once.
+Amounts are in fen, and days are China's.
 
 A number stands for one order: the same request again gets the same ``prepay_id``, another one
 ``INVALID_REQUEST``, one with another ``appid`` ``OUT_TRADE_NO_USED``, any for a paid order ``ORDERPAID``.
@@ -100,15 +100,23 @@ class PaymentsV2:
         handlers: What handles each operation, by template.
     """
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float], send: Callable[[Task], bool]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        send: Callable[[Task], bool],
+        have_bills: Callable[[date], bool],
+    ) -> None:
         """Prepare.
 
         Args:
             ledger: The merchant's orders.
             clock: Returns Unix seconds.
             send: Delivers a callback.
+            have_bills: Returns whether the bills of a day exist.
         """
         self._send = send
+        self._have_bills = have_bills
         self._ledger = ledger
         self._clock = clock
         self.handlers: dict[str, HandlerV2] = {
@@ -236,9 +244,11 @@ class PaymentsV2:
         return success(sent, fields)
 
     def _trade_bill(self, sent: Mapping[str, str]) -> HttpResponse:
-        """下载对账单: the trade bill of a day, the present one included."""
+        """下载对账单: the trade bill of a day."""
         if (day := self._bill_day(sent["bill_date"])) is None:
             return refuse("invalid bill_date", error_code="20001")
+        if not self._have_bills(day):
+            return refuse("Bill Creating", error_code="20002")
         orders, kind = self._ledger.orders.values(), sent.get("bill_type", "ALL")
         if (bill := bill_texts.trade_bill(orders, sent["mch_id"], day, kind)) is None:
             return refuse("No Bill Exist", error_code="20002")
@@ -248,6 +258,8 @@ class PaymentsV2:
         """下载资金账单: the fund bill of a day."""
         if (day := self._bill_day(sent["bill_date"])) is None:
             return refuse("invalid bill_date", error_code="20001")
+        if not self._have_bills(day):
+            return failure(sent, "BILL_CREATING", "账单未生成")
         account = sent.get("account_type", "Basic").upper()
         bill = fund_texts.fund_bill(self._ledger.orders.values(), sent["mch_id"], day, account)
         if bill is None:

@@ -37,6 +37,7 @@ class Rules:
         score_orders: Service orders of the pay score that one payer may have in progress.
         can_cancel_paying: Whether a service order can be cancelled while its deduction is under way; the
             pages of 2025 allow it, those of 2026 do not.
+        early_bills: Whether there are bills before 10:00 of the next day in China, and of the present day.
     """
 
     other_order: _OtherOrder = "OUT_TRADE_NO_USED"
@@ -45,6 +46,7 @@ class Rules:
     freeze_days: float = 30.0
     score_orders: int = 3
     can_cancel_paying: bool = False
+    early_bills: bool = False
 
     def __post_init__(self) -> None:
         if self.other_order not in get_args(_OtherOrder):

@@ -78,7 +78,7 @@ class Services:
         self.agreements = Agreements(self.contracts, clock, send)
         self.sharings = SharingLedger(ledger, clock)
         key = identity.private_key.public_key()
-        self.bills = Bills(ledger, clock, self.bookings, self.sharings.rows, key)
+        self.bills = Bills(ledger, clock, rules, self.bookings, self.sharings.rows, key)
         self.owners = (
             self.transfers,
             self.contracts,
@@ -102,7 +102,7 @@ class Services:
             **SecurityEcho(identity, signers, send).handlers,
         }
         self.handlers_v2: dict[str, HandlerV2] = {
-            **PaymentsV2(ledger, clock, send).handlers,
+            **PaymentsV2(ledger, clock, send, self.bills.are_ready).handlers,
             **PapayV2(self.contracts, ledger).handlers,
             **ProfitSharingV2(self.sharings, ledger).handlers,
         }
