@@ -12,6 +12,7 @@ import math
 import os
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
@@ -60,13 +61,29 @@ class Promise(Coroutine[Any, Any, T_co]):
     ``create_task`` or a ``TaskGroup``; chain it with ``then`` and ``otherwise``; or ``wait`` for it where no
     event loop runs. Cancelling a task that awaits it cancels the call, as with ``asyncio.Task``;
     ``asyncio.shield`` prevents that. An error that nobody takes is reported once: to the exception handler
-    of the caller's event loop, or on the logger ``wechatpay``.
+    of the caller's event loop, or on the logger ``wechatpay``. One that was never awaited when the end of its
+    event loop cancels it is a ``RuntimeWarning``, as with a coroutine.
     """
 
     # Without locks: the child of a fork at any moment must be able to use what it inherits.
     __slots__ = (
-        "__weakref__", "_background", "_cancelled", "_done", "_error", "_home", "_iterators", "_listeners",
-        "_loop", "_name", "_parents", "_pid", "_taken", "_task", "_traceback", "_value",
+        "__weakref__",
+        "_background",
+        "_cancelled",
+        "_done",
+        "_error",
+        "_home",
+        "_is_used",
+        "_iterators",
+        "_listeners",
+        "_loop",
+        "_name",
+        "_parents",
+        "_pid",
+        "_taken",
+        "_task",
+        "_traceback",
+        "_value",
     )  # fmt: skip
 
     def __init__(self, background: Background, name: str, *parents: Promise[Any]) -> None:
@@ -75,7 +92,7 @@ class Promise(Coroutine[Any, Any, T_co]):
         self._loop: Loop | None = None  # the caller's; None on a background's thread
         self._home: Loop | None = None  # the one that runs the task
         self._task: asyncio.Task[Any] | None = None
-        self._cancelled = self._done = self._taken = False
+        self._cancelled = self._done = self._taken = self._is_used = False
         self._value: Any = None
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
@@ -141,6 +158,8 @@ class Promise(Coroutine[Any, Any, T_co]):
             item if isinstance(item, Promise) else cls.start(partial(_resolve, item), background)
             for item in items
         ]
+        for part in parts:
+            part._is_used = True
         whole: Promise[Any] = Promise(background, "Promise.all", *parts)
         return whole._begin(partial(_collect, parts, keys), _caller_loop())
 
@@ -170,6 +189,7 @@ class Promise(Coroutine[Any, Any, T_co]):
         loop = self._loop
         if loop is not None and (self._pid != os.getpid() or not loop.is_running()):
             loop = _caller_loop()
+        self._is_used = True
         derived: Promise[Any] = Promise(self._background, self._name, self)
         return derived._begin(partial(_follow, self, ok, fail), loop)
 
@@ -215,7 +235,7 @@ class Promise(Coroutine[Any, Any, T_co]):
         """
         if self._is_done():
             return False
-        self._cancelled = True
+        self._cancelled = self._is_used = True
         if self._home is _running_loop():
             self._cancel_task()
         elif self._home is None or not call_soon(self._home, self._cancel_task):
@@ -223,6 +243,7 @@ class Promise(Coroutine[Any, Any, T_co]):
         return True
 
     def __await__(self) -> Generator[Any, Any, T_co]:
+        self._is_used = True
         task = None if self._is_done() else self._task
         try:
             if task is None or task.get_loop() is not asyncio.get_running_loop():
@@ -280,11 +301,15 @@ class Promise(Coroutine[Any, Any, T_co]):
 
     def __del__(self) -> None:
         try:
-            error = self._error
-            is_taken = self._taken or self._pid != os.getpid() or isinstance(error, asyncio.CancelledError)
+            error, is_taken = self._error, self._taken or self._pid != os.getpid()
         except AttributeError:
             return  # Ctrl-C struck the constructor.
         if error is None or is_taken:
+            return
+        if isinstance(error, asyncio.CancelledError):
+            if self._loop is not None and not self._is_used:
+                text = f"{self._name} was never awaited, and cancelled when its event loop ended"
+                warnings.warn(text, RuntimeWarning, source=self, stacklevel=1)
             return
         message = f"{self._name} failed and nobody took the error: await the promise or add otherwise()"
         if self._loop is None:
@@ -391,6 +416,7 @@ class Promise(Coroutine[Any, Any, T_co]):
             await arrived
 
     def _block(self, timeout: float | None) -> None:
+        self._is_used = True
         self._check_progress()
         arrived = threading.Event()
         self._listen(arrived.set)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import threading
 
@@ -194,3 +196,43 @@ def test_exit_waits_for_the_pauses_and_retries_of_a_call(gateway):
 
     assert ("200\n", "") == (script.stdout, script.stderr)
     assert 2 == len(gateway.seen)
+
+
+@pytest.mark.parametrize("pause", [0, 0.05])
+def test_forgotten_await_is_a_warning(instance, silent, pause):
+    """As with a coroutine: a test, or a script, in which nothing was waited for does not pass in silence."""
+
+    async def main():
+        instance.v3.slow.postAsync(json={})
+        await asyncio.sleep(pause)
+
+    def run():
+        asyncio.run(main())
+        gc.collect()
+
+    with pytest.warns(RuntimeWarning, match=r"POST /v3/slow was never awaited"):
+        run()
+
+
+@pytest.mark.parametrize("use", ["await", "task", "then", "cancel"])
+def test_promise_that_was_used_is_no_warning(instance, silent, use):
+    """Cancelling is not forgetting."""
+
+    async def main():
+        promise = instance.v3.slow.postAsync(json={})
+        if use == "await":
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await promise
+        if use == "task":
+            asyncio.create_task(promise)  # noqa: RUF006  ends with the loop
+            await asyncio.sleep(0.05)
+        if use == "then":
+            derived = promise.then(print)
+            await asyncio.sleep(0.05)
+            derived.cancel()
+        if use == "cancel":
+            promise.cancel()
+
+    asyncio.run(main())
+    gc.collect()
