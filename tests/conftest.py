@@ -1,9 +1,14 @@
-"""What most tests ask for: a gateway on a raw socket, a Builder that calls it, both clients."""
+"""What most tests ask for: a gateway on a raw socket, a Builder that calls it, clients, a Redis server."""
 
 from __future__ import annotations
 
 import gc
+import shutil
 import signal
+import socket
+import subprocess
+import tempfile
+import time
 
 import hypothesis
 import merchants
@@ -84,3 +89,43 @@ def looped():
     """Give the Async client on one long-lived loop, for many calls."""
     with clients.looped() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def redis_url():
+    """Start a Redis server on a free port; give its URL."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("there is no redis-server here (apt-get install redis-server)")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+        command = (binary, *options, "--dir", folder, "--requirepass", "hunter2")
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+            try:
+                _wait_for(port)
+                yield f"redis://:hunter2@127.0.0.1:{port}/0"
+            finally:
+                server.terminate()
+
+
+def _wait_for(port):
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("redis-server did not start")
+
+
+@pytest.fixture
+def clean_redis(redis_url):
+    """Give the URL of a Redis server that holds nothing."""
+    import redis  # noqa: PLC0415  only here
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    return redis_url

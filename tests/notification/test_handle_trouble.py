@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import pytest
 from notification.callbacks import ID, envelope, handler, signed
@@ -68,6 +69,26 @@ def test_event_is_turned_away_while_it_is_dealt_with(entry):
 
     assert (503, False) == (second.status, second.is_success)
     assert [200] == [reply.status for reply in replies]
+
+
+def test_claim_that_expired_while_the_store_was_slow_is_not_released():
+    """Another process may hold the claim by then."""
+    service, released = handler(ttl=0.02), []
+    claim, service.store.release = service.store.claim, released.append
+
+    def claim_slowly(event, ttl):
+        is_ours = claim(event, ttl)
+        time.sleep(0.03)
+        return is_ours
+
+    def fail(_):
+        raise LookupError
+
+    service.store.claim = claim_slowly
+    with pytest.raises(LookupError):
+        service.handle(signed(BODY), BODY, fail)
+
+    assert [] == released
 
 
 def test_event_of_a_process_that_died_is_dealt_with_after_its_ttl(entry):

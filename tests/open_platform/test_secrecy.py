@@ -256,7 +256,7 @@ def test_interrupted_store_shows_no_token(kind, tmp_path, request):
         store.get("other")
 
     number = 0
-    while error := interrupted(use, number, ["/open_platform/stores"]):
+    while error := interrupted(use, number, ["/open_platform/stores", "/redis_server"]):
         number += 1
         assert "S3CRET" not in shown_locally(error)
 

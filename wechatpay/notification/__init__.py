@@ -26,7 +26,7 @@ from wechatpay.notification.errors import (
 from wechatpay.notification.handler import NotificationHandler, Renewal
 from wechatpay.notification.message import Notification
 from wechatpay.notification.reply import Reply
-from wechatpay.notification.store import MemoryStore, ReplayStore
+from wechatpay.notification.store import MemoryStore, RedisStore, ReplayStore, SQLiteStore
 
 __all__ = [
     "ForeignNotificationError",
@@ -37,10 +37,12 @@ __all__ = [
     "NotificationHandler",
     "OversizedNotificationError",
     "ProbeNotificationError",
+    "RedisStore",
     "ReencodedNotificationError",
     "Renewal",
     "ReplayStore",
     "Reply",
+    "SQLiteStore",
     "StaleNotificationError",
     "UnconfiguredNotificationError",
     "UndecryptableNotificationError",

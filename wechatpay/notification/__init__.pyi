@@ -3,5 +3,5 @@ from wechatpay.notification.errors import ForeignNotificationError, ForgedNotifi
 from wechatpay.notification.handler import NotificationHandler, Renewal
 from wechatpay.notification.message import Notification
 from wechatpay.notification.reply import Reply
-from wechatpay.notification.store import MemoryStore, ReplayStore
-__all__ = ['ForeignNotificationError', 'ForgedNotificationError', 'MalformedNotificationError', 'MemoryStore', 'Notification', 'NotificationHandler', 'OversizedNotificationError', 'ProbeNotificationError', 'ReencodedNotificationError', 'Renewal', 'ReplayStore', 'Reply', 'StaleNotificationError', 'UnconfiguredNotificationError', 'UndecryptableNotificationError', 'UnknownSerialNotificationError', 'UnsignedNotificationError']
+from wechatpay.notification.store import MemoryStore, RedisStore, ReplayStore, SQLiteStore
+__all__ = ['ForeignNotificationError', 'ForgedNotificationError', 'MalformedNotificationError', 'MemoryStore', 'Notification', 'NotificationHandler', 'OversizedNotificationError', 'ProbeNotificationError', 'RedisStore', 'ReencodedNotificationError', 'Renewal', 'ReplayStore', 'Reply', 'SQLiteStore', 'StaleNotificationError', 'UnconfiguredNotificationError', 'UndecryptableNotificationError', 'UnknownSerialNotificationError', 'UnsignedNotificationError']

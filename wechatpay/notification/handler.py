@@ -125,7 +125,8 @@ class NotificationHandler:
             apiv3_key: The APIv3 key, 32 bytes.
             secret: The APIv2 key, 32 characters. For APIv2.
             mchid: The merchant whose APIv2 callbacks are accepted; by default any that ``secret`` verifies.
-            store: Which events were handled; by default one in memory, for one process.
+            store: Which events were handled; by default a `MemoryStore`, for one process. Several processes
+                need a `SQLiteStore` or a `RedisStore`.
             ttl: Seconds after which an event that a process began to handle, and never finished, is handled
                 again; longer than ``process`` ever takes.
             max_body: Bytes of the largest body that is accepted; larger ones get the status 413.
@@ -281,17 +282,19 @@ class NotificationHandler:
             notification = yield from self._read(headers, body)
         except NotificationError as error:
             return refuse(error)
-        event = notification.id
+        event, started = notification.id, time.monotonic()
         if not (yield Step(self.store.claim, event, self._ttl)):
             known = yield Step(self.store.reply, event)
             state = "handled" if known else "being handled"
             _log.info("callback %s was delivered again, %s", escape(event), state)
             return Reply.from_bytes(known) if known else notification.reject(state, 503)
-        return (yield from self._handle_claimed(notification, process))
+        return (yield from self._handle_claimed(notification, process, started))
 
-    def _handle_claimed(self, notification: Notification, process: AsyncProcess) -> Steps[Reply]:
+    def _handle_claimed(
+        self, notification: Notification, process: AsyncProcess, started: float
+    ) -> Steps[Reply]:
         """Handle an event once; if the process dies here, the claim expires."""
-        event, started = notification.id, time.monotonic()
+        event = notification.id
         try:
             reply = _reply_with((yield Step(process, notification)), notification)
         except Exception:

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wechatpay.errors import ConfigurationError, ConnectError
+from wechatpay.errors import ConfigurationError
 from wechatpay.private_files import OPEN_FLAGS, FileLock, replace_file
 from wechatpay.process import PerProcess
+from wechatpay.redis_server import RedisServer
 from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ __all__ = ["LOCK_TTL", "FileTokens", "MemoryTokens", "RedisTokens", "Token", "To
 
 #: Seconds after which a lock that nobody released expires: more than a token request may take.
 LOCK_TTL = 30.0
-
-#: Seconds to wait for a Redis server, unless its URL says otherwise.
-_REDIS_TIMEOUT = 5.0
 
 #: Deletes a lock only if it has the given owner. https://redis.io/docs/latest/commands/set/#patterns
 _RELEASE = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end return 0'
@@ -241,29 +239,8 @@ class RedisTokens:
         Raises:
             ConfigurationError: The library ``redis`` is not installed, or ``server`` is neither of these.
         """
-        try:
-            import redis  # noqa: PLC0415  an extra
-        except ImportError:
-            raise ConfigurationError(
-                "tokens: RedisTokens needs redis: pip install 'wechatpay-chainable[redis]'"
-            ) from None
-        self._redis_error = redis.RedisError
-        self._client: Any = server
+        self._server = RedisServer(server, "RedisTokens", "tokens", "no request was sent to WeChat")
         self._prefix = prefix
-        if isinstance(server, str):
-            try:
-                self._client = redis.Redis.from_url(
-                    server, socket_timeout=_REDIS_TIMEOUT, socket_connect_timeout=_REDIS_TIMEOUT
-                )
-            except (ValueError, TypeError):
-                # The library's own message may quote the password.
-                raise ConfigurationError(
-                    "tokens: give the URL of a Redis server as redis://host:6379/0"
-                ) from None
-        elif not isinstance(server, redis.Redis | redis.RedisCluster):
-            raise ConfigurationError(
-                f"tokens: give a URL or a redis.Redis, the blocking client, not {type(server).__name__}"
-            )
 
     def get(self, key: str) -> Token | None:
         """Fetch the token, or ``None``.
@@ -271,8 +248,8 @@ class RedisTokens:
         Raises:
             ConnectError: The server does not respond.
         """
-        with self._translate_errors():
-            text = Secret(self._client.get(self._prefix + key))
+        with self._server.translate_errors():
+            text = Secret(self._server.client.get(self._prefix + key))
         return Secret(text.pass_to(_parse)).pass_to(_decode)
 
     def put(self, key: str, token: Token) -> None:
@@ -282,11 +259,11 @@ class RedisTokens:
             ConnectError: The server does not respond.
         """
         seconds = math.ceil(token.good_until - time.time())
-        with self._translate_errors():
+        with self._server.translate_errors():
             Secret(json.dumps(_encode(token))).pass_to(self._set, key, max(1, seconds))
 
     def _set(self, text: str, key: str, seconds: int) -> None:
-        self._client.set(self._prefix + key, text, ex=seconds)
+        self._server.client.set(self._prefix + key, text, ex=seconds)
 
     def acquire(self, key: str, owner: str) -> bool:
         """Lock ``key`` for ``owner``, unless another owner has it; the lock expires after 30 s.
@@ -294,9 +271,9 @@ class RedisTokens:
         Raises:
             ConnectError: The server does not respond.
         """
-        with self._translate_errors():
+        with self._server.translate_errors():
             return bool(
-                self._client.set(f"{self._prefix}{key}:lock", owner, nx=True, px=int(LOCK_TTL * 1000))
+                self._server.client.set(f"{self._prefix}{key}:lock", owner, nx=True, px=int(LOCK_TTL * 1000))
             )
 
     def release(self, key: str, owner: str) -> None:
@@ -305,17 +282,8 @@ class RedisTokens:
         Raises:
             ConnectError: The server does not respond.
         """
-        with self._translate_errors():
-            self._client.eval(_RELEASE, 1, f"{self._prefix}{key}:lock", owner)
-
-    @contextlib.contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except self._redis_error as error:
-            raise ConnectError(
-                f"tokens: the Redis server failed ({type(error).__name__}): no request was sent to WeChat"
-            ) from None
+        with self._server.translate_errors():
+            self._server.client.eval(_RELEASE, 1, f"{self._prefix}{key}:lock", owner)
 
     def __repr__(self) -> str:
         return f"<RedisTokens {self._prefix}>"
