@@ -474,13 +474,60 @@ class TestSources:
 
 
 def test_rows_are_mappings_that_pickle():
-    """A row goes to another process as it is, and its repr shows nobody's name."""
+    """A row goes to another process as it is."""
     (row,) = bills.read(encode(REFUND))
     copy = pickle.loads(pickle.dumps(row))
 
     assert dict(row) == dict(copy)
     assert len(row) == len(dict(row))
-    assert "<Row trade, line 2>" == repr(copy)
+    assert repr(row) == repr(copy)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (ALL, "trade, line 2: A20260302-1, 100.00 CNY"),
+        (ALL.replace("`A20260302-1", "`"), "trade, line 2: 4200009990202603020000000001, 100.00 CNY"),
+        (REFUND, "trade, line 2: R20260302-1, 50.00 CNY"),
+        (STATEMENT, "statement, line 2: HK-1, 100.00 HKD"),
+        (FUND, "fund, line 2: 4200009990202603020000000001, 98.00"),
+        (SHARING, "sharing, line 2: P20260302-1, 10.00"),
+        (OVERSEAS_SHARING, "overseas-sharing, line 2: P-9, 10.00 CNY"),
+        (ALL.replace("`100.00,", "`x,"), "trade, line 2: A20260302-1, x CNY"),
+        (ALL.replace("`A20260302-1", "`" + 60 * "A"), f"trade, line 2: {40 * 'A'}, 100.00 CNY"),
+    ],
+)
+def test_row_shows_number_and_amount(text, shown):
+    """And neither payer nor goods; of a damaged row the text."""
+    assert f"<Row {shown}>" == repr(next(bills.read(encode(text), check=False)))
+
+
+def test_row_without_number_and_amount_shows_its_line():
+    """A bill may lack these columns."""
+    text = "交易时间,公众账号ID,商户号,设备号,用户标识,商品名称\n`2026-03-02 10:15:09,`wx1,`1,`,`o-1,`tea\n"
+
+    assert "<Row trade, line 2>" == repr(next(bills.read(encode(text))))
+
+
+@pytest.mark.parametrize("read", [0, 1, 2])
+def test_summary_is_there_once_all_rows_were_read(read):
+    """It stands at the end of the file: before, the error says what to do."""
+    rows = bills.read(encode(ALL))
+    for _ in range(read):
+        next(rows)
+    with pytest.raises(InvalidRequestError, match="summary: it stands at the end of the bill: read all rows"):
+        _ = rows.summary
+    list(rows)
+
+    assert 2 == rows.summary["count"]
+
+
+def test_bill_without_a_summary_has_none():
+    """As overseas statements."""
+    rows = bills.read(encode(STATEMENT))
+    list(rows)
+
+    assert rows.summary is None
 
 
 def test_dicts_have_the_values_of_the_rows():

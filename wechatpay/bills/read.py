@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
 from wechatpay.bills.errors import BillFormatError
 from wechatpay.bills.format import Splitter, Totals, find_layout, open_source, read_blocks, read_summary
 from wechatpay.bills.layout import Layout
+from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -112,10 +113,26 @@ class Row(Mapping[str, Any]):
         return len(self._layout.fields)
 
     def __repr__(self) -> str:
-        return f"<Row {self.kind}, line {self.line}>"
+        numbers, amounts = (_REFUND_NUMBERS, _REFUNDED) if self.is_refund else (_NUMBERS, _AMOUNTS)
+        amount = f"{self._find_cell(amounts)} {self._find_cell(('currency',))}"
+        shown = [text for text in (self._find_cell(numbers), amount.strip()) if text]
+        return f"<Row {self.kind}, line {self.line}{':' if shown else ''} {', '.join(shown)}".rstrip() + ">"
+
+    def _find_cell(self, names: Iterable[str]) -> str:
+        """Return the text of the first of some columns that has one, cut off after 40 characters."""
+        places = self._layout.places
+        cells = (self._cells[places[name]] for name in names if name in places)
+        return next((cell[:40] for cell in cells if cell not in {"", "0"}), "")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self._layout.names, self._cells, self.line)
+
+
+#: Columns that identify a payment, a booking or a share, and a refund, and their amounts: a row shows the
+#: first that it has, as text, and nothing of the payer.
+_NUMBERS = ("out_trade_no", "out_order_no", "transaction_id", "business_id")
+_REFUND_NUMBERS = ("out_refund_no", "refund_id")
+_AMOUNTS, _REFUNDED = ("total", "amount"), ("refund_total",)
 
 
 def _rebuild(names: tuple[str, ...], cells: list[str], line: int) -> Row:
@@ -193,8 +210,6 @@ class Rows(Iterator[Row]):
         kind: The kind of bill: ``trade``, ``fund``, ``sharing``, ``statement`` or ``overseas-sharing``.
         names: WeChat Pay's names of the columns, in the file's order.
         keys: The English names of the columns, in the same order; those of amounts come twice, see `Row`.
-        summary: The file's own sums by English name; ``None`` before the last row was read, and in bills
-            that have none.
     """
 
     def __init__(self, file: BinaryIO, close: Callable[[], None], *, check: bool) -> None:
@@ -214,7 +229,21 @@ class Rows(Iterator[Row]):
         self.kind = self._layout.kind.name
         self.names = self._layout.names
         self.keys = tuple(self._layout.fields)
-        self.summary: dict[str, Any] | None = None
+        self._summary: dict[str, Any] | None = None
+        self._is_read = False
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """The file's own sums by English name, once all rows were read; ``None`` in bills that have none.
+
+        Raises:
+            InvalidRequestError: There are rows left to read.
+        """
+        if not self._is_read:
+            raise InvalidRequestError(
+                "summary: it stands at the end of the bill: read all rows first, as in `for row in rows: ...`"
+            )
+        return self._summary
 
     def __iter__(self) -> Iterator[Row]:  # noqa: PYI034  the generator itself is faster
         return self._rows
@@ -301,6 +330,7 @@ class Rows(Iterator[Row]):
 
     def _finish(self, splitter: Splitter) -> None:
         splitter.end()
+        self._is_read = True
         kind = self._layout.kind
         if splitter.summary is None:
             if kind.summary:
@@ -309,6 +339,6 @@ class Rows(Iterator[Row]):
         line, names, cells = splitter.summary
         stated = read_summary(kind, line, names, cells)
         unknown = {name: cell for name, cell in zip(names, cells, strict=True) if name not in kind.summary}
-        self.summary = {key: value for key, _, value in stated} | unknown
+        self._summary = {key: value for key, _, value in stated} | unknown
         if self._totals:
             self._totals.compare(line, stated)
