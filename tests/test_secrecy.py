@@ -19,7 +19,8 @@ from sandboxes import identity
 from wire import clients
 from wire.gateway import reply, signed
 
-from wechatpay import Builder, ConfigurationError, InvalidRequestError, WeChatPayError
+from wechatpay import Builder, ConfigurationError, InvalidRequestError, WeChatPayError, payment
+from wechatpay.crypto import aes_ecb, aes_gcm, hashing, rsa, sm4_gcm
 from wechatpay.sandbox import Sandbox, faults
 
 OPENID = "oUpF8uMuAJOM2pxb1Q"
@@ -231,3 +232,32 @@ def test_wrong_setting_is_reported_without_its_value(build, wrong):
     said = f"{caught.value!r}{pickle.dumps(caught.value)}"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert not any(secret in said for secret in ["secret ", "secret-", *keys.pem().splitlines()[1:4]])
+
+
+KEY = "secret-key".ljust(32, "0")
+
+
+@each(
+    "call",
+    [
+        lambda: payment.jsapi_v2("wx1", "", KEY),
+        lambda: payment.jsapi_v2("wx1", "p", KEY, "SHA1"),
+        lambda: payment.app("wx1", "1", "", KEY),
+        lambda: payment.workwx_redpack({}, KEY),
+        lambda: hashing.sign("X", "a", KEY),
+        lambda: hashing.hmac("a", KEY, "nope"),
+        lambda: aes_gcm.decrypt("AAAA", KEY, "123456789012"),
+        lambda: aes_gcm.encrypt("text", KEY, "1"),
+        lambda: aes_ecb.decrypt("AAAA", KEY),
+        lambda: sm4_gcm.decrypt("AAAA", KEY, "123456789012"),
+        lambda: rsa.load_private_key(f"-----BEGIN PRIVATE KEY-----\n{KEY}\n-----END PRIVATE KEY-----"),
+        lambda: rsa.sign("text", KEY),
+        lambda: rsa.decrypt("AAAA", KEY),
+    ],
+)
+def test_helper_reports_without_the_key_that_it_was_given(call):
+    """The caller's own frames have it; ours do not."""
+    with pytest.raises(WeChatPayError) as caught:
+        call()
+
+    assert not [text for text in told(caught.value) if "secret-key" in text]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Secret"]
+__all__ = ["Secret", "conceal"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,3 +50,19 @@ class Secret(Generic[T]):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret does not pickle")
+
+
+def conceal(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep what a function is given out of the frames of its errors; for functions that take keys."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = Secret((args, kwargs))
+        del args, kwargs
+        return given.pass_to(_apply, function)
+
+    return call
+
+
+def _apply(given: tuple[Any, Any], function: Callable[..., R]) -> R:
+    return function(*given[0], **given[1])

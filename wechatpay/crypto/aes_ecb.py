@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
 from wechatpay.errors import CryptoError
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import CipherContext
@@ -26,6 +27,7 @@ _KEY_BYTES: Final = 32
 _PADDING: Final = PKCS7(128)
 
 
+@conceal
 def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes = "") -> str:
     """Encrypt.
 
@@ -45,6 +47,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes = "") -> s
     return base64_encode(_run(_cipher(key).encryptor(), padded))
 
 
+@conceal
 def decrypt(ciphertext: str, key: str | bytes, iv: str | bytes = "") -> str:
     """Decrypt a text.
 
@@ -65,6 +68,7 @@ def decrypt(ciphertext: str, key: str | bytes, iv: str | bytes = "") -> str:
         ) from None
 
 
+@conceal
 def decrypt_bytes(ciphertext: str, key: str | bytes) -> bytes:
     """Decrypt what is not text; everything else is as for `decrypt`.
 

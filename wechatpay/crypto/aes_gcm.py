@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
 from wechatpay.errors import CryptoError
+from wechatpay.secret import conceal
 
 __all__ = ["KEY_BYTES", "TAG_BYTES", "decrypt", "decrypt_bytes", "encrypt", "gcm_nonce"]
 
@@ -21,6 +22,7 @@ TAG_BYTES: Final = 16
 _MIN_NONCE, _MAX_NONCE = 8, 128
 
 
+@conceal
 def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> str:
     """Encrypt and authenticate.
 
@@ -40,6 +42,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str 
     return base64_encode(_cipher(key).encrypt(nonce, utf8(plaintext, "plaintext"), utf8(aad or b"", "aad")))
 
 
+@conceal
 def decrypt(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> str:
     """Decrypt a text, after authenticating it.
 
@@ -58,6 +61,7 @@ def decrypt(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str | bytes
         raise CryptoError("ciphertext: does not hold UTF-8 text; decrypt_bytes gives the bytes") from None
 
 
+@conceal
 def decrypt_bytes(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> bytes:
     """Decrypt what is not text; everything else is as for `decrypt`.
 

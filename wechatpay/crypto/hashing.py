@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wechatpay.crypto.encoding import utf8
 from wechatpay.errors import CryptoError
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ ALGO_HMAC_SHA256: Final = "HMAC-SHA256"
 _FALSY: Final = (False, 0, "", "0", None)
 
 
+@conceal
 def md5(thing: str | bytes, key: str | bytes = "", agency: bool | int | str = False) -> str:  # noqa: FBT001, FBT002 - PHP's signature
     """Digest parameters with MD5, followed by the secret.
 
@@ -47,6 +49,7 @@ def md5(thing: str | bytes, key: str | bytes = "", agency: bool | int | str = Fa
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
+@conceal
 def hmac(thing: str | bytes, key: str | bytes, algorithm: str = "sha256") -> str:
     """Digest parameters with HMAC, keyed by the secret and followed by it.
 
@@ -80,6 +83,7 @@ ALGORITHMS: Final[Mapping[str, Callable[[str | bytes, str | bytes], str]]] = Map
 )
 
 
+@conceal
 def sign(sign_type: str, data: str | bytes, key: str | bytes) -> str:
     """Digest APIv2 parameters as their ``sign``.
 

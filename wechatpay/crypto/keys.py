@@ -35,6 +35,7 @@ from wechatpay.crypto.pem import (
     parse_certificate,
 )
 from wechatpay.errors import CryptoError
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -70,6 +71,7 @@ _RSA_ENCRYPTION: Final = bytes.fromhex("300d06092a864886f70d0101010500")
 _Key = TypeVar("_Key", RSAPrivateKey, RSAPublicKey)
 
 
+@conceal
 def load_private_key(source: PrivateKeySource, passphrase: str | bytes | None = None) -> RSAPrivateKey:
     """Load an RSA private key of at least 2048 bits.
 

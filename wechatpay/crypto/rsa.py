@@ -35,6 +35,7 @@ from wechatpay.crypto.keys import (
     pkcs1_to_spki,
 )
 from wechatpay.errors import CryptoError
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,7 @@ _SHA256: Final = SHA256()
 _DIGEST: Final = Prehashed(_SHA256)
 
 
+@conceal
 def sign(message: str | bytes, private_key: PrivateKeySource) -> str:
     """Sign a message with RSA PKCS#1 v1.5 and SHA-256.
 
@@ -157,6 +159,7 @@ def encrypt(plaintext: str, public_key: PublicKeySource, padding: AsymmetricPadd
         raise CryptoError("public key: is damaged: it does not encrypt") from None
 
 
+@conceal
 def decrypt(ciphertext: str, private_key: PrivateKeySource, padding: AsymmetricPadding = OAEP) -> str:
     """Decrypt a sensitive field of a response.
 
@@ -174,6 +177,7 @@ def decrypt(ciphertext: str, private_key: PrivateKeySource, padding: AsymmetricP
         raise CryptoError("ciphertext: does not hold UTF-8 text; decrypt_bytes gives the bytes") from None
 
 
+@conceal
 def decrypt_bytes(ciphertext: str, private_key: PrivateKeySource, padding: AsymmetricPadding = OAEP) -> bytes:
     """Decrypt what is not text, such as the key of an encrypted bill.
 

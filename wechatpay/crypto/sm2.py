@@ -31,6 +31,7 @@ from wechatpay.crypto.encoding import (
 )
 from wechatpay.crypto.pem import CERTIFICATE, PRIVATE, PUBLIC, Item, find_item
 from wechatpay.errors import CryptoError
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from wechatpay.crypto.pem import Source
@@ -142,6 +143,7 @@ class SM2PrivateKey:
         raise CryptoError("private key: is never pickled; load it where it is needed")
 
 
+@conceal
 def load_private_key(source: PrivateKeySource) -> SM2PrivateKey:
     """Load an SM2 private key.
 
@@ -175,6 +177,7 @@ def load_public_key(source: PublicKeySource) -> SM2PublicKey:
     return key
 
 
+@conceal
 def sign(message: str | bytes, private_key: PrivateKeySource) -> str:
     """Sign a message.
 

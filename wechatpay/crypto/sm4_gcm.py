@@ -13,6 +13,7 @@ from wechatpay.crypto.aes_gcm import TAG_BYTES, gcm_nonce
 from wechatpay.crypto.encoding import base64_decode, base64_encode, utf8
 from wechatpay.crypto.sm2 import Sm3
 from wechatpay.errors import CryptoError
+from wechatpay.secret import conceal
 
 __all__ = ["KEY_BYTES", "TAG_BYTES", "decrypt", "decrypt_bytes", "encrypt"]
 
@@ -20,6 +21,7 @@ KEY_BYTES: Final = 16
 _APIV3_KEY_BYTES = 32
 
 
+@conceal
 def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> str:
     """Encrypt and authenticate.
 
@@ -41,6 +43,7 @@ def encrypt(plaintext: str | bytes, key: str | bytes, iv: str | bytes, aad: str 
     return base64_encode(data + encryptor.tag)
 
 
+@conceal
 def decrypt(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> str:
     """Decrypt a text, after authenticating it.
 
@@ -59,6 +62,7 @@ def decrypt(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str | bytes
         raise CryptoError("ciphertext: does not hold UTF-8 text; decrypt_bytes gives the bytes") from None
 
 
+@conceal
 def decrypt_bytes(ciphertext: str, key: str | bytes, iv: str | bytes, aad: str | bytes | None = "") -> bytes:
     """Decrypt what is not text; everything else is as for `decrypt`.
 

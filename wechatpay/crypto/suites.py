@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from wechatpay.crypto import aes_gcm, rsa
 from wechatpay.errors import CryptoError
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +119,7 @@ def suite_of(key: PrivateKey | PublicKey) -> Suite:
     return RSA if isinstance(key, _RSA_KEYS) else _sm()
 
 
+@conceal
 def load_private_key(source: Any, passphrase: str | bytes | None = None) -> PrivateKey:
     """Load a private key of either kind.
 

@@ -10,6 +10,7 @@ from wechatpay import formatter
 from wechatpay.crypto import hashing
 from wechatpay.errors import InvalidRequestError
 from wechatpay.payment.fields import digest, format_time, query_string, sign, validate_identifier
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,6 +37,7 @@ H5_URL_LIFETIME: Final = timedelta(minutes=5)
 CODE_URL_LIFETIME: Final = timedelta(hours=2)
 
 
+@conceal
 def jsapi(
     appid: str,
     prepay_id: str,
@@ -68,6 +70,7 @@ def jsapi(
     return {**fields, "signType": "RSA", "paySign": sign(fields.values(), private_key)}
 
 
+@conceal
 def app(  # noqa: PLR0913  an argument for each value
     appid: str,
     partnerid: str,
@@ -101,6 +104,7 @@ def app(  # noqa: PLR0913  an argument for each value
     return {**fields, "sign": sign(pieces, private_key)}
 
 
+@conceal
 def jsapi_v2(  # noqa: PLR0913  an argument for each value
     appid: str,
     prepay_id: str,
@@ -137,6 +141,7 @@ def jsapi_v2(  # noqa: PLR0913  an argument for each value
     return {**fields, "paySign": digest(fields, secret, sign_type)}
 
 
+@conceal
 def app_v2(  # noqa: PLR0913  an argument for each value
     appid: str,
     partnerid: str,

@@ -21,6 +21,7 @@ from wechatpay.payment.fields import (
     validate_identifier,
     validate_secret,
 )
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,6 +73,7 @@ _TRANSFER_SIGNED: Final = (
 _OPTIONAL: Final = "ww_msg_type"
 
 
+@conceal
 def payscore_use(
     mch_id: str,
     package: str,
@@ -102,6 +104,7 @@ def payscore_use(
     return _digest_view(fields, secret, clock, nonce)
 
 
+@conceal
 def payscore_detail(  # noqa: PLR0913  an argument for each value
     mch_id: str,
     service_id: str,
@@ -134,6 +137,7 @@ def payscore_detail(  # noqa: PLR0913  an argument for each value
     return _digest_view(fields, secret, clock, nonce)
 
 
+@conceal
 def payscore_enable(  # noqa: PLR0913  an argument for each value
     mch_id: str,
     service_id: str,
@@ -185,6 +189,7 @@ class CouponPlugin(TypedDict):
     sign: str
 
 
+@conceal
 def coupon_plugin(
     coupons: Iterable[Mapping[str, str]], send_coupon_merchant: str, secret: str
 ) -> CouponPlugin:
@@ -214,6 +219,7 @@ def coupon_plugin(
     return {"send_coupon_params": listed, "send_coupon_merchant": merchant, "sign": sign}
 
 
+@conceal
 def coupon_url(  # noqa: PLR0913  an argument for each value
     stock_id: str,
     out_request_no: str,
@@ -258,6 +264,7 @@ def _coupon(index: int, coupon: Mapping[str, str]) -> dict[str, str]:
     return fields
 
 
+@conceal
 def entrust_web(
     parameters: Mapping[str, Any], secret: str, *, clock: Clock = formatter.timestamp
 ) -> dict[str, str]:
@@ -283,6 +290,7 @@ def entrust_web(
     return {**fields, "sign": digest(fields, secret, hashing.ALGO_MD5)}
 
 
+@conceal
 def workwx_redpack(
     parameters: Mapping[str, Any], secret: str, *, nonce: Nonce = formatter.nonce
 ) -> dict[str, str]:
@@ -305,6 +313,7 @@ def workwx_redpack(
     return _add_workwx_sign(_REDPACK_SIGNED, parameters, secret, nonce)
 
 
+@conceal
 def workwx_transfer(
     parameters: Mapping[str, Any], secret: str, *, nonce: Nonce = formatter.nonce
 ) -> dict[str, str]:
