@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 from cases import each
+from flask import Flask, request
 from notification.callbacks import NOW, envelope, handler, signed
 from wire.gateway import SERIAL
 
@@ -241,6 +242,16 @@ def test_body_reencoded_by_a_framework_is_distinguished_from_a_forgery(refused, 
     assert isinstance(error, SignatureError)
     assert "request.get_data() in Flask" in str(error)
     assert 500 == error.reply.status
+
+
+def test_body_that_the_client_of_flask_wrote_from_json_is_recognised(refused):
+    """It sorts the members; the documented order is tried."""
+    body, seen = envelope(), []
+    app = Flask("shop")
+    app.post("/")(lambda: seen.append(request.get_data()) or "")
+    app.test_client().post("/", json=json.loads(body))
+
+    assert ReencodedNotificationError is type(refused(seen[0], signed(body)))
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,14 @@ def test_failure_with_a_status_of_success_rejects_the_event(framework):
         ("<xml><return_code><![CDATA[FAIL]]></return_code></xml>", 500),
         ("<xml><return_code>FAIL</return_code></xml>", 500),
         ("fail", 500),
+        ('"Fail"', 500),
         ('{"code" : "ERROR"}', 500),
+        ('{"message":"失败","code":"FAIL"}', 500),
+        ('{"return_code":"FAIL"}', 500),
+        ("<xml>\n<return_msg>ERROR</return_msg>\n<return_code>FAIL</return_code></xml>", 500),
+        ("<xml><return_code>SUCCESS</return_code><return_msg>FAIL</return_msg></xml>", 200),
+        ('{"code":"SUCCESS","detail":{"code":"ERROR"}}', 200),
+        ('["FAIL"]', 200),
         ("<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>", 200),
         ("success", 200),
         (b"", 200),
@@ -116,7 +123,7 @@ def test_failure_with_a_status_of_success_rejects_the_event(framework):
     ],
 )
 def test_text_is_read_as_wechat_pay_and_its_users_write_it(text, status):
-    """APIv2's XML, JSON and bare words say FAIL or ERROR at their beginning."""
+    """APIv2's XML, JSON and bare words say FAIL or ERROR; what is said beside that does not count."""
     ((sent, _, body),), handled = deliver("flask", lambda: text, payment(), times=1)
 
     assert (status, text if isinstance(text, bytes) else text.encode(), 1) == (sent, body, handled)

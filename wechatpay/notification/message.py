@@ -67,6 +67,12 @@ _MAX_REENCODED = 1 << 16
 
 _SEPARATORS = ((",", ":"), (", ", ": "))
 
+#: The members of a callback, and of its resource, in the documented order.
+_MEMBERS = (
+    *("id", "create_time", "resource_type", "event_type", "summary", "resource"),
+    *("original_type", "algorithm", "ciphertext", "associated_data", "nonce"),
+)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Notification:
@@ -189,7 +195,7 @@ def verify(headers: SignatureHeaders, body: bytes, public_key: Any, suite: Suite
 
 
 def _find_original(body: bytes, is_signed: Callable[[bytes], bool]) -> bytes | None:
-    """Find the signed bytes among the usual re-encodings of ``body``, in the same order of keys."""
+    """Find the signed bytes among the usual re-encodings of ``body``."""
     if len(body) > _MAX_REENCODED:
         return None
     tried = {body}
@@ -206,11 +212,16 @@ def _reencodings(body: bytes) -> Iterator[bytes]:
         # Decoded as Latin-1, HTTP's old default, and encoded as UTF-8.
         yield body.decode().encode("latin-1")
     with suppress(ValueError, RecursionError):
-        value = json.loads(body)
-        for separators, ensure_ascii in product(_SEPARATORS, (False, True)):
+        # Frameworks keep the order of the members, or sort them, as Flask does.
+        values = json.loads(body), json.loads(body, object_pairs_hook=_restore_order)
+        for value, separators, ensure_ascii in product(values, _SEPARATORS, (False, True)):
             yield json.dumps(value, separators=separators, ensure_ascii=ensure_ascii).encode(
                 "utf-8", "replace"
             )
+
+
+def _restore_order(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(sorted(members, key=lambda member: (*_MEMBERS, member[0]).index(member[0])))
 
 
 def open_envelope(body: bytes, apiv3_key: Secret[bytes], suite: Suite = RSA) -> Notification:

@@ -6,7 +6,9 @@ headers and body are what the store keeps for later deliveries.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,11 +23,8 @@ __all__ = ["Responses", "of_aiohttp", "of_django", "of_flask", "of_starlette"]
 #: Headers that are not kept: frameworks set the first two, and WeChat Pay takes no cookies.
 _LEFT_OUT = frozenset({"content-length", "transfer-encoding", "set-cookie"})
 
-#: The beginning of a body that reports a failure: JSON, XML or a bare word.
-_FAILURE = re.compile(
-    rb"""\s*(?:"?|\{\s*"(?:return_)?code"\s*:\s*"|<xml>\s*<return_code>\s*(?:<!\[CDATA\[)?)(?:FAIL|ERROR)""",
-    re.IGNORECASE,
-)
+#: A failure in APIv2's XML, or as the first word.
+_FAILURE = re.compile(r"(?:.*<return_code>\s*(?:<!\[CDATA\[)?)?\s*(?:FAIL|ERROR)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,14 @@ def _adapt(response: Any, status: int, headers: Iterable[tuple[str, str]], body:
     """
     kept = {name: value for name, value in headers if name.lower() not in _LEFT_OUT}
     reply = _OwnReply(status, kept, bytes(body), response)
-    if reply.is_success and _FAILURE.match(reply.body):
+    if reply.is_success and _reports_failure(reply.body):
         return Reply(500, kept, reply.body)
     return reply
+
+
+def _reports_failure(body: bytes) -> bool:
+    text = body.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, RecursionError):
+        parsed = json.loads(text)
+        text = str(parsed.get("code", parsed.get("return_code")) if isinstance(parsed, dict) else parsed)
+    return _FAILURE.match(text) is not None
