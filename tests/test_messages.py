@@ -114,3 +114,13 @@ class TestBody:
     def test_text_is_always_readable(self, kind, body, text):
         """By the charset of ``Content-Type``, else as UTF-8; what does not decode is replaced."""
         assert text == Response(200, Headers({"Content-Type": kind} if kind else {}), body).text
+
+
+@pytest.mark.parametrize("name", ["getBody", "getStatusCode", "getHeaderLine"])
+def test_method_of_phps_responses_names_what_stands_for_it(name):
+    """Ported code learns what to write."""
+    with pytest.raises(
+        AttributeError, match=rf"'Response' object has no attribute '{name}'; in place of PHP's"
+    ):
+        getattr(Response(200), name)
+    assert not hasattr(Response(200), "other")

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 
 from wechatpay import uri
 from wechatpay.errors import DecodeError, InvalidRequestError
@@ -347,6 +347,16 @@ class SignedSnapshot:
     text: bytes
 
 
+#: What stands for the methods of PHP's responses.
+_PSR_7 = {
+    "getBody": ".content, .text, .json() and .xml()",
+    "getHeader": ".headers[…]",
+    "getHeaderLine": ".headers[…]",
+    "getHeaders": ".headers",
+    "getStatusCode": ".status_code",
+}
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Response(Generic[Data]):
     """One verified response; the same for sync and async.
@@ -404,6 +414,12 @@ class Response(Generic[Data]):
             return cast("Data", transformer.to_dict(self.content))
         except DecodeError as error:
             raise DecodeError(str(error), response=self) from None
+
+    if not TYPE_CHECKING:  # pragma: no branch  a type checker shall say so itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            hint = f"; in place of PHP's it has {_PSR_7[name]}" if name in _PSR_7 else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __copy__(self) -> Response:
         return self

@@ -20,7 +20,7 @@ from wechatpay.errors import (
 from wechatpay.messages import Headers, Response
 from wechatpay.middleware import Blocking
 from wechatpay.process import CURRENT_JOB
-from wechatpay.transports.loop_session import EXCHANGE, Exchange, LoopSession, UnconnectedError
+from wechatpay.transports.loop_session import EXCHANGE, LoopSession, UnconnectedError
 from wechatpay.transports.network import (
     Unpacker,
     hide_frames,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from wechatpay.messages import Request
-    from wechatpay.transports.loop_session import Factory
+    from wechatpay.transports.loop_session import Exchange, Factory
     from wechatpay.transports.network import Network
     from wechatpay.transports.sink import Sink
 
@@ -98,13 +98,13 @@ class AsyncTransport:
             raise
 
     async def _exchange(self, session: LoopSession, request: Request) -> Response:
-        exchange = Exchange(request.timeout[1])
+        exchange = session.begin_exchange(request)
         before = EXCHANGE.set(exchange)
         try:
             async with exchange.timer:
                 # The connector of a caller's session does not say when it has connected.
                 exchange.restart(request.timeout[0] if session.is_own else request.total_timeout)
-                await session.enter(request, exchange)
+                await session.take_place(request, exchange)
                 async with session.request(request, exchange) as response:
                     return await self._receive(response, request, exchange)
         except TimeoutError as error:
@@ -115,7 +115,7 @@ class AsyncTransport:
             raise UnconnectedError from error
         finally:
             exchange.abort_if_closing()
-            session.leave(exchange)
+            session.end_exchange(exchange)
             EXCHANGE.reset(before)
 
     async def _receive(

@@ -102,10 +102,13 @@ class LoopSession:
         """Register with the loop, so that it closes the session when it ends."""
         await anext(self._life)
 
-    async def enter(self, request: Request, exchange: Exchange) -> None:
-        """Begin an exchange, once one of the connections to the host of ``request`` is free."""
+    def begin_exchange(self, request: Request) -> Exchange:
+        """Begin a call, which `end_exchange` ends wherever it has come to."""
         self._calls += 1
-        exchange.is_counted = True
+        return Exchange(request.timeout[1])
+
+    async def take_place(self, request: Request, exchange: Exchange) -> None:
+        """Wait until one of the connections to the host of ``request`` is free."""
         if not self.is_own:
             return
         places = self._places.get(request.origin)
@@ -116,11 +119,11 @@ class LoopSession:
         if self.client.closed:
             raise UnconnectedError("closed while the call waited")
 
-    def leave(self, exchange: Exchange) -> None:
-        """End an exchange that was begun, wherever it ended."""
+    def end_exchange(self, exchange: Exchange) -> None:
+        """End a call."""
         if exchange.places is not None:
             exchange.places.release()
-        self._calls -= exchange.is_counted
+        self._calls -= 1
         if not self._calls:
             self._idle.set()
 
@@ -211,15 +214,13 @@ class Exchange:
         timer: Ends the exchange when a connection, or then the response, takes too long.
         transport: The connection's transport, once there is one.
         places: Where it holds a place, once it does.
-        is_counted: Whether its session counts it.
     """
 
-    __slots__ = ("is_counted", "places", "read", "timer", "transport")
+    __slots__ = ("places", "read", "timer", "transport")
 
     def __init__(self, read: float | None) -> None:
         self.read = read
         self.timer = asyncio.timeout(None)
-        self.is_counted = False
         self.places: asyncio.Semaphore | None = None
         self.transport: asyncio.WriteTransport | None = None
 
