@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox.callbacks import CompleteResource
+from wechatpay.sandbox.clock import format_local
 from wechatpay.sandbox.combined_orders import describe_combined
 from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.payments import describe
@@ -50,6 +51,9 @@ def combined_task(parts: tuple[Order, ...], mchid: str) -> Task:
 
 def refund_task(order: Order, refund: Refund, mchid: str) -> Task:
     """Return the callback of a refund that was decided."""
+    details: Details = {"id": f"EV-{refund.refund_id}-{refund.status}"}
+    if refund.protocol == "v2":
+        return Task("v2/refund", refund.notify_url, CompleteResource(_refund_v2(order, refund)), details)
     described = describe_refund(order, refund)
     parties = {"sp_mchid": mchid, "sub_mchid": order.sub_mchid} if order.sub_mchid else {"mchid": mchid}
     names = ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")
@@ -65,8 +69,27 @@ def refund_task(order: Order, refund: Refund, mchid: str) -> Task:
             "amount": amount,
         }
     )
-    details: Details = {"id": f"EV-{refund.refund_id}-{refund.status}"}
     return Task(f"REFUND.{refund.status}", refund.notify_url, resource, details)
+
+
+def _refund_v2(order: Order, refund: Refund) -> dict[str, str | int]:
+    """Return the fields of the callback of a refund, which are encrypted in it."""
+    return {
+        "transaction_id": order.payment.transaction_id if order.payment else "",
+        "out_trade_no": order.out_trade_no,
+        "refund_id": refund.refund_id,
+        "out_refund_no": refund.out_refund_no,
+        "total_fee": order.total,
+        "settlement_total_fee": order.total,
+        "refund_fee": refund.amount,
+        "settlement_refund_fee": refund.amount,
+        "cash_refund_fee": refund.amount,
+        "refund_status": refund.status,
+        "success_time": format_local(refund.done),
+        "refund_recv_accout": "支付用户零钱",
+        "refund_account": "REFUND_SOURCE_RECHARGE_FUNDS",
+        "refund_request_source": "API",
+    }
 
 
 def _details(order: Order) -> Details:

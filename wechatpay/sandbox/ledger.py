@@ -278,7 +278,7 @@ class Ledger:
         amount: int,
         total: int,
         *,
-        is_instant: bool = True,
+        protocol: str = "v2",
         notify_url: str = "",
         reason: str = "",
         is_manual: bool = False,
@@ -290,7 +290,7 @@ class Ledger:
             out_refund_no: The merchant's number of the refund.
             amount: Fen to refund.
             total: Fen of the whole order, as the merchant states it.
-            is_instant: Whether the money arrives at once, else after the ledger's ``refund_delay``.
+            protocol: In ``v2`` the money arrives at once, in ``v3`` after the ledger's ``refund_delay``.
             notify_url: Receives the callback.
             reason: Shown to the payer.
             is_manual: Whether it is made on WeChat Pay's web site, where refunds may follow one another.
@@ -311,9 +311,9 @@ class Ledger:
             is_early = order.refunds and now - order.refunds[-1].at < self._rules.refund_interval
             if is_early and not is_manual:
                 return Rejection.TOO_SOON
-            status = "SUCCESS" if is_instant else "PROCESSING"
-            refund = self._make_refund(out_refund_no, amount, status)
-            refund = replace(refund, notify_url=notify_url, reason=reason)
+            is_instant = protocol == "v2"
+            refund = self._make_refund(out_refund_no, amount, "SUCCESS" if is_instant else "PROCESSING")
+            refund = replace(refund, notify_url=notify_url, reason=reason, protocol=protocol)
             self._by_refund[out_refund_no] = self._by_refund[refund.refund_id] = out_trade_no
             if not is_instant:
                 self._processing[out_refund_no] = refund.at

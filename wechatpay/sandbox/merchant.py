@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from wechatpay.errors import ConfigurationError
-from wechatpay.sandbox.announcements import combined_task, payment_task, refund_task
+from wechatpay.sandbox.announcements import combined_task, payment_task
 from wechatpay.sandbox.api import Gateway
 from wechatpay.sandbox.apiv2 import ApiV2
 from wechatpay.sandbox.apiv3 import ApiV3
@@ -270,7 +270,7 @@ class Merchant(MerchantCallbacks):
             if isinstance(settled, Rejection):
                 why = "is unknown" if settled is Rejection.NO_REFUND else "is final already"
                 raise ConfigurationError(f"out_refund_no: {out_refund_no!r:.80} {why}")
-            self._announce_refund(*settled)
+            self._services.announce_refund(*settled)
         return settled[1]
 
     def refund(self, out_trade_no: str, amount: int | None = None, *, reason: str = "") -> Refund:
@@ -293,7 +293,7 @@ class Merchant(MerchantCallbacks):
                 f"{out_trade_no}-R{count + 1}",
                 total - refunded if amount is None else amount,
                 total,
-                is_instant=False,
+                protocol="v3",
                 reason=reason,
                 is_manual=True,
             )
@@ -356,12 +356,8 @@ class Merchant(MerchantCallbacks):
         with self._store.transaction():
             is_waiting = self._services.settle()
             for order, refund in self._ledger.due_refunds():
-                self._announce_refund(order, refund)
+                self._services.announce_refund(order, refund)
             return is_waiting or self._ledger.has_processing_refunds
-
-    def _announce_refund(self, order: Order, refund: Refund) -> None:
-        if refund.notify_url:
-            self.deliveries.add(refund_task(order, refund, self.identity.mchid))
 
 
 def _accept(made: Order | Rejection, number: str) -> Order:

@@ -105,6 +105,7 @@ class Refund:
         notify_url: Receives the callback; ``""`` for none.
         channel: ``ORIGINAL``, or ``OTHER_BANKCARD`` after an abnormal refund.
         reason: Shown to the payer.
+        protocol: ``v2`` or ``v3``, which is also that of its callback.
     """
 
     refund_id: str
@@ -116,6 +117,7 @@ class Refund:
     notify_url: str = ""
     channel: str = "ORIGINAL"
     reason: str = ""
+    protocol: str = "v3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

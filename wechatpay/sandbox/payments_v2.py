@@ -35,9 +35,7 @@ from typing import TYPE_CHECKING
 
 from wechatpay.messages import Headers
 from wechatpay.sandbox import bill_texts, fund_texts
-from wechatpay.sandbox.callbacks import CompleteResource
 from wechatpay.sandbox.clock import CHINA, format_digits, format_local, parse_digits
-from wechatpay.sandbox.deliveries import Task
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.payments import DESCRIPTIONS
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wechatpay.sandbox.apiv2 import HandlerV2
-    from wechatpay.sandbox.callbacks import Details
     from wechatpay.sandbox.ledger import Ledger
     from wechatpay.sandbox.orders import Refund
 
@@ -104,7 +101,7 @@ class PaymentsV2:
         self,
         ledger: Ledger,
         clock: Callable[[], float],
-        send: Callable[[Task], bool],
+        announce: Callable[[Order, Refund], object],
         have_bills: Callable[[date], bool],
     ) -> None:
         """Prepare.
@@ -112,10 +109,10 @@ class PaymentsV2:
         Args:
             ledger: The merchant's orders.
             clock: Returns Unix seconds.
-            send: Delivers a callback.
+            announce: Sends the callback of a refund.
             have_bills: Returns whether the bills of a day exist.
         """
-        self._send = send
+        self._announce = announce
         self._have_bills = have_bills
         self._ledger = ledger
         self._clock = clock
@@ -196,14 +193,14 @@ class PaymentsV2:
         if isinstance(found, Rejection):
             return reject(sent, found)
         is_new = self._ledger.find_refund(out_refund_no=sent["out_refund_no"]) is None
-        made = self._ledger.refund(found.out_trade_no, sent["out_refund_no"], amount, total)
+        made = self._ledger.refund(
+            found.out_trade_no, sent["out_refund_no"], amount, total, notify_url=sent.get("notify_url", "")
+        )
         if isinstance(made, Rejection):
             return reject(sent, made)
         order, refund = made
-        if is_new and sent.get("notify_url"):
-            resource = CompleteResource(_describe_refund_event(order, refund))
-            details: Details = {"id": f"EV-{refund.refund_id}-{refund.status}"}
-            self._send(Task("v2/refund", sent["notify_url"], resource, details))
+        if is_new:
+            self._announce(order, refund)
         fields: dict[str, str | int] = {
             "transaction_id": order.payment.transaction_id if order.payment else "",
             "out_trade_no": order.out_trade_no,
@@ -364,26 +361,6 @@ def _describe_refund(refund: Refund) -> dict[str, str | int]:
         "refund_status": {"CLOSED": "REFUNDCLOSE", "ABNORMAL": "CHANGE"}.get(refund.status, refund.status),
         "refund_recv_accout": "支付用户零钱",
         **done,
-    }
-
-
-def _describe_refund_event(order: Order, refund: Refund) -> dict[str, str | int]:
-    """Return the fields of the callback of a refund, which are encrypted in it."""
-    return {
-        "transaction_id": order.payment.transaction_id if order.payment else "",
-        "out_trade_no": order.out_trade_no,
-        "refund_id": refund.refund_id,
-        "out_refund_no": refund.out_refund_no,
-        "total_fee": order.total,
-        "settlement_total_fee": order.total,
-        "refund_fee": refund.amount,
-        "settlement_refund_fee": refund.amount,
-        "cash_refund_fee": refund.amount,
-        "refund_status": refund.status,
-        "success_time": format_local(refund.done),
-        "refund_recv_accout": "支付用户零钱",
-        "refund_account": "REFUND_SOURCE_RECHARGE_FUNDS",
-        "refund_request_source": "API",
     }
 
 

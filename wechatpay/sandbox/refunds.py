@@ -93,7 +93,7 @@ class Refunds:
             body["out_refund_no"],
             amount["refund"],
             amount["total"],
-            is_instant=False,
+            protocol="v3",
             notify_url=body.get("notify_url", ""),
             reason=body.get("reason", ""),
         )

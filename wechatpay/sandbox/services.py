@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wechatpay.sandbox import uploads
 from wechatpay.sandbox.agreements import Agreements
+from wechatpay.sandbox.announcements import refund_task
 from wechatpay.sandbox.bills import Bills
 from wechatpay.sandbox.combined_orders import CombinedOrders
 from wechatpay.sandbox.contracts import Contracts
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.fund_texts import FundEntry
     from wechatpay.sandbox.keys import Identity, Signers
     from wechatpay.sandbox.ledger import Ledger
+    from wechatpay.sandbox.orders import Order, Refund
     from wechatpay.sandbox.rules import Rules
 
 __all__ = ["Services"]
@@ -72,6 +74,8 @@ class Services:
             settle: Lets everything happen that is due.
             rules: The rules of the sandbox.
         """
+        self._mchid = identity.mchid
+        self._send = send
         self.transfers = Transfers(clock, send)
         self.contracts = Contracts(ledger, clock, send, identity.mchid)
         self.score_orders = ScoreOrders(ledger, clock, send, identity.mchid, rules)
@@ -102,10 +106,15 @@ class Services:
             **SecurityEcho(identity, signers, send).handlers,
         }
         self.handlers_v2: dict[str, HandlerV2] = {
-            **PaymentsV2(ledger, clock, send, self.bills.are_ready).handlers,
+            **PaymentsV2(ledger, clock, self.announce_refund, self.bills.are_ready).handlers,
             **PapayV2(self.contracts, ledger).handlers,
             **ProfitSharingV2(self.sharings, ledger).handlers,
         }
+
+    def announce_refund(self, order: Order, refund: Refund) -> None:
+        """Send the callback of a refund that was decided, if it names a URL."""
+        if refund.notify_url:
+            self._send(refund_task(order, refund, self._mchid))
 
     def settle(self) -> bool:
         """Let everything happen that is due, and return whether something else waits for the clock."""
