@@ -6,6 +6,7 @@ import documented
 import pytest
 import sandboxes
 from scenes import APP, Shop
+from shops import serving
 
 from wechatpay import APIError, Builder, ConfigurationError
 from wechatpay.sandbox import Sandbox
@@ -114,6 +115,36 @@ def test_combined_order_is_paid_until_it_expires(shop):
     for number in (late["combine_out_trade_no"], late["sub_orders"][0]["out_trade_no"]):
         with pytest.raises(ConfigurationError, match="has expired"):
             shop.sandbox.pay(number)
+
+
+def place(shop, **changes):
+    """Place a combined order, and return its number and those of its parts."""
+    body = combined(**changes)
+    shop.instance.v3.combineTransactions.native.post(json=body)
+    return body["combine_out_trade_no"], *(part["out_trade_no"] for part in body["sub_orders"])
+
+
+def test_who_pays_a_part_pays_all_parts(shop):
+    """There is one payment, and one callback, which has all parts."""
+    with serving() as server:
+        number, first, second = place(shop, notify_url=server.url)
+        shop.sandbox.pay(second)
+        event = shop.sandbox.expect_callback("TRANSACTION.SUCCESS")
+
+    assert number == event.resource["combine_out_trade_no"]
+    assert ["SUCCESS"] * 2 == [shop.sandbox.orders[part].state for part in (first, second)]
+    assert 1 == len(server.received)
+
+
+def test_no_part_is_paid_if_one_cannot(shop):
+    """All are paid, or none."""
+    number, first, second = place(shop)
+    shop.sandbox.expire(second)
+    for name in (number, first):
+        with pytest.raises(ConfigurationError, match="has expired"):
+            shop.sandbox.pay(name)
+
+    assert "NOTPAY" == shop.sandbox.orders[first].state
 
 
 def test_combined_order_is_payable_for_a_minute_at_least(shop):

@@ -150,6 +150,11 @@ def test_wrong_refund_gives_nothing_back(paid, arguments, trouble):
     assert [40, 0, 0] == [found.refunded for found in paid.orders.values()]
 
 
+def test_unknown_order_is_not_reversed(ledger):
+    """There is nothing to close or refund."""
+    assert Rejection.NO_ORDER is ledger.reverse("7")
+
+
 def test_nothing_is_refunded_twice(paid):
     """When all is given back, there is a word for it."""
     paid.refund("1", "r1", 100, 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import pytest
 import sandboxes
@@ -203,6 +204,7 @@ def test_payment_code_is_good_for_one_payment(sandbox, v3):
         (2, {}, (403, "NOT_ENOUGH")),
         (3, {}, (400, "AUTH_CODE_EXPIRE")),
         (10, {"amount": {"total": 0}}, (400, "PARAM_ERROR")),
+        (10, {"amount": {"total": Decimal("1.5")}}, (400, "PARAM_ERROR")),
     ],
 )
 def test_failing_code_payment_places_no_order(sandbox, v3, ending, changes, error):

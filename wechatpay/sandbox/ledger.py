@@ -174,6 +174,16 @@ class Ledger:
             self._by_transaction[digits] = out_trade_no
             return self._store(replace(order, payment=payment, status="NOTPAY"))
 
+    def pay_combined(self, combine_out_trade_no: str, openid: str = "") -> tuple[Order, ...] | Rejection:
+        """Pay all parts of a combined order, or none of them."""
+        with self._lock:
+            parts, now = self.find_combined(combine_out_trade_no), self._clock()
+            rejections = (payment_rejection(part, openid, now) for part in parts)
+            if rejection := next(filter(None, rejections), None):
+                return rejection
+            paid = [self.pay(part.out_trade_no, openid) for part in parts]
+            return tuple(part for part in paid if isinstance(part, Order))
+
     def pay_by_code(self, order: Order, auth_code: str, *, is_waiting: bool) -> Order | Rejection:
         """Order and pay at once with a payment code, which can be used for one order only.
 

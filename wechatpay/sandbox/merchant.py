@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.announcements import combined_task, payment_task
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from wechatpay.settings import SettingsDict
 
 __all__ = ["Environment", "Merchant"]
+
+_Made = TypeVar("_Made", Order, tuple[Order, ...])
 
 _REASONS = {
     Rejection.NO_ORDER: "was never placed; order first, then pay",
@@ -199,7 +201,8 @@ class Merchant(MerchantCallbacks):
         acknowledges; see `delivered`.
 
         Args:
-            out_trade_no: The merchant's number; of a combined order its ``combine_out_trade_no``.
+            out_trade_no: The merchant's number; of a combined order its ``combine_out_trade_no``, or that of
+                one of its parts, which are all paid.
             openid: The payer; by default the one that the order names, else ``oUpF8uMuAJOM2pxb1Q``.
 
         Returns:
@@ -342,8 +345,10 @@ class Merchant(MerchantCallbacks):
 
     def _pay(self, number: str, openid: str) -> tuple[Order, Task | None]:
         """Pay an order or a combined order, and return it with its callback."""
-        if parts := self._ledger.find_combined(number):
-            paid = tuple(_accept(self._ledger.pay(p.out_trade_no, openid), number) for p in parts)
+        known = self._ledger.find(out_trade_no=number)
+        combined = known.combine_out_trade_no if known else number
+        if self._ledger.find_combined(combined):
+            paid = _accept(self._ledger.pay_combined(combined, openid), number)
             return paid[0], combined_task(paid, self.identity.mchid)
         order = _accept(self._ledger.pay(number, openid), number)
         self._services.contracts.settle()
@@ -360,12 +365,12 @@ class Merchant(MerchantCallbacks):
             return is_waiting or self._ledger.has_processing_refunds
 
 
-def _accept(made: Order | Rejection, number: str) -> Order:
-    """Return an order.
+def _accept(made: _Made | Rejection, number: str) -> _Made:
+    """Return an order, or the parts of a combined one.
 
     Raises:
         ConfigurationError: The ledger rejected the operation.
     """
-    if isinstance(made, Order):
-        return made
-    raise ConfigurationError(f"out_trade_no: {number!r:.80} {_REASONS[made]}")
+    if isinstance(made, Rejection):
+        raise ConfigurationError(f"out_trade_no: {number!r:.80} {_REASONS[made]}")
+    return made
