@@ -84,7 +84,7 @@ class Shop:
     def combined(self):
         """Place a combined order, and return its numbers."""
         operation = catalogue.find("POST", "v3/combine-transactions/native")
-        given = documented.arguments(operation)
+        given = documented.merge(documented.arguments(operation), _combined("native"))
         self.instance.chain(operation.template).post(**given)
         return given["json"]
 
@@ -324,18 +324,19 @@ def _reversible(shop, **parties):
     return {"out_trade_no": number}
 
 
-def _directly_combined(_):
-    """Return the arguments of a combined order without sub-merchants, which has two parts."""
-    operation = catalogue.find("POST", "v3/combine-transactions/app")
+def _combined(scene):
+    """Return the arguments of a combined order, which has two parts, and names the payer if need be."""
+    operation = catalogue.find("POST", f"v3/combine-transactions/{scene}")
     parts = [part for _ in range(2) for part in documented.arguments(operation)["json"]["sub_orders"]]
-    return {"json": {"sub_orders": parts}}
+    payer = {"combine_payer_info": {"openid": documented.PAYER}} if scene in {"jsapi", "miniprogram"} else {}
+    return {"json": {"sub_orders": parts, **payer}}
 
 
 def _closing(shop):
     """Return the arguments that close a combined order."""
     combined = shop.combined()
     parts = [
-        {name: part[name] for name in ("mchid", "out_trade_no", "sub_mchid")}
+        {name: part[name] for name in ("mchid", "out_trade_no", "sub_mchid") if name in part}
         for part in combined["sub_orders"]
     ]
     return {"combine_out_trade_no": combined["combine_out_trade_no"], "json": {"sub_orders": parts}}
@@ -489,12 +490,9 @@ EXISTING = {
         "json": SUB,
     },
     f"POST {TRANSFERS}": lambda _: REPORTED,
-    "POST v3/combine-transactions/app": _directly_combined,
     **{
-        f"POST v3/combine-transactions/{scene}": lambda _: {
-            "json": {"combine_payer_info": {"openid": documented.PAYER}}
-        }
-        for scene in ("jsapi", "miniprogram")
+        f"POST v3/combine-transactions/{scene}": lambda _, scene=scene: _combined(scene)
+        for scene in ("app", "h5", "jsapi", "miniprogram", "native")
     },
     f"POST {PARTNERS}/jsapi": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
     f"POST {PARTNERS}/jsapi-with-contract": lambda _: {"json": {"payer": {"sp_openid": documented.PAYER}}},
