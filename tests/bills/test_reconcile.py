@@ -290,7 +290,8 @@ class TestBooks:
             ({"out_trade_no": "A", "amount": Decimal("0.001")}, "not a whole number of fen"),
             ({"out_trade_no": "A", "amount_fen": "1.5"}, "not a whole number of fen"),
             ({"out_trade_no": "A", "amount_fen": "x"}, "not an amount"),
-            ({"out_trade_no": "A", "amount_fen": 1.0}, "amount: give an int"),
+            ({"out_trade_no": "A", "amount_fen": 1.0}, "amount_fen: give an int"),
+            ({"out_trade_no": "A", "total": "5"}, "total: give an int of fen .* amount_fen or amount_yuan"),
             ({"out_trade_no": "A", "amount": 1, "time": "2026-03-02 10:00:00"}, "time: give"),
             ({"out_trade_no": "A", "amount": 1, "time": "yesterday"}, "isoformat"),
             ({"out_trade_no": "A", "amount": 1, "time": 5}, "time: give"),
@@ -325,10 +326,10 @@ class TestAmounts:
         [
             ("Amount_Fen", "; did you mean amount_fen?"),
             ("amount fen", "; did you mean amount_fen?"),
-            ("amount_cents", "; did you mean amount_fen or amount_yuan?"),
-            ("Amount", "; did you mean amount_fen or amount_yuan?"),
-            ("price_fen", "; without amounts"),
-            ("", "; without amounts"),
+            ("amount_cents", "; did you mean amount_fen?"),
+            ("Amount", "expected amount_fen or amount_yuan; to compare"),
+            ("price_fen", "expected amount_fen or amount_yuan; to compare"),
+            ("", "expected amount_fen or amount_yuan; to compare"),
         ],
     )
     def test_column_with_an_unknown_name_is_refused(self, tmp_path, header, hint):
@@ -346,8 +347,29 @@ class TestAmounts:
     @pytest.mark.parametrize("name", ["amont", "Amount", " amount "])
     def test_member_with_an_unknown_name_is_refused(self, name):
         """In a mapping the plain name is known, too."""
-        with pytest.raises(InvalidRequestError, match=r"expected amount, .*; did you mean amount\b"):
+        with pytest.raises(InvalidRequestError, match=r"expected amount, .*; did you mean amount\?"):
             compare([{"out_trade_no": "A20260302-1", name: 5}])
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            (
+                "Out_Trade_No,amount_fen\nA,5\n",
+                "found Out_Trade_No, .*; did you mean out_trade_no",
+            ),
+            (
+                "out_trade_no;amount_fen\nA;5\n",
+                "found out_trade_no;amount_fen; expected transaction_id",
+            ),
+            ("out_trade_no,amount_fen\n,5\n", "entry 1: has no number: out_trade_no is empty$"),
+        ],
+    )
+    def test_missing_number_is_explained_in_the_same_way(self, tmp_path, text, words):
+        """Another separator, or another name."""
+        path = tmp_path / "ours.csv"
+        path.write_text(text)
+        with pytest.raises(InvalidRequestError, match=words):
+            compare(path)
 
     def test_only_a_few_of_many_names_are_shown(self):
         """A row without a header would be shown whole otherwise."""
@@ -375,12 +397,12 @@ class TestAmounts:
     @pytest.mark.parametrize("name", ["amount", "amount_fen", "amount_yuan"])
     def test_empty_amount_is_refused(self, name, empty):
         """The error says which entry has none."""
-        with pytest.raises(InvalidRequestError, match=f"entry 2: {name} is empty"):
+        with pytest.raises(InvalidRequestError, match=f"entry 2: has no amount: {name} is empty"):
             compare([PAYMENT, {"out_refund_no": "R20260302-1", name: empty}])
 
     def test_empty_amounts_are_all_named(self):
         """Either of them would do."""
-        with pytest.raises(InvalidRequestError, match="entry 1: amount_fen and amount_yuan are empty"):
+        with pytest.raises(InvalidRequestError, match="no amount: amount_fen and amount_yuan are empty"):
             compare([{"out_trade_no": "A", "amount_fen": "", "amount_yuan": ""}])
 
     def test_order_total_is_not_the_amount_of_a_refund(self):

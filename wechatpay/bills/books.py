@@ -224,11 +224,14 @@ class _Reader:
         ]
         is_refund = bool(refund or out_refund)
         if not (is_refund or order or trade):
-            raise ValueError("has no number: give transaction_id, out_trade_no, refund_id or out_refund_no")
+            raise ValueError(self._explain_missing("number", _NUMBERS, _NUMBERS))
         amounts = self._amounts[is_refund]
         amount = amounts.read_fen(get)
         if amount is None and self._require_amounts:
-            raise ValueError(self._explain_missing(amounts))
+            text = self._explain_missing("amount", amounts.names, self._expected)
+            raise ValueError(
+                f"{text}; to compare without amounts, pass require_amounts=False (--no-require-amounts)"
+            )
         fee = self._fees.read_yuan(get) if self._fees.names else None
         state = ""
         for key in self._states:
@@ -241,31 +244,27 @@ class _Reader:
                 break
         return Entry(order, trade, refund, out_refund, amount, fee, state, at, position)
 
-    def _explain_missing(self, amounts: _Amounts) -> str:
-        """Say which names were found, which are expected, and which of them is close."""
-        without = "without amounts, compare with require_amounts=False (--no-require-amounts)"
-        if amounts.names:
-            return f"{' and '.join(amounts.names)} {'are' if amounts.names[1:] else 'is'} empty; {without}"
+    def _explain_missing(self, what: str, known: Sequence[str], expected: Sequence[str]) -> str:
+        """Say which names are empty; or which were found, which are expected, and which of them is close."""
         names = [str(name) for name in self._names]
+        if empty := [name for name in names if name in known]:
+            return f"has no {what}: {' and '.join(empty)} {'are' if empty[1:] else 'is'} empty"
         found = ", ".join(f"{name:.40}" for name in names[:_SHOWN]) + " …" * (len(names) > _SHOWN)
-        *first, last = self._expected
-        text = f"has no amount: found {found}; expected {', '.join(first)} or {last}"
-        close = _find_close([name for name in names if name not in NAMES], self._expected)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        return f"{text}{hint}; {without}"
+        *first, last = expected
+        text = f"has no {what}: found {found}; expected {', '.join(first)} or {last}"
+        close = _find_close([name for name in names if name not in NAMES], expected)
+        return f"{text}; did you mean {close}?" if close else text
 
 
-def _find_close(names: Iterable[str], expected: Sequence[str]) -> list[str]:
-    """Return the names that one of the given ones was probably meant to be."""
+def _find_close(names: Iterable[str], expected: Sequence[str]) -> str:
+    """Return the name that one of the given ones was probably meant to be; ``""`` if that is not clear."""
     import difflib  # noqa: PLC0415  only mistakes need it
 
-    found: list[str] = []
+    close: list[str] = []
     for name in names:
         plain = "_".join(name.casefold().replace("-", " ").split())
-        if plain in expected:
-            return [plain]
-        found = found or difflib.get_close_matches(plain, expected, 2)
-    return found
+        close += difflib.get_close_matches(plain, expected, 1, cutoff=0.8)
+    return close[0] if close else ""
 
 
 class _Amounts:
@@ -338,7 +337,7 @@ class _Amounts:
         is_fen, is_yuan = name.endswith("_fen"), name.endswith("_yuan")
         if isinstance(value, float) or not (is_fen or is_yuan or _has_unit(value)):
             raise ValueError(
-                f"{self._title}: give an int of fen or a Decimal of yuan; in a file, name the column "
+                f"{name}: give an int of fen or a Decimal of yuan; in a file, name the column "
                 f"{self._title}_fen or {self._title}_yuan"
             )
         amount = cast("Decimal", read_amount(str(value))) if is_fen or is_yuan else Decimal(value)
