@@ -7,12 +7,13 @@ from datetime import datetime
 import documented
 import pytest
 import sandboxes
-from scenes import APP, RECEIVER, Shop
+from scenes import APP, PARTNER, RECEIVER, Shop
 
 from wechatpay import APIError, Builder, Sensitive, bills
 from wechatpay.sandbox import Sandbox
 from wechatpay.sandbox.clock import CHINA
 
+SUB, OTHER = PARTNER["sub_mchid"], "1900000888"
 MERCHANT = {"type": "MERCHANT_ID", "account": RECEIVER}
 
 
@@ -62,6 +63,54 @@ def test_share_is_queried_with_its_parts(shop):
         receiver["amount"],
         receiver["account"],
     )
+
+
+def test_shares_of_another_party_do_not_exist(shop):
+    """They are made, queried, returned and unfrozen by the sub-merchant of the order only."""
+    root, order = (
+        "v3/profitsharing",
+        shop.paid(sub_mchid=SUB, amount={"total": 1000}, settle_info={"profit_sharing": True}),
+    )
+    shop.sandbox.advance(60)
+    receiver = {**MERCHANT, "name": Sensitive("张三"), "relation_type": "PARTNER", "appid": APP}
+    for party in ({}, {"sub_mchid": OTHER}, {"sub_mchid": SUB}):
+        shop.instance.chain(f"{root}/receivers/add").post(json={**receiver, **party})
+    paid = {"transaction_id": order.payment.transaction_id}
+    out_order_no, out_return_no = documented.number(), documented.number()
+    parts = [{**MERCHANT, "amount": 100, "description": "share"}]
+    request = {"appid": APP, **paid, "receivers": parts, "unfreeze_unsplit": False}
+    back = {"out_order_no": out_order_no, "return_mchid": RECEIVER, "amount": 40, "description": "return"}
+    rest = {**paid, "out_order_no": documented.number(), "description": "rest"}
+
+    def act(number, returned, **party):
+        """Return what each step ends in: its status."""
+        numbers = {"out_order_no": out_order_no, "out_return_no": out_return_no}
+        steps = (
+            (f"{root}/orders", "post", {"json": {**request, "out_order_no": number, **party}}),
+            (f"{root}/orders/{{out_order_no}}", "get", {**numbers, "query": {**paid, **party}}),
+            (f"{root}/return-orders", "post", {"json": {**back, "out_return_no": returned, **party}}),
+            (
+                f"{root}/return-orders/{{out_return_no}}",
+                "get",
+                {**numbers, "query": {"out_order_no": out_order_no, **party}},
+            ),
+            (f"{root}/orders/unfreeze", "post", {"json": {**rest, **party}}),
+        )
+        for path, verb, given in steps:
+            known = {
+                name: value for name, value in given.items() if name in {"json", "query"} or name in path
+            }
+            try:
+                yield getattr(shop.instance.chain(path), verb)(**known).status_code
+            except APIError as error:
+                yield error.status_code
+
+    others = ({}, {"sub_mchid": OTHER})
+    before = [list(act(documented.number(), documented.number(), **party)) for party in others]
+    assert [[404, 404, 400, 404, 404]] * 2 == before
+    assert [200] * 5 == list(act(out_order_no, out_return_no, sub_mchid=SUB))
+    after = [list(act(out_order_no, documented.number(), **party)) for party in others]
+    assert [[400, 404, 400, 404, 404]] * 2 == after
 
 
 def test_repeated_share_moves_nothing(shop):

@@ -46,6 +46,21 @@ def receivers(body, **changes):
     return {**body, "receivers": json.dumps([{**part, **changes}])}
 
 
+def test_shares_of_another_party_do_not_exist(shop):
+    """They are made, queried and finished by the sub-merchant of the order only."""
+    body, sub = shop.v2_shared(), {"sub_mch_id": "1900000888"}
+    query, finish = shop.instance.v2.pay.profitsharingquery, shop.instance.v2.secapi.pay.profitsharingfinish
+    numbers = {**OURS, **{name: body[name] for name in ("transaction_id", "out_order_no")}}
+
+    assert "ORDERNOTEXIST" == refused(query.post, xml={**numbers, **sub})[0]
+    again = {**body, **sub, "out_order_no": documented.number()}
+    assert "ORDERNOTEXIST" == refused(share, shop, again)[0]
+    end = {**numbers, **sub, "appid": APP, "out_order_no": documented.number(), "description": "end"}
+    assert "ORDERNOTEXIST" == refused(finish.post, xml=end, security=True)[0]
+    assert 894 == left(shop, body)
+    assert "FINISHED" == query.post(xml=numbers).xml()["status"]
+
+
 def test_repeated_shares_leave_the_rest_frozen(shop):
     """Until sharing is finished."""
     body = shop.v2_shared()

@@ -114,20 +114,27 @@ class ProfitSharing:
     def _unfreeze(self, call: Call) -> HttpResponse:
         body = call.body
         made = self._sharings.unfreeze(
-            body["transaction_id"], body["out_order_no"], body["description"], call.mchid
+            body["transaction_id"],
+            body["out_order_no"],
+            body["description"],
+            call.mchid,
+            body.get("sub_mchid", ""),
         )
         return _respond(call, made, "PROCESSING", "PENDING")
 
     def _query(self, call: Call) -> HttpResponse:
-        found = self._sharings.find(out_order_no=call.variables["out_order_no"])
+        sub_mchid = call.query.get("sub_mchid", "")
+        found = self._sharings.find_own(sub_mchid, out_order_no=call.variables["out_order_no"])
         if found is None or found.transaction_id != call.query["transaction_id"]:
             return error_responses.no_resource(_UNKNOWN)
         return _respond(call, found)
 
     def _return(self, call: Call) -> HttpResponse:
         body = call.body
-        sharing = self._sharings.find(
-            out_order_no=body.get("out_order_no", ""), order_id=body.get("order_id", "")
+        sharing = self._sharings.find_own(
+            body.get("sub_mchid", ""),
+            out_order_no=body.get("out_order_no", ""),
+            order_id=body.get("order_id", ""),
         )
         made = self._sharings.give_back(
             sharing, body["out_return_no"], body["return_mchid"], body["amount"], body["description"]
@@ -136,7 +143,9 @@ class ProfitSharing:
 
     def _query_return(self, call: Call) -> HttpResponse:
         found = self._sharings.find_return(call.variables["out_return_no"])
-        if found is None or found.out_order_no != call.query["out_order_no"]:
+        sub_mchid, out_order_no = call.query.get("sub_mchid", ""), call.query["out_order_no"]
+        sharing = self._sharings.find_own(sub_mchid, out_order_no=out_order_no)
+        if found is None or sharing is None or found.out_order_no != out_order_no:
             return error_responses.no_resource(_UNKNOWN)
         return self._describe_return(call, found)
 

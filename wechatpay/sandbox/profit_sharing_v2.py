@@ -113,13 +113,17 @@ class ProfitSharingV2:
     def _finish(self, sent: Mapping[str, str]) -> HttpResponse:
         """完结分账: unfreeze the rest."""
         made = self._sharings.unfreeze(
-            sent["transaction_id"], sent["out_order_no"], sent["description"], sent["mch_id"]
+            sent["transaction_id"],
+            sent["out_order_no"],
+            sent["description"],
+            sent["mch_id"],
+            sent.get("sub_mch_id", ""),
         )
         return _reject(sent, made) if isinstance(made, SharingRejection) else success(sent, _numbers(made))
 
     def _query(self, sent: Mapping[str, str]) -> HttpResponse:
         """查询分账结果: return a share with its parts."""
-        found = self._sharings.find(out_order_no=sent["out_order_no"])
+        found = self._find(sent)
         if found is None or found.transaction_id != sent["transaction_id"]:
             return failure(sent, "ORDERNOTEXIST", "记录不存在")
         parts = _write(_describe(part, found, "account") for part in found.parts)
@@ -148,8 +152,10 @@ class ProfitSharingV2:
         return self._describe_return(sent, found)
 
     def _find(self, sent: Mapping[str, str]) -> Sharing | None:
-        return self._sharings.find(
-            out_order_no=sent.get("out_order_no", ""), order_id=sent.get("order_id", "")
+        return self._sharings.find_own(
+            sent.get("sub_mch_id", ""),
+            out_order_no=sent.get("out_order_no", ""),
+            order_id=sent.get("order_id", ""),
         )
 
     def _describe_return(self, sent: Mapping[str, str], returned: SharingReturn) -> HttpResponse:

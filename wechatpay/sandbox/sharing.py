@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from wechatpay.sandbox.fund_texts import FundEntry, Share
+from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import number, standing
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from wechatpay.sandbox.ledger import Ledger
-    from wechatpay.sandbox.orders import Order
 
 __all__ = ["MAX_RATIO", "MERCHANT", "Part", "Sharing", "SharingLedger", "SharingRejection", "SharingReturn"]
 
@@ -180,17 +180,16 @@ class SharingLedger:
             transaction_id: The payment.
             out_order_no: The merchant's number.
             parts: The parts.
-            sub_mchid: The sub-merchant that the receivers were added for.
+            sub_mchid: The sub-merchant, whose the order is, and for whom the receivers were added.
             is_unfreezing: Whether to unfreeze the rest.
         """
         with self._lock:
             if known := self._sharings.get(out_order_no):
-                is_same = known.transaction_id == transaction_id and _comparable(known.parts) == _comparable(
-                    parts
-                )
+                named = (known.transaction_id, known.sub_mchid, _comparable(known.parts))
+                is_same = named == (transaction_id, sub_mchid, _comparable(parts))
                 return known if is_same else SharingRejection.OTHER_PARTS
-            order = self._ledger.find(transaction_id=transaction_id)
-            if order is None or order.payment is None:
+            order = self._ledger.find_own(sub_mchid, transaction_id=transaction_id)
+            if isinstance(order, Rejection):
                 return SharingRejection.NO_ORDER
             if rejection := self._reject(order, parts, sub_mchid):
                 return rejection
@@ -220,7 +219,7 @@ class SharingLedger:
         return SharingRejection.NOT_ENOUGH if amount > order.frozen else None
 
     def unfreeze(
-        self, transaction_id: str, out_order_no: str, description: str, mchid: str
+        self, transaction_id: str, out_order_no: str, description: str, mchid: str, sub_mchid: str = ""
     ) -> Sharing | SharingRejection:
         """Unfreeze the rest of an order; a number that was used before succeeds, too, and unfreezes nothing.
 
@@ -229,10 +228,11 @@ class SharingLedger:
             out_order_no: The merchant's number.
             description: Why.
             mchid: The merchant, who receives the rest unless the order is a sub-merchant's.
+            sub_mchid: The sub-merchant, whose the order is.
         """
         with self._lock:
-            order = self._ledger.find(transaction_id=transaction_id)
-            if order is None or order.payment is None:
+            order = self._ledger.find_own(sub_mchid, transaction_id=transaction_id)
+            if isinstance(order, Rejection):
                 return SharingRejection.NO_ORDER
             if not order.is_sharing:
                 return SharingRejection.NOT_SHARING
@@ -269,6 +269,11 @@ class SharingLedger:
             if out_order_no:
                 return self._sharings.get(out_order_no)
             return next((made for made in self._sharings.values() if made.order_id == order_id), None)
+
+    def find_own(self, sub_mchid: str, *, out_order_no: str = "", order_id: str = "") -> Sharing | None:
+        """Return a share of a party as `find` does; ``None`` if it is another party's."""
+        found = self.find(out_order_no=out_order_no, order_id=order_id)
+        return found if found and found.sub_mchid == sub_mchid else None
 
     def give_back(
         self, sharing: Sharing | None, out_return_no: str, mchid: str, amount: int, description: str
