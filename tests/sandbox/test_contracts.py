@@ -233,6 +233,16 @@ def test_no_deduction_costs_less_than_a_fen(shop, total):
     assert count == len(shop.sandbox.orders)
 
 
+def test_education_deduction_of_another_party_is_not_found(shop):
+    """It is queried by the sub-merchant of its contract."""
+    number = shop.tuition()["out_trade_no"]
+    node = shop.instance.chain("v3/edu-papay/transactions/out-trade-no/{out_trade_no}")
+    with pytest.raises(APIError, match="NOT_FOUND"):
+        node.get(out_trade_no=number, query={"sub_mchid": "1900000888"})
+
+    assert number == node.get(out_trade_no=number).json()["out_trade_no"]
+
+
 def test_education_deduction_wants_a_notice(shop):
     """The payer is told first; a number is used once."""
     operation = catalogue.find("POST", "v3/edu-papay/transactions")

@@ -66,6 +66,27 @@ def test_contract_is_signed_and_ended(shop):
     assert "CONTRACTERROR" == refused(shop.instance.v2.papay.deletecontract.post, xml={**OURS, **end})
 
 
+def test_deduction_of_another_party_does_not_exist(shop):
+    """It is queried by the sub-merchant of its contract, under its own numbers."""
+    sub = {"sub_mch_id": "1900000110"}
+    apply, node = (
+        catalogue.find("POST", f"v2/pay/partner/{name}") for name in ("pappayapply", "paporderquery")
+    )
+    contract, number = shop.v2_contract(**sub), documented.number()
+    changes = {"contract_id": contract.contract_id, "out_trade_no": number, **sub}
+    given = documented.merge(documented.arguments(apply), {"xml": changes})
+    shop.instance.chain(apply.template).post(**given)
+    find = shop.instance.chain(node.template).post
+
+    for party in (
+        {},
+        {"sub_mch_id": "1900000888"},
+        {**sub, "transaction_id": shop.paid_id(shop.v2_deducted())},
+    ):
+        assert "ORDERNOTEXIST" == refused(find, xml={**OURS, "out_trade_no": number, **party})
+    assert "SUCCESS" == find(xml={**OURS, "out_trade_no": number, **sub}).xml()["trade_state"]
+
+
 @pytest.mark.parametrize("path", ["querycontract", "deletecontract"])
 def test_unknown_contract_does_not_exist(shop, path):
     """Neither by WeChat Pay's number, nor by the merchant's without the plan."""

@@ -14,7 +14,7 @@ from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.contracts import Contract, new_contract_id
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.order_checks import amount_violation
-from wechatpay.sandbox.orders import Order
+from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.payments import DESCRIPTIONS
 from wechatpay.sandbox.responses import shape
 from wechatpay.sandbox.test_users import number, standing
@@ -135,11 +135,12 @@ class EduPapay:
 
     def _query_order(self, call: Call) -> HttpResponse:
         self._contracts.settle()
-        order = self._ledger.find(
+        order = self._ledger.find_own(
+            call.query.get("sub_mchid", ""),
             out_trade_no=call.variables.get("out_trade_no", ""),
             transaction_id=call.variables.get("transaction_id", ""),
         )
-        if order is None or order.trade_type != "PAP":
+        if isinstance(order, Rejection) or order.trade_type != "PAP":
             return error_responses.error(404, "NOT_FOUND", "记录不存在")
         return HttpResponse.json(shape(call.operation.response, _describe_order(order, call.mchid)))
 

@@ -176,10 +176,12 @@ class PapayV2:
     def _query_order(self, sent: Mapping[str, str]) -> HttpResponse:
         """查询订单: return the state of a deduction."""
         self._contracts.settle()
-        order = self._ledger.find(
-            out_trade_no=sent.get("out_trade_no", ""), transaction_id=sent.get("transaction_id", "")
+        order = self._ledger.find_own(
+            sent.get("sub_mch_id", ""),
+            out_trade_no=sent.get("out_trade_no", ""),
+            transaction_id=sent.get("transaction_id", ""),
         )
-        if order is None or order.trade_type != "PAP":
+        if isinstance(order, Rejection) or order.trade_type != "PAP":
             return reject(sent, Rejection.NO_ORDER)
         attach = {"attach": order.attach} if order.attach else {}
         return success(
