@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wechatpay.sandbox.rules import Rules
 
 __all__ = [
+    "AUTH_CODE",
     "DESCRIPTIONS",
     "TRADE_TYPES",
     "Payments",
@@ -68,7 +69,8 @@ _REJECTIONS = {
     Rejection.REVERSED_LATE: (400, "INVALID_REQUEST", "订单无法撤销"),
 }
 
-_AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
+#: What a payment code looks like.
+AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
 
 #: The result of a code payment whose payment code ends so; any other one is paid.
 _CODE_RESULTS = {
@@ -156,7 +158,7 @@ class Payments:
         code = call.body.get("payer", {}).get("auth_code", "")
         if error := self._order_error(call, CODE_PAY):
             return error
-        if not _AUTH_CODE.fullmatch(code):
+        if not AUTH_CODE.fullmatch(code):
             return error_responses.error(400, "AUTH_CODE_INVALID", "付款码检验错误")
         status, name, message = _CODE_RESULTS.get(code[-2:], (200, "", ""))
         if status >= 400:  # noqa: PLR2004  HTTP's errors

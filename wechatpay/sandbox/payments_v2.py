@@ -38,7 +38,7 @@ from wechatpay.sandbox import bill_texts, fund_texts
 from wechatpay.sandbox.clock import CHINA, format_digits, format_local, parse_digits
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
-from wechatpay.sandbox.payments import DESCRIPTIONS
+from wechatpay.sandbox.payments import AUTH_CODE, DESCRIPTIONS
 from wechatpay.sandbox.xml_messages import failure, lasting, refuse, success
 
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ _REJECTIONS = {
     Rejection.REVERSED_LATE: ("REVERSE_EXPIRE", "订单无法撤销"),
 }
 
-_AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
 
 #: The result of a code payment whose payment code ends so; any other one is paid.
 _CODE_RESULTS = {
@@ -143,7 +142,7 @@ class PaymentsV2:
         code = sent["auth_code"]
         if error := _terms_error(sent):
             return error
-        if not _AUTH_CODE.fullmatch(code):
+        if not AUTH_CODE.fullmatch(code):
             return failure(sent, "AUTH_CODE_INVALID", "付款码检验错误")
         name, message = _CODE_RESULTS.get(code[-2:], ("", ""))
         if name and name != "USERPAYING":
