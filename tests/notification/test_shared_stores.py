@@ -137,6 +137,20 @@ def test_failed_event_is_handled_at_the_next_delivery(store):
     assert 2 == len(seen)
 
 
+def test_workers_that_start_while_others_write_share_the_file(tmp_path):
+    """Each opens it, and one of them gets each claim; none finds it locked."""
+    start = threading.Barrier(8)
+
+    def work(_):
+        start.wait(5)
+        return [SQLiteStore(tmp_path / "events.db").claim(f"{event}", 10) for event in range(20)]
+
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(work, range(8)))
+
+    assert [1] * 20 == [sum(outcomes) for outcomes in zip(*claims, strict=True)]
+
+
 def test_file_stays_small(tmp_path):
     """What has expired is deleted."""
     now = 0.0

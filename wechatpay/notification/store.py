@@ -221,9 +221,12 @@ class SQLiteStore:
         import sqlite3  # noqa: PLC0415  5 ms that most do not need
 
         try:
-            database = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT, isolation_level="IMMEDIATE")
-            with contextlib.closing(database), database:
+            database = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT, isolation_level=None)
+            with contextlib.closing(database):
+                # Locked at once: a transaction that reads before it writes fails when another one writes.
+                database.execute("BEGIN IMMEDIATE")
                 yield database
+                database.execute("COMMIT")
         except sqlite3.Error as error:
             raise ConfigurationError(f"store: {self._path!r}: {error}") from None
 
