@@ -166,6 +166,18 @@ def test_server_that_takes_too_long_is_told(sandbox, shop, monkeypatch):
         sandbox.notify(shop.url)
 
 
+def test_loop_that_is_blocked_is_named(sandbox, shop, monkeypatch):
+    """A server cannot reply on the event loop that waits for its reply."""
+    monkeypatch.setattr("wechatpay.sandbox.posting._REPLY_TIMEOUT", 0.1)
+    shop.pause = 0.5
+
+    async def main():
+        sandbox.notify(shop.url)
+
+    with pytest.raises(ReadTimeoutError, match=r"this event loop was blocked: .* await apay"):
+        asyncio.run(main())
+
+
 def test_server_that_breaks_the_connection_is_told(sandbox, shop):
     """A crash is no reply."""
     shop.replies = [(None, b"")]

@@ -82,14 +82,20 @@ def test_payment_is_told_on_the_loop_that_serves(sandbox, instance, handler):
     assert "oUpF8uMuAJOM2pxb1Q_other" == sandbox.orders["N1"].payment.openid
 
 
-def test_nobody_elsewhere_is_told(sandbox, instance, caplog):
-    """A notify_url on the internet is left alone."""
-    order(instance, "https://example.com/notify", out_trade_no="N1")
+@pytest.mark.parametrize(
+    ("url", "level"),
+    [("https://example.com/notify", logging.INFO), ("https://127.0.0.1:9/notify", logging.WARNING)],
+)
+def test_only_plain_http_on_this_machine_is_called(sandbox, instance, caplog, url, level):
+    """A notify_url on the internet is left alone; another kind of URL of this machine is a warning."""
+    order(instance, url, out_trade_no="N1")
     with caplog.at_level(logging.INFO, "wechatpay.sandbox"):
         sandbox.pay("N1")
 
     assert [] == sandbox.delivered
-    assert "v2/payment: notify_url is not on this machine, and not called" in caplog.text
+    [record] = [record for record in caplog.records if "is not called" in record.getMessage()]
+    assert level == record.levelno
+    assert "v2/payment: notify_url is not called: url: the sandbox only calls this machine" in caplog.text
 
 
 def test_payment_stands_whoever_hears_of_it(sandbox, instance, caplog):

@@ -279,3 +279,23 @@ def test_secrets_are_not_shown(thing):
     assert not any(
         word in repr(thing) for word in ("BEGIN", "object", "organization", "WECHATPAY2", *secrets)
     )
+
+
+def test_seed_may_be_a_number():
+    """As everywhere in Python."""
+    numbers = []
+    for seed in (1, "1"):
+        with Sandbox(identity=sandboxes.identity(), seed=seed, clock=lambda: 1_700_000_000.0) as sandbox:
+            Builder(**sandbox.settings()).v3.pay.transactions.native.post(
+                json={
+                    "appid": "wx8888888888888888",
+                    "mchid": sandbox.identity.mchid,
+                    "description": "tea",
+                    "out_trade_no": "SEED0001",
+                    "notify_url": "https://example.com/notify",
+                    "amount": {"total": 1},
+                }
+            )
+            numbers.append(sandbox.pay("SEED0001").payment.transaction_id)
+
+    assert numbers[0] == numbers[1]

@@ -77,7 +77,8 @@ def respond(sandbox: Sandbox, request: HttpRequest) -> Delivery:
         if request.method == "POST":
             return Delivery(_post(sandbox, name, json.loads(request.body or b"{}")))
     except (ValueError, TypeError) as error:
-        return Delivery(_error(400, str(error)))
+        # A wrong member is one of the function that has the action's name.
+        return Delivery(_error(400, str(error).removeprefix("_")))
     return Delivery(_unknown())
 
 

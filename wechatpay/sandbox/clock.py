@@ -50,13 +50,15 @@ class VirtualClock:
         """Return Unix seconds."""
         return self._base() + self._advanced.get("seconds", 0.0)
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Advance the clock.
 
         Raises:
-            ConfigurationError: ``seconds`` is negative, or leads more than a century ahead.
+            ConfigurationError: ``seconds`` is not a number, is negative, or leads more than a century ahead.
         """
-        if not seconds >= 0:
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
+        if not isinstance(seconds, int | float) or not seconds >= 0:
             raise ConfigurationError(f"seconds: the clock only advances; give 0 or more, not {seconds!r:.40}")
         with self._lock:
             advanced = self._advanced.get("seconds", 0.0) + seconds

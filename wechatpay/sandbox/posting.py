@@ -5,8 +5,9 @@ https://pay.weixin.qq.com/doc/v3/merchant/4012791861
 
 from __future__ import annotations
 
+import asyncio
 import re
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from urllib.parse import SplitResult
 
-__all__ = ["Callback", "Delivered", "Reply", "check", "post"]
+__all__ = ["Callback", "Delivered", "Reply", "check", "leads_here", "post"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -135,6 +136,14 @@ def check(url: str) -> SplitResult:
     return parts
 
 
+def leads_here(url: str) -> bool:
+    """Return whether a URL names this machine, be it one that the sandbox calls or not."""
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+
+
 def post(url: str, callback: Callback) -> Reply:
     """Post a callback, and wait for the reply as long as WeChat Pay does.
 
@@ -156,13 +165,20 @@ def post(url: str, callback: Callback) -> Reply:
             status, headers, body = response.status, Headers(response.getheaders()), response.read()
         except TimeoutError:
             raise ReadTimeoutError(
-                f"{url} did not reply within {_REPLY_TIMEOUT:g} s, as WeChat Pay wants"
+                f"{url} did not reply within {_REPLY_TIMEOUT:g} s, as WeChat Pay wants{_blocked_loop()}"
             ) from None
         except (OSError, HTTPException) as error:
             raise NoResponseError(f"{url} broke the connection: {error or type(error).__name__}") from None
     is_xml = callback.body.lstrip().startswith(b"<")
     is_acknowledged = status in _ACKNOWLEDGED and (not is_xml or _SUCCESS.search(body) is not None)
     return Reply(status, headers, body, is_acknowledged)
+
+
+def _blocked_loop() -> str:
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        return "; this event loop was blocked: if it serves the URL, await apay(), anotify() or aadvance()"
+    return ""
 
 
 def _connect(connection: HTTPConnection, url: str) -> None:

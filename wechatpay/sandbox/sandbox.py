@@ -19,6 +19,7 @@ from wechatpay.sandbox.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
 
     from wechatpay.sandbox.faults import Fault
@@ -64,7 +65,7 @@ class Sandbox(Merchant, Lifecycle):
         port: int = 0,
         tls_port: int = 0,
         host: str = "127.0.0.1",
-        seed: str = "",
+        seed: str | int = "",
         refund_delay: float = 0.0,
         rules: Rules | None = None,
         db: Path | str | None = None,
@@ -100,7 +101,7 @@ class Sandbox(Merchant, Lifecycle):
                 raise ConfigurationError(f"merchants: {other.mchid} has another authority; share one")
         Lifecycle.__init__(self, first.authority, (port, tls_port), host)
         wall = clock or time.time
-        self.seed = seed
+        self.seed = seed = str(seed)
         self.rules = rules or Rules()
         self._now = VirtualClock(wall)
         self._exchanges = Exchanges()
@@ -144,7 +145,7 @@ class Sandbox(Merchant, Lifecycle):
         """
         return self._exchanges.listen(listener)
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Advance the sandbox's clock, and deliver the callbacks that become due, without sleeping.
 
         Prepay ids expire, orders are closed, refunds arrive, callbacks are repeated. Signatures follow the
@@ -157,7 +158,7 @@ class Sandbox(Merchant, Lifecycle):
         for merchant in self.merchants.values():
             merchant.deliveries.finish_due()
 
-    def advance_later(self, seconds: float) -> None:
+    def advance_later(self, seconds: float | timedelta) -> None:
         """Advance the clock as `advance` does, and deliver due callbacks in the background.
 
         Raises:
@@ -166,7 +167,7 @@ class Sandbox(Merchant, Lifecycle):
         self._advance(seconds)
         self._wake()
 
-    async def aadvance(self, seconds: float) -> None:
+    async def aadvance(self, seconds: float | timedelta) -> None:
         """Advance the clock as `advance` does, without blocking the event loop.
 
         Raises:
@@ -231,7 +232,7 @@ class Sandbox(Merchant, Lifecycle):
         self._injections.clear()
         self._exchanges.clear()
 
-    def _advance(self, seconds: float) -> None:
+    def _advance(self, seconds: float | timedelta) -> None:
         with self._store.transaction():
             self._now.advance(seconds)
 
