@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 import aiohttp
@@ -23,7 +24,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from wire.gateway import SERIAL, proof, signed
 
-from wechatpay import Builder, ConfigurationError, NoResponseError
+from wechatpay import Builder, ConfigurationError, NoResponseError, ReadTimeoutError
 
 LIVE = "https://api.mch.weixin.qq.com/v3/pay/transactions"
 
@@ -93,6 +94,22 @@ def test_vcrpy_records_and_replays(warm, client, build, gateway, tmp_path):
     assert 1 == len(cassette)
     assert b"{}" == response.content
     assert seen == len(gateway.seen) == 1 + warm
+
+
+def test_timeout_of_a_mock_leaves_the_outcome_unknown(live, monkeypatch):
+    """A mock that stands for a slow server is not taken for one that was never reached, nor called twice."""
+    calls = []
+
+    @contextlib.asynccontextmanager
+    async def request(*_, **__):
+        calls.append(1)
+        raise TimeoutError
+        yield
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", request)
+    with pytest.raises(ReadTimeoutError):
+        asyncio.run(_awaited(live.v3.pay.transactions.postAsync(json={})))
+    assert [1] == calls
 
 
 def test_aioresponses_stops_an_asynchronous_call(live):

@@ -108,7 +108,7 @@ class AsyncTransport:
                 async with session.request(request, exchange) as response:
                     return await self._receive(response, request, exchange)
         except TimeoutError as error:
-            if not session.is_own or exchange.transport is not None:
+            if not (session.is_own and exchange.transport is None and exchange.timer.expired()):
                 raise
             if exchange.places is None:
                 raise transport_error(PoolTimeoutError, request, error) from None
