@@ -253,6 +253,23 @@ def test_early_failure(wechatpay):
     result.stdout.no_fnmatch_line("*Authorization*")
 
 
+@pytest.mark.parametrize(("option", "is_shown"), [("--full-trace", True), ("--tb=long", False)])
+def test_traceback_ends_in_the_test(run, option, is_shown):
+    """The error says what is wrong; how the package found out is left out."""
+    result = run(
+        """
+def test_misspelt_member(wechatpay):
+    wechatpay.v3.pay.transactions.native.post(json={**ORDER, "atach": "tea"})
+""",
+        option,
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*InvalidRequestError: json.atach: unknown*"])
+    assert is_shown == ("def send(self, verb" in result.stdout.str())
+    assert is_shown == ("check_call" in result.stdout.str())
+
+
 def test_seed_repeats_the_numbers(run):
     """The same seed gives the same numbers in any order of the tests; without one they are new each time."""
     source = """

@@ -19,13 +19,15 @@ pytest loads them with the package; nothing needs to be configured::
     :meth:`~wechatpay.sandbox.Sandbox.inject`. A fault that no request met is an error: the test would pass
     for nothing.
 
-The report of a failed test shows the sandbox's traffic and its seed. ``--wechatpay-seed`` repeats a run with
-the same numbers and generated responses.
+The report of a failed test shows the sandbox's traffic and its seed, and the traceback without the frames of
+this package, unless there is ``--full-trace``. ``--wechatpay-seed`` repeats a run with the same numbers and
+generated responses.
 """
 
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +43,8 @@ __all__ = ["wechatpay", "wechatpay_async", "wechatpay_sandbox"]
 _SANDBOX = pytest.StashKey["Sandbox"]()
 _MARKED = pytest.StashKey[list[dict[str, object]]]()
 _PASSED = pytest.StashKey[bool]()
+
+_PACKAGE = Path(__file__).parent
 
 #: Characters of a body that a report shows.
 _SHOWN = 400
@@ -77,10 +81,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the sandbox's traffic to the report of a failed test."""
-    report = yield
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leave this package's frames out of the report of a failed test, and add the sandbox's traffic."""
     sandbox = item.stash.get(_SANDBOX, None)
+    if sandbox and call.excinfo:
+        for entry in call.excinfo.traceback:
+            if _PACKAGE in Path(entry.path).parents:
+                # pytest's own mark; it looks for it among the variables of a module, too.
+                entry.frame.f_globals["__tracebackhide__"] = True
+    report = yield
     if report.when == "call":
         item.stash[_PASSED] = report.passed
     if report.failed and sandbox:
