@@ -44,7 +44,7 @@ def test_benchmark_compares_every_means_with_the_hand_written_code(tmp_path):
     assert all(float(row[1]) > 0 and float(row[3]) > 0 for row in ours)
     assert {"blocking", "asynchronous"} <= {row[0].strip() for row in rows}
     bars = ET.parse(plot).getroot().findall(f"{SVG}rect")
-    assert 2 * 6 + 2 * 2 * 2 == len(bars)
+    assert 2 * 7 + 2 * 2 * 2 == len(bars)
 
 
 def test_benchmark_measures_start_memory_and_threads():
