@@ -110,9 +110,10 @@ class TestFetch:
 
     def test_directory_is_created(self, sandbox, run, capsys, tmp_path, today):
         """A slash at its end says that it is one, for one day and for many."""
-        yesterday = (datetime.now(CHINA) - timedelta(days=1)).date()
+        # Not yesterday, whose bill does not exist before 10:00.
+        first, last = ((datetime.now(CHINA) - timedelta(days=ago)).date() for ago in (3, 2))
         assert 0 == run("trade", today, "-o", f"{tmp_path}/one/")
-        assert 0 == run("trade", f"{yesterday}..{today}", "-o", f"{tmp_path}/many/")
+        assert 0 == run("trade", f"{first}..{last}", today, "-o", f"{tmp_path}/many/")
 
         assert [f"{tmp_path}/{name}/trade-{today}.csv" for name in ("one", "many")] == (
             capsys.readouterr().out.split()
