@@ -1,4 +1,4 @@
-"""Stores that processes share: one claim for each event, kept in a file or on a Redis server."""
+"""One claim for each event: what all stores promise, and those that processes share in a file or on Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from notification.callbacks import envelope, handler, signed
 
 from wechatpay import ConfigurationError, ConnectError
-from wechatpay.notification import RedisStore, SQLiteStore
+from wechatpay.notification import MemoryStore, RedisStore, SQLiteStore
 
 BODY = envelope()
 
@@ -41,11 +41,14 @@ def place(request, tmp_path):
     return RedisStore, request.getfixturevalue("clean_redis")
 
 
-@pytest.fixture
-def store(place):
+@pytest.fixture(params=["MemoryStore", "SQLiteStore", "RedisStore"])
+def store(request, tmp_path):
     """Give one store after the other."""
-    make, where = place
-    return make(where)
+    if request.param == "MemoryStore":
+        return MemoryStore()
+    if request.param == "SQLiteStore":
+        return SQLiteStore(tmp_path / "events.db")
+    return RedisStore(request.getfixturevalue("clean_redis"))
 
 
 def test_event_is_claimed_once(store):

@@ -1,4 +1,4 @@
-"""The store in memory: one claim for each event, bounded, safe for threads."""
+"""What the store in memory has for itself: a clock that can be set, a bound, many threads."""
 
 from __future__ import annotations
 
@@ -31,31 +31,6 @@ def clock():
 def store(clock):
     """Give a store for three events."""
     return MemoryStore(size=3, ttl=100, clock=clock)
-
-
-def test_event_is_claimed_once(store):
-    """The second to ask does not get it."""
-    assert [True, False] == [store.claim("a", 10), store.claim("a", 10)]
-    assert store.reply("a") is None
-
-
-def test_completed_event_keeps_its_reply(store):
-    """It cannot be claimed any more, nor released."""
-    store.claim("a", 10)
-    store.complete("a", b"reply")
-    store.release("a")
-
-    assert not store.claim("a", 10)
-    assert b"reply" == store.reply("a")
-
-
-def test_released_event_can_be_claimed_again(store):
-    """Its next delivery shall be dealt with."""
-    store.claim("a", 10)
-    store.release("a")
-    store.release("unknown")
-
-    assert store.claim("a", 10)
 
 
 @pytest.mark.parametrize(("now", "expected"), [(9.9, False), (10, True)])

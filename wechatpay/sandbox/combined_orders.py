@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox import error_responses
-from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
+from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.order_checks import (
     amount_violation,
@@ -19,6 +19,7 @@ from wechatpay.sandbox.order_checks import (
     number_violation,
     order_error,
     payer_violation,
+    read_expiry,
 )
 from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.parameters import Violation
@@ -89,7 +90,7 @@ class CombinedOrders:
                 mchid=part["mchid"],
                 sub_mchid=part.get("sub_mchid", ""),
                 combine_out_trade_no=combined,
-                expires=parse_rfc3339(body["time_expire"]) if body.get("time_expire") else 0.0,
+                expires=read_expiry(body),
                 device_id=(body.get("scene_info") or {}).get("device_id", ""),
             )
             for part in body["sub_orders"]

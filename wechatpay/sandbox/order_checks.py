@@ -27,6 +27,7 @@ __all__ = [
     "number_violation",
     "order_error",
     "payer_violation",
+    "read_expiry",
 ]
 
 _NUMBER = re.compile(r"[0-9A-Za-z_\-|*]{6,32}")
@@ -59,6 +60,11 @@ def merchant_error(call: Call, given: Mapping[str, Any]) -> HttpResponse | None:
         return error_responses.invalid_request("商户号和订单信息不匹配")
     message = "http header中的mchid与post payload中的mchid不匹配"
     return error_responses.invalid_request(message, code="PARAM_ERROR")
+
+
+def read_expiry(body: Mapping[str, Any]) -> float:
+    """Return when a checked order can no longer be paid, in Unix seconds; 0 if it does not say."""
+    return parse_rfc3339(body["time_expire"]) if body.get("time_expire") else 0.0
 
 
 def number_violation(name: str, number: str) -> Violation | None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wechatpay.sandbox import error_responses
-from wechatpay.sandbox.clock import format_rfc3339, parse_rfc3339
+from wechatpay.sandbox.clock import format_rfc3339
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.order_checks import (
     amount_violation,
@@ -20,6 +20,7 @@ from wechatpay.sandbox.order_checks import (
     number_violation,
     order_error,
     payer_violation,
+    read_expiry,
 )
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 
@@ -151,7 +152,7 @@ class Payments:
             sub_mchid=body.get("sub_mchid", ""),
             sub_appid=body.get("sub_appid", ""),
             device_id=(body.get("scene_info") or {}).get("device_id", ""),
-            expires=parse_rfc3339(body["time_expire"]) if body.get("time_expire") else 0.0,
+            expires=read_expiry(body),
         )
 
     def _pay_by_code(self, call: Call) -> HttpResponse:
