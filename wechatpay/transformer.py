@@ -249,11 +249,12 @@ class _Element:
         self, name: str, attributes: Mapping[str, str], parent: _Element | None, prefixes: Counter[str]
     ) -> None:
         self.declared = [key.removeprefix("xmlns:") for key in attributes if key.startswith("xmlns:")]
-        prefixes.update(self.declared)
+        if self.declared:
+            prefixes.update(self.declared)
 
         def is_prefixed(name: str) -> bool:
             prefix, colon, _ = name.partition(":")
-            return bool(colon) and prefix in prefixes
+            return bool(colon) and prefixes[prefix] > 0
 
         self.is_dropped: bool = parent is not None and (parent.is_dropped or is_prefixed(name))
         self.attributes = {
@@ -309,10 +310,8 @@ class _Tree:
 
     def end(self, name: str) -> None:
         element = self.open.pop()
-        for prefix in element.declared:
-            self.prefixes[prefix] -= 1
-            if not self.prefixes[prefix]:
-                del self.prefixes[prefix]
+        if element.declared:
+            self.prefixes.subtract(element.declared)
         if not self.open:
             if not element.has_nodes and element.content().strip(_SPACE):
                 raise DecodeError(f"xml holds text and no fields; {_RAW}")
