@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -41,6 +42,14 @@ def pytest_collection_finish():
     """Keep the garbage collector from going through thousands of tests, again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def tracing_goes_on():
+    """Fail a test that ends the tracing of its thread: coverage would miss what the next tests run."""
+    was_traced = sys.gettrace() is not None
+    yield
+    assert was_traced == (sys.gettrace() is not None)
 
 
 @pytest.fixture

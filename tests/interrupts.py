@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
+
+
+@contextlib.contextmanager
+def traced(function):
+    """Trace what runs inside; what traced before, such as coverage, goes on after it."""
+    previous = sys.gettrace()
+    sys.settrace(function)
+    try:
+        yield
+    finally:
+        sys.settrace(previous)
 
 
 class Interrupt(BaseException):
@@ -29,14 +41,11 @@ def interrupted(call, number, files):
     def enter(frame, *_):
         return line if any(file in frame.f_code.co_filename for file in files) else None
 
-    previous = sys.gettrace()
-    sys.settrace(enter)
     try:
-        call()
+        with traced(enter):
+            call()
     except Interrupt as error:
         return error
-    finally:
-        sys.settrace(previous)
     return None
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
+import interrupts
 import pytest
 
 from wechatpay import NoResponseError, ReadTimeoutError
@@ -603,14 +604,9 @@ def test_start_that_is_interrupted_leaves_no_job(background):
     while is_interrupted:
         passed += 1
         left = passed
-        sys.settrace(strike)
-        try:
+        with suppress(KeyboardInterrupt), interrupts.traced(strike):
             Promise.start(partial(asyncio.sleep, 0), background)
             is_interrupted = False
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.settrace(None)
 
     began = time.monotonic()
     background.close()

@@ -13,13 +13,13 @@ import os
 import resource
 import signal
 import socket
-import sys
 import threading
 import time
 import tracemalloc
 import zlib
 from pathlib import Path
 
+import interrupts
 import merchants
 import pytest
 import requests
@@ -149,11 +149,8 @@ def lines_of_a_call(instance, files):
         count += event == "line"
         return trace
 
-    sys.settrace(trace)
-    try:
+    with interrupts.traced(trace):
         instance.v3.x.get()
-    finally:
-        sys.settrace(None)
     return count
 
 
@@ -169,13 +166,8 @@ def interrupted_at(instance, files, line):
                 raise InterruptError
         return trace
 
-    sys.settrace(trace)
-    try:
+    with contextlib.suppress(InterruptError, TransportError), interrupts.traced(trace):
         instance.v3.x.get()
-    except (InterruptError, TransportError):
-        pass
-    finally:
-        sys.settrace(None)
 
 
 @pytest.mark.no_cover  # coverage uses the same hook
