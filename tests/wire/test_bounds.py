@@ -247,6 +247,22 @@ class TestRetries:
 
         assert [] == gateway.seen
 
+    @pytest.mark.parametrize("retries", [3, True, None])
+    def test_retries_that_urllib3_makes_of_a_number_are_refused(self, retries, build):
+        """Adapters have a Retry, but urllib3 takes its older spellings, too: ``None`` is three."""
+        with requests.Session() as session:
+            session.get_adapter("http://").max_retries = retries
+            with pytest.raises(ConfigurationError, match="max_retries"):
+                build(session=session)
+
+    @pytest.mark.parametrize("retries", [0, False, Retry(0)], ids=repr)
+    def test_session_that_never_retries_is_accepted(self, retries, build):
+        """However that is written."""
+        with requests.Session() as session:
+            session.get_adapter("http://").max_retries = retries
+
+            assert 200 == build(session=session).v3.x.get().status_code
+
 
 @pytest.mark.parametrize("setting", [{"proxies": {}}, {"verify": True}, {"pool_size": 5}], ids=str)
 @pytest.mark.parametrize("session", ["session", "client_session"])

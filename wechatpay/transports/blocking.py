@@ -251,8 +251,9 @@ def refuse_retries(session: requests.Session) -> None:
         ConfigurationError: One does.
     """
     for prefix, adapter in session.adapters.items():
-        retries = getattr(adapter, "max_retries", None)
-        if getattr(retries, "total", 0) not in (0, False):
+        # A Retry, or what urllib3 makes one of: for None, one of three.
+        retries = getattr(adapter, "max_retries", 0)
+        if getattr(retries, "total", retries) not in (0, False):
             raise ConfigurationError(
                 f"session: the adapter for {prefix} has max_retries, which could send a payment twice. "
                 "Mount one without; for retries that are safe, add wechatpay.retry() to `middlewares`"
