@@ -78,6 +78,61 @@ def test_error_of_a_mock_reaches_the_caller(live):
             live.v3.pay.transactions.get()
 
 
+def plain_response(body):
+    """Make the response of a hand-written mock: its content is set, and there is nothing to read."""
+    response = requests.Response()
+    response.status_code, response.raw = 200, None
+    response._content = body
+    response.headers.update(proof(body or b""))
+    return response
+
+
+class PlainAdapter(requests.adapters.BaseAdapter):
+    """An adapter that is such a mock."""
+
+    def __init__(self, body):
+        super().__init__()
+        self._body = body
+
+    def send(self, request, **_):
+        """Respond without a network."""
+        response = plain_response(self._body)
+        response.url, response.request = request.url, request
+        return response
+
+    def close(self):
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("fields", [{}, {"Content-Length": "7"}, {"Content-Encoding": "gzip"}], ids=str)
+def test_plain_response_of_a_mock_is_read(fields, live, monkeypatch):
+    """What requests would give of it, though it has no connection; its content is decoded already."""
+    response = plain_response(b'{"a":1}')
+    response.headers.update(fields)
+    monkeypatch.setattr(requests.Session, "send", lambda *_, **__: response)
+
+    assert {"a": 1} == live.v3.pay.transactions.get().json()
+
+
+def test_plain_response_without_content_is_empty(live, monkeypatch):
+    """A mock may set none at all."""
+    monkeypatch.setattr(requests.Session, "send", lambda *_, **__: plain_response(None))
+
+    assert b"" == live.v3.pay.transactions.get().content
+
+
+def test_plain_response_of_a_mounted_mock_is_read(build, tmp_path):
+    """A mock may be an adapter of the caller's session; a sink gets the content, too."""
+    with requests.Session() as session:
+        session.mount("http://", PlainAdapter(b'{"a":1}'))
+        instance = build(session=session)
+
+        assert {"a": 1} == instance.v3.x.get().json()
+        instance.v3.x.get(sink=tmp_path / "bill")
+
+    assert b'{"a":1}' == (tmp_path / "bill").read_bytes()
+
+
 @pytest.mark.parametrize("warm", [False, True], ids=["before", "after a call"])
 def test_vcrpy_records_and_replays(warm, client, build, gateway, tmp_path):
     """The recorded response is verified like any; a connection of an earlier call does not slip by."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -112,8 +111,11 @@ class BlockingTransport:
                 allow_redirects=False,
                 proxies=route.proxies,
             )
-            with contextlib.closing(response):
+            try:
                 return self._receive(response, request, limits)
+            finally:
+                if response.raw is not None:
+                    response.close()
         finally:
             route.places.leave(ticket)
             LIMITS.reset(before)
@@ -136,12 +138,13 @@ class BlockingTransport:
         how = session.merge_environment_settings(request.url, {}, True, None, None)  # noqa: FBT003  its `stream`
         try:
             response = session.send(prepared, timeout=request.timeout, allow_redirects=False, **how)
-            with contextlib.closing(response):
-                return self._receive(response, request, Limits(None))
+            received.append(response)
+            return self._receive(response, request, Limits(None))
         finally:
             # A hook that raises would leave its connection open, and its place in the session's pool taken.
             for response in received:
-                response.close()
+                if response.raw is not None:
+                    response.close()
 
     def _receive(self, response: requests.Response, request: Request, limits: Limits) -> Response:
         headers = Headers.received(response.headers)
@@ -151,6 +154,7 @@ class BlockingTransport:
         limit, length = self._network.max_response_size, response.headers.get("Content-Length", "")
         if (
             sink is None
+            and response.raw is not None
             and length.isdecimal()
             and len(length) <= MOST_DIGITS
             and int(length) <= limit
@@ -185,6 +189,10 @@ class BlockingTransport:
 
 
 def _read(response: requests.Response) -> Iterator[bytes]:
+    if response.raw is None:
+        # A mock's: there is only its content.
+        yield response.content or b""
+        return
     encoding = packing(response.headers)
     try:
         if encoding:
