@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wechatpay import InvalidRequestError, bills
-from wechatpay.bills.books import NAMES
+from wechatpay.bills import books
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
 PAYMENT = {"transaction_id": "4200009990202603020000000001", "out_trade_no": "A20260302-1", "amount": 10000}
@@ -123,7 +123,7 @@ class TestOutcomes:
 
     @pytest.mark.parametrize(
         "change",
-        [{"fee": 59}, {"fee": Decimal("0.59")}, {"fee": None}, {"state": "REFUND"}, {"state": "paid"}],
+        [{"fee": 59}, {"fee": Decimal("0.59")}, {"fee": None}, {"state": "REFUND"}, {"state": " success"}],
     )
     def test_what_agrees_is_no_difference(self, change):
         """Fees in fen or yuan; a refunded order was paid; a fee that is left out is not compared."""
@@ -137,6 +137,9 @@ class TestOutcomes:
             ("PROCESSING", "SUCCESS", []),
             ("PROCESSING", "ABNORMAL", []),
             ("CHANGE", "SUCCESS", ["state_differs"]),
+            ("FAIL", "REFUNDCLOSE", []),
+            ("SUCCESS", "REFUND", []),
+            ("FAIL", "REFUND", ["state_differs"]),
         ],
     )
     def test_states_of_refunds_are_translated(self, theirs, ours, outcomes):
@@ -295,7 +298,10 @@ class TestBooks:
             ({"out_trade_no": "A", "amount": 1, "time": "2026-03-02 10:00:00"}, "time: give"),
             ({"out_trade_no": "A", "amount": 1, "time": "yesterday"}, "isoformat"),
             ({"out_trade_no": "A", "amount": 1, "time": 5}, "time: give"),
-            ({"out_trade_no": "A", "amount": 1, "state": "PAID\x1f1"}, "entry 2: has a control character"),
+            (
+                {"out_refund_no": "R", "out_trade_no": "A\x1f1", "amount": 1},
+                "entry 2: has a control character",
+            ),
             ({"out_trade_no": "\ud800", "amount": 1}, "a text is not Unicode"),
             (["A"], "entry 2 is list"),
         ],
@@ -304,6 +310,42 @@ class TestBooks:
         """The error says which entry and why, before anything is compared."""
         with pytest.raises(InvalidRequestError, match=words):
             compare([PAYMENT, entry])
+
+    @pytest.mark.parametrize(
+        "word", ["UNPAID", "unpaid", "FAILED", "CANCELLED", "未支付", "paid", "0", 0, False]
+    )
+    @pytest.mark.parametrize("name", ["state", "refund_status", "trade_state", "status"])
+    def test_unknown_word_for_a_state_is_refused(self, name, word):
+        """It may mean unpaid: the error names the entry, the member and the words that are accepted."""
+        words = (
+            f"ours: entry 2: {name}: {word!r} is not a state of a payment; give ACCEPT, ACCEPTED, CLOSED, "
+            "NOTPAY, PAYERROR, PAY_FAIL, PENDING, REFUND, REVOKED, SUCCESS, USERPAYING, or leave it empty"
+        )
+        with pytest.raises(InvalidRequestError, match=re.escape(words)):
+            compare([REFUND, {**PAYMENT, name: word}])
+
+    def test_refund_has_words_of_its_own(self):
+        """An order's state that no refund has is refused."""
+        with pytest.raises(InvalidRequestError, match="'NOTPAY' is not a state of a refund; give ABNORMAL, "):
+            compare([PAYMENT, {**REFUND, "state": "NOTPAY"}])
+
+    @pytest.mark.parametrize("empty", ["", " ", None])
+    def test_state_that_is_left_empty_is_not_compared(self, empty):
+        """The next name that is not empty counts, else none."""
+        assert [] == compare([{**PAYMENT, "state": empty}, REFUND])[0]
+        assert ["state_differs"] == compare([{**PAYMENT, "state": empty, "status": "NOTPAY"}, REFUND])[0]
+
+    def test_every_word_for_a_state_is_documented(self):
+        """The table of the page on bills lists exactly these."""
+        page = Path(__file__).parents[2] / "docs" / "bills.md"
+        (table,) = re.findall(r"\| entry \|.*?\n\n", page.read_text("utf-8"), re.DOTALL)
+        rows = [re.findall(r"`(\w+)`", line) for line in table.strip().splitlines()[2:]]
+        paid, reversed_, unpaid, refunded, failed = map(set, rows)
+
+        assert set(books._PAYMENT_WORDS) == paid | reversed_ | unpaid
+        assert set(books.UNPAID) == unpaid
+        assert set(books._REFUND_WORDS) == refunded | failed
+        assert set(books.NOT_REFUNDED) == failed
 
     @pytest.mark.parametrize(("name", "text"), [("a.jsonl", "{"), ("a.csv", 'a,b\n"x')])
     def test_unreadable_file_is_refused(self, tmp_path, name, text):
@@ -446,7 +488,7 @@ class TestAmounts:
         (table,) = re.findall(r"\| member \|.*?\n\n", page.read_text("utf-8"), re.DOTALL)
         cells = [line.split("|")[1] for line in table.strip().splitlines()[2:]]
 
-        assert sorted(NAMES) == sorted(re.findall(r"`(\w+)`", " ".join(cells)))
+        assert sorted(books.NAMES) == sorted(re.findall(r"`(\w+)`", " ".join(cells)))
 
 
 class TestOutput:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wechatpay.bills.read import Block, Row
 
-__all__ = ["NAMES", "Entry", "entries_of_rows", "parse_entries"]
+__all__ = ["NAMES", "NOT_REFUNDED", "REFUND_STATES", "UNPAID", "Entry", "entries_of_rows", "parse_entries"]
 
 _NUMBERS = ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")
 _READ_OF_ROWS = (*_NUMBERS, "refund_total_fen", "total_fen", "refund_status", "trade_state")
@@ -36,6 +36,19 @@ _FEES = ("fee_fen", "fee_yuan", "fee")
 
 #: The names that count in an entry; others are not read, but for the currency of an amount.
 NAMES = frozenset({*_NUMBERS, *_PAID, *_REFUNDED, *_FEES, *_STATES, *_TIMES})
+
+#: The words of payments: those that leave no row in a bill, and the others.
+UNPAID = frozenset(
+    {"ACCEPT", "ACCEPTED", "CLOSED", "NOTPAY", "PAYERROR", "PAY_FAIL", "PENDING", "USERPAYING"}
+)
+_PAYMENT_WORDS = UNPAID | {"REFUND", "REVOKED", "SUCCESS"}
+
+#: The words of refunds that APIv2, bills and orders have of their own, in those of APIv3.
+REFUND_STATES = {"CHANGE": "ABNORMAL", "FAIL": "CLOSED", "REFUND": "SUCCESS", "REFUNDCLOSE": "CLOSED"}
+
+#: The words of refunds: those that leave no row in a bill, and the others.
+NOT_REFUNDED = frozenset({"CLOSED", "FAIL", "REFUNDCLOSE"})
+_REFUND_WORDS = frozenset({*REFUND_STATES, "ABNORMAL", "CLOSED", "PROCESSING", "SUCCESS"})
 
 #: Names that an error expects where there are values with types, and in CSV.
 _TYPED_AMOUNTS = ("amount", "amount_fen", "amount_yuan")
@@ -58,7 +71,7 @@ class Entry(NamedTuple):
         out_refund_no: The merchant's number of the refund; ``""`` for a payment.
         amount: Fen; ``None`` if it is not to be compared.
         fee: Yuan, negative for a refund; ``None`` if it is not to be compared.
-        state: WeChat Pay's word; ``""`` if it is not to be compared.
+        state: WeChat Pay's word, of a known set in the books; ``""`` if it is not to be compared.
         at: Unix seconds; ``None`` if that is not known.
         position: The line in the bill, or the position in the books, from 1.
     """
@@ -140,7 +153,7 @@ def parse_entries(ours: Any, *, require_amounts: bool = True) -> Iterator[Entry]
         require_amounts: Whether an entry without an amount is an error.
 
     Raises:
-        InvalidRequestError: An entry has no number or no amount, or its amounts or time are not clear.
+        InvalidRequestError: An entry has no number or no amount, or its amounts, state or time are not clear.
         OSError: The file cannot be read.
     """
     if not isinstance(ours, str) and not hasattr(ours, "__fspath__"):
@@ -209,9 +222,8 @@ class _Reader:
         self._numbers = [keys.get(name) for name in _NUMBERS]
         self._amounts = [_Amounts("amount", keys, names, "currency") for names in (_PAID, _REFUNDED)]
         self._fees = _Amounts("fee", keys, _FEES, "settlement_currency", "currency")
-        self._states, self._times = (
-            [keys[name] for name in names if name in keys] for names in (_STATES, _TIMES)
-        )
+        self._states = [(name, keys[name]) for name in _STATES if name in keys]
+        self._times = [keys[name] for name in _TIMES if name in keys]
 
     def read(self, get: Callable[[Any], Any], position: int) -> Entry:
         """Read one.
@@ -233,9 +245,15 @@ class _Reader:
                 f"{text}; to compare without amounts, pass require_amounts=False (--no-require-amounts)"
             )
         fee = self._fees.read_yuan(get) if self._fees.names else None
-        state = ""
-        for key in self._states:
+        state, words = "", _REFUND_WORDS if is_refund else _PAYMENT_WORDS
+        for name, key in self._states:
             if (value := get(key)) is not None and (state := str(value).strip().upper()):
+                if state not in words:
+                    what = "refund" if is_refund else "payment"
+                    raise ValueError(
+                        f"{name}: {value!r:.40} is not a state of a {what}; give {', '.join(sorted(words))}, "
+                        "or leave it empty to compare without states"
+                    )
                 break
         at = None
         for key in self._times:

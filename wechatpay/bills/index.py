@@ -184,7 +184,7 @@ def _record(entry: Entry) -> tuple[str | None, str | None, str]:
         )
     )
     if more.count(_SEPARATOR) != _PARTS - 1:
-        raise InvalidRequestError(f"ours: entry {position}: has a control character in its state or number")
+        raise InvalidRequestError(f"ours: entry {position}: has a control character in its number")
     return *entry.keys, more
 
 

@@ -13,7 +13,14 @@ from datetime import date as Date  # noqa: N812  `date` is a type of dates
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from wechatpay.bills.books import Entry, entries_of_rows, parse_entries
+from wechatpay.bills.books import (
+    NOT_REFUNDED,
+    REFUND_STATES,
+    UNPAID,
+    Entry,
+    entries_of_rows,
+    parse_entries,
+)
 from wechatpay.bills.files import Bill, open_output
 from wechatpay.bills.format import rounds_to
 from wechatpay.bills.index import Index
@@ -41,13 +48,6 @@ OUTCOMES: Mapping[str, str] = {
     "duplicate": "it is there twice: correct your books",
     "across_midnight": "it is near midnight and not in this bill: look for it in the neighbouring day's",
 }
-
-#: States in which an entry leaves no row in a bill.
-_UNPAID = frozenset({"ACCEPT", "CLOSED", "NOTPAY", "PAYERROR", "PENDING", "USERPAYING"})
-_NOT_REFUNDED = frozenset({"CLOSED", "FAIL"})
-
-#: A bill's words for the states of refunds, in those of the API.
-_REFUND_STATES = {"FAIL": "CLOSED", "CHANGE": "ABNORMAL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def reconcile(  # noqa: PLR0913  each is an option
         ours: Mappings, or a path of CSV (``.jsonl`` for lines of JSON), with these members, all optional but
             one number and the amount: ``transaction_id out_trade_no refund_id out_refund_no``; ``amount``
             and ``fee``, as `int` fen or `Decimal` yuan (in a file ``amount_fen`` or ``amount_yuan``,
-            ``fee_fen`` or ``fee_yuan``; fees of refunds are negative); ``state``, in WeChat Pay's words;
-            ``time``, aware. Rows of another bill do, too.
+            ``fee_fen`` or ``fee_yuan``; fees of refunds are negative); ``state``, one of WeChat Pay's words
+            for payments or refunds; ``time``, aware. Rows of another bill do, too.
         day: The days of the bill, in Beijing, first and last, so that your books may hold more; by default
             the day of a fetched bill, else every entry is expected.
         margin: How near to midnight an entry may belong to the neighbouring day.
@@ -127,8 +127,8 @@ def reconcile(  # noqa: PLR0913  each is an option
         The findings, an iterator, with counts and a summary.
 
     Raises:
-        InvalidRequestError: An entry has no number or no amount, its amount or time is not clear, or its
-            amounts contradict each other; the error says which.
+        InvalidRequestError: An entry has no number or no amount, its amount, state or time is not clear, or
+            its amounts contradict each other; the error says which.
         BillFormatError: The bill is damaged; the iterator raises it.
         OSError: The index cannot be written, or ``ours`` cannot be read.
     """
@@ -248,7 +248,7 @@ class Reconciliation(Iterator[Finding]):
 
     def _judge(self, ours: Entry) -> str | None:
         """Return what comes of an entry that no row matches; ``None`` if no bill of these days has it."""
-        if ours.state in (_NOT_REFUNDED if ours.is_refund else _UNPAID):
+        if ours.state in (NOT_REFUNDED if ours.is_refund else UNPAID):
             return None
         return self._window.judge(ours.at)
 
@@ -299,11 +299,11 @@ def _differ(theirs: Entry, ours: Entry) -> list[tuple[str, object, object]]:
 
 def _agree(theirs: Entry, ours: Entry) -> bool:
     if theirs.is_refund:
-        stated = _REFUND_STATES.get(theirs.state, theirs.state)
+        stated = REFUND_STATES.get(theirs.state, theirs.state)
         # A bill is never written again: what was being processed has been decided since.
-        return stated in {"PROCESSING", _REFUND_STATES.get(ours.state, ours.state)}
+        return stated in {"PROCESSING", REFUND_STATES.get(ours.state, ours.state)}
     expected = "REVOKED" if ours.state == "REVOKED" else "SUCCESS"
-    return ours.state not in _UNPAID and theirs.state == expected
+    return ours.state not in UNPAID and theirs.state == expected
 
 
 @dataclass(frozen=True, slots=True)
