@@ -429,6 +429,52 @@ def test_middleware_of_the_callers_client_session_cannot_send_twice(build, gatew
     assert 1 == len(gateway.seen)
 
 
+@pytest.mark.filterwarnings("ignore:Inheritance:DeprecationWarning")
+def test_client_session_that_retries_by_itself_cannot_send_twice(build, gateway):
+    """Each of its attempts is a request of its own to aiohttp; the second is stopped before it leaves."""
+
+    class Retrying(aiohttp.ClientSession):
+        async def _request(self, *args, **options):
+            with contextlib.suppress(aiohttp.ClientError):
+                return await super()._request(*args, **options)
+            return await super()._request(*args, **options)
+
+    gateway.behaviour = lambda _, peer: peer.close()
+    instance = build(client_session=lambda _: Retrying())
+
+    async def main():
+        with pytest.raises(NoResponseError):
+            await instance.v3.x.postAsync(json={}, query={"a": "1"})
+
+    asyncio.run(main())
+
+    assert 1 == len(gateway.seen)
+
+
+def test_middleware_of_the_callers_client_session_may_make_requests_of_its_own(build, gateway):
+    """To fetch a token, say: it is another request."""
+    sessions = []
+
+    async def fetch_first(request, handler):
+        if request.method == "POST":
+            await (await sessions[0].get(request.url)).read()
+        return await handler(request)
+
+    def client_session(_):
+        sessions.append(aiohttp.ClientSession(middlewares=[fetch_first]))
+        return sessions[0]
+
+    instance = build(client_session=client_session)
+
+    async def main():
+        response = await instance.v3.x.postAsync()
+        await (await sessions[0].get(f"{gateway.url}v3/x")).read()
+        return response.status_code
+
+    assert 200 == asyncio.run(main())
+    assert ["GET", "POST", "GET"] == [seen.line.split()[0] for seen in gateway.seen]
+
+
 def test_nothing_is_logged_of_what_is_secret(build, caplog):
     """What both libraries log at DEBUG has no query, no header and no body."""
     caplog.set_level(logging.DEBUG)

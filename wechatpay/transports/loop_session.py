@@ -12,6 +12,7 @@ import weakref
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,7 +25,6 @@ from wechatpay.transports.network import CHUNK, IDLE_SECONDS, RESERVED_HEADERS, 
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
-    from types import SimpleNamespace
 
     from wechatpay.messages import Request
     from wechatpay.transports.network import Network
@@ -130,9 +130,9 @@ class LoopSession:
     def request(self, request: Request, exchange: Exchange) -> Any:
         """Send ``request``; use it with ``async with``, which gives the response."""
         route, content = self._route(request), request.content
+        exchange.sends = request.method, URL(request.url, encoded=True)
         return self.client.request(
-            request.method,
-            URL(request.url, encoded=True),
+            *exchange.sends,
             headers=[*request.headers.pairs(), *route.headers],
             data=_pieces(content, exchange) if len(content) > CHUNK else content or None,
             allow_redirects=False,
@@ -211,15 +211,19 @@ class Exchange:
 
     Attributes:
         read: Seconds for the whole of a response in memory.
+        sends: Method and URL of its request.
+        is_sent: Whether a session of the caller's has sent that.
         timer: Ends the exchange when a connection, or then the response, takes too long.
         transport: The connection's transport, once there is one.
         places: Where it holds a place, once it does.
     """
 
-    __slots__ = ("places", "read", "timer", "transport")
+    __slots__ = ("is_sent", "places", "read", "sends", "timer", "transport")
 
     def __init__(self, read: float | None) -> None:
         self.read = read
+        self.sends: tuple[str, URL]
+        self.is_sent = False
         self.timer = asyncio.timeout(None)
         self.places: asyncio.Semaphore | None = None
         self.transport: asyncio.WriteTransport | None = None
@@ -294,6 +298,7 @@ def _adopt(client: Any) -> aiohttp.ClientSession:
             "omit it, and give the session its `proxy`"
         )
     guard = aiohttp.TraceConfig()
+    guard.on_request_start.append(_recognize)
     guard.on_connection_create_start.append(_refuse_second)
     guard.on_connection_reuseconn.append(_refuse_second)
     guard.on_request_headers_sent.append(_note_sent)
@@ -309,13 +314,23 @@ def _find_netrc() -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+async def _recognize(_: Any, context: SimpleNamespace, begun: aiohttp.TraceRequestStartParams) -> None:
+    """Find the call that a request is an attempt at: a session's own code may make several of one call.
+
+    Requests of the session's middlewares, and the caller's own, are none.
+    """
+    exchange = EXCHANGE.get(None)
+    is_attempt = exchange is not None and exchange.sends == (begun.method, begun.url)
+    context.call = exchange if is_attempt else SimpleNamespace(is_sent=False)
+
+
 async def _refuse_second(_: Any, context: SimpleNamespace, __: Any) -> None:
-    if getattr(context, "is_sent", False):
+    if context.call.is_sent:
         raise SentAlreadyError
 
 
 async def _note_sent(_: Any, context: SimpleNamespace, __: Any) -> None:
-    context.is_sent = True
+    context.call.is_sent = True
 
 
 async def _pieces(content: bytes, exchange: Exchange) -> AsyncIterator[bytes]:
