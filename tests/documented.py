@@ -94,11 +94,11 @@ def merge(given, changes):
 
 def _value(field):
     kind = field.type.removesuffix("[]")
-    made = (
-        members(next(iter(field.variants.values()), field.fields))
-        if kind == "object"
-        else _scalar(field, kind)
-    )
+    if kind == "object":
+        made = members(next(iter(field.variants.values()), field.fields))
+        made |= {name: _value(field.fields[name]) for name in field.one_of[:1]}
+    else:
+        made = _scalar(field, kind)
     return [made] if field.type.endswith("[]") else made
 
 

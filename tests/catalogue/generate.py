@@ -29,14 +29,40 @@ WRITTEN = {"typed/nodes.pyi", "typed/outside.pyi"}
 DOC = "https://pay.weixin.qq.com/doc/"
 HOST = "https://api.mch.weixin.qq.com/"
 
-#: Body members of which one must be given. The catalogue marks them as optional, the documents name the rule.
+_ORDER_NUMBERS = ["transaction_id", "out_trade_no"]
+_REFUND_NUMBERS = [*_ORDER_NUMBERS, "out_refund_no", "refund_id"]
+_SHARE_NUMBERS = ["order_id", "out_order_no"]
+_CUSTOMS_NUMBERS = ["out_trade_no", "transaction_id", "sub_order_no", "sub_order_id"]
+
+#: Members of which one must be given, by operation and, for members of an object, the object's name.
+#: The documents state the rule in words; the extract marks such members as required or as optional.
 ONE_OF = {
-    ("POST", "v3/refund/domestic/refunds"): ["transaction_id", "out_trade_no"],
-    ("POST", "v2/pay/orderquery"): ["transaction_id", "out_trade_no"],
-    ("POST", "v2/pay/refundquery"): ["transaction_id", "out_trade_no", "out_refund_no", "refund_id"],
-    ("POST", "v2/secapi/pay/refund"): ["transaction_id", "out_trade_no"],
-    ("POST", "v2/secapi/pay/refundv2"): ["transaction_id", "out_trade_no"],
-    ("POST", "v2/secapi/pay/reverse"): ["transaction_id", "out_trade_no"],
+    "POST v2/deposit/consume": _ORDER_NUMBERS,
+    "POST v2/deposit/orderquery": _ORDER_NUMBERS,
+    "POST v2/deposit/refund": _ORDER_NUMBERS,
+    "POST v2/deposit/refundquery": _REFUND_NUMBERS,
+    "POST v2/pay/facepayquery": _ORDER_NUMBERS,
+    "POST v2/pay/orderquery": _ORDER_NUMBERS,
+    "POST v2/pay/paporderquery": _ORDER_NUMBERS,
+    "POST v2/pay/partner/paporderquery": _ORDER_NUMBERS,
+    "POST v2/pay/refundquery": _REFUND_NUMBERS,
+    "POST v2/pay/refundqueryv2": _REFUND_NUMBERS,
+    "POST v2/secapi/pay/refund": _ORDER_NUMBERS,
+    "POST v2/secapi/pay/refundv2": _ORDER_NUMBERS,
+    "POST v2/secapi/pay/reverse": _ORDER_NUMBERS,
+    "POST v3/ecommerce/refunds/apply": [*_ORDER_NUMBERS, "combine_transaction_id", "combine_out_trade_no"],
+    "POST v3/refund/domestic/refunds": _ORDER_NUMBERS,
+    "POST v2/pay/profitsharingreturnquery": _SHARE_NUMBERS,
+    "POST v2/secapi/pay/profitsharingreturn": _SHARE_NUMBERS,
+    "POST v3/profitsharing/return-orders": _SHARE_NUMBERS,
+    "POST v2/cgi-bin/mch/customs/customdeclarequery": _CUSTOMS_NUMBERS,
+    "POST v2/cgi-bin/mch/newcustoms/customdeclareredeclare": _CUSTOMS_NUMBERS,
+    "POST v2/wxv/queryhotelbill": ["out_order_no", "return_query_id"],
+    "POST v2/wxv/queryrentbill": ["out_order_no", "return_query_id"],
+    "POST v3/combine-transactions/jsapi combine_payer_info": ["openid", "sub_openid"],
+    "POST v3/pay/partner/transactions/jsapi payer": ["sp_openid", "sub_openid"],
+    "POST v3/pay/partner/transactions/jsapi-with-contract payer": ["sp_openid", "sub_openid"],
+    "POST v3/pay/partner/transactions/miniprogram payer": ["sp_openid", "sub_openid"],
 }
 
 _GOODS = {
@@ -136,7 +162,7 @@ def read(path):
 def operation(row):
     """Cut one documented operation down to what the package keeps."""
     base = row["options"].get("base_uri", HOST)
-    one_of = ONE_OF.get((row["verb"].upper(), row["uri"]), [])
+    call = f"{row['verb'].upper()} {row['uri']}"
     kept = {
         "verb": row["verb"].upper(),
         "uri": row["uri"],
@@ -146,16 +172,14 @@ def operation(row):
         "base_uri": "" if base == HOST else base,
         "path": fields(row["path_params"]),
         "query": fields(row["query"]),
-        "body": fields(
-            field | {"required": field["required"] and field["name"] not in one_of} for field in row["body"]
-        ),
+        "body": fields(row["body"], call),
         "body_kind": row["body_kind"],
-        "one_of": one_of,
+        "one_of": ONE_OF.get(call, []),
         "security": "security" in row.get("options_required", ()),
         "encrypts": any(
             header["name"] == "Wechatpay-Serial" and header["required"] for header in row["headers"]
         ),
-        "response": merge(fields(row["response"]), ADDED.get(f"{row['verb'].upper()} {row['uri']}", {})),
+        "response": merge(fields(row["response"]), ADDED.get(call, {})),
         "response_kind": row["response_kind"],
         "response_status": row["response_status"],
     }
@@ -187,9 +211,9 @@ def event(row):
     return {name: value for name, value in kept.items() if value not in ([], {}, "", False)}
 
 
-def fields(listed):
+def fields(listed, place=""):
     """Name each field's type, with ``!`` behind it where it is required, and what else is known."""
-    return {field["name"]: _field(field) for field in listed}
+    return {field["name"]: _field(field, place) for field in listed}
 
 
 def merge(members, added):
@@ -204,8 +228,9 @@ def merge(members, added):
     return merged
 
 
-def _field(field):
-    kind = field["type"] + ("!" if field["required"] else "")
+def _field(field, place):
+    is_required = field["required"] and field["name"] not in ONE_OF.get(place, ())
+    kind = field["type"] + ("!" if is_required else "")
     more = {
         name: field[name]
         for name in (
@@ -220,8 +245,11 @@ def _field(field):
         )
         if name in field
     }
+    below = f"{place} {field['name']}"
+    if below in ONE_OF:
+        more["one_of"] = ONE_OF[below]
     if field.get("fields"):
-        more["fields"] = fields(field["fields"])
+        more["fields"] = fields(field["fields"], below)
     if field.get("variants"):
         more["variants"] = {case["when"]: fields(case["fields"]) for case in field["variants"]}
     return {"type": kind, **more} if more else kind

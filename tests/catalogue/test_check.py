@@ -117,6 +117,55 @@ def test_a_wrong_member_is_named_by_its_place(body, message):
     assert f"{message} (POST v3/pay/transactions/jsapi, JSAPI下单)" == str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["sp_openid", "sub_openid"])
+@pytest.mark.parametrize("scene", ["jsapi", "jsapi-with-contract", "miniprogram"])
+def test_partner_names_the_payer_in_one_of_two_ways(scene, name):
+    """By the openid in its own app or in that of the sub-merchant; without one the call is refused."""
+    template = f"v3/pay/partner/transactions/{scene}"
+    body = calls.options(find("POST", template))["json"] | {"payer": {name: "o1"}}
+    check("POST", template, json=body)
+
+    with pytest.raises(InvalidRequestError, match=r"json\.payer: give one of sp_openid, sub_openid \("):
+        check("POST", template, json=body | {"payer": {}})
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("v2/pay/paporderquery", "transaction_id out_trade_no"),
+        ("v2/pay/partner/paporderquery", "transaction_id out_trade_no"),
+        ("v2/pay/facepayquery", "transaction_id out_trade_no"),
+        ("v2/pay/refundqueryv2", "transaction_id out_trade_no out_refund_no refund_id"),
+        ("v2/deposit/orderquery", "transaction_id out_trade_no"),
+        ("v2/deposit/consume", "transaction_id out_trade_no"),
+        ("v2/deposit/refund", "transaction_id out_trade_no"),
+        ("v2/deposit/refundquery", "transaction_id out_trade_no out_refund_no refund_id"),
+        (
+            "v2/cgi-bin/mch/customs/customdeclarequery",
+            "out_trade_no transaction_id sub_order_no sub_order_id",
+        ),
+        (
+            "v2/cgi-bin/mch/newcustoms/customdeclareredeclare",
+            "out_trade_no transaction_id sub_order_no sub_order_id",
+        ),
+        ("v2/wxv/queryrentbill", "out_order_no return_query_id"),
+        ("v2/wxv/queryhotelbill", "out_order_no return_query_id"),
+        ("v3/refund/domestic/refunds", "transaction_id out_trade_no"),
+        ("v3/profitsharing/return-orders", "order_id out_order_no"),
+    ],
+)
+def test_one_of_the_documented_numbers_is_enough(template, names):
+    """Any of them; without one the call is refused."""
+    given = calls.options(operation := find("POST", template))
+    kind, names = operation.body_kind, names.split()
+    rest = {name: value for name, value in given[kind].items() if name not in names}
+    for name in names:
+        check("POST", template, **given | {kind: {**rest, name: "1"}})
+
+    with pytest.raises(InvalidRequestError, match=f"{kind}: give one of {', '.join(names)} "):
+        check("POST", template, **given | {kind: rest})
+
+
 @each(
     ("verb", "template", "given", "message"),
     [

@@ -182,6 +182,23 @@ def test_partner_order_belongs_to_the_sub_merchant(sandbox, v3):
     assert refunds.post(json=refund("PARTNER-1", sub_mchid=SUB)).json()["status"] == "PROCESSING"
 
 
+def test_partner_names_the_payer_in_the_app_of_the_sub_merchant(sandbox, v3):
+    """By ``sub_openid``, which needs ``sub_appid``; query and callback have it beside ``sp_openid``."""
+    pay = v3.pay.partner.transactions
+    body = {**partner_order(sandbox, "PARTNER-SUB"), "payer": {"sub_openid": PAYER}}
+    assert (400, "PARAM_ERROR") == refused(pay.jsapi.post, json=body)
+    assert (400, "PARAM_ERROR") == refused(
+        pay.jsapi.post, json={**body, "sub_appid": "wx0000000000000001", "payer": {}}
+    )
+
+    pay.jsapi.post(json={**body, "sub_appid": "wx0000000000000001"})
+    sandbox.pay("PARTNER-SUB")
+    query = {"sp_mchid": sandbox.identity.mchid, "sub_mchid": SUB}
+    found = pay.outTradeNo._n_.get(n="PARTNER-SUB", query=query).json()
+
+    assert {"sp_openid": PAYER, "sub_openid": PAYER} == found["payer"]
+
+
 def test_payment_code_is_good_for_one_payment(sandbox, v3):
     """The order is paid at once; it can be reversed, which refunds it, but not closed."""
     pay = v3.pay.transactions

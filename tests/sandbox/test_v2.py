@@ -50,6 +50,15 @@ def test_response_is_signed_as_the_request_was(response, algorithm):
     assert found["nonce_str"]
 
 
+@pytest.mark.parametrize("path", ["/pay/facepayquery", "/deposit/orderquery", "/pay/refundqueryv2"])
+def test_one_number_names_an_order(response, path):
+    """Where WeChat Pay takes either number, one is enough, and at least one is required."""
+    party = {"appid": "wx8888888888888888", "mch_id": "1900000109", "nonce_str": "n"}
+
+    assert "SUCCESS" == response(asked(path, {**party, "out_trade_no": "7"}))["result_code"]
+    assert "LACK_PARAMS" == response(asked(path, party))["err_code"]
+
+
 def test_nonces_of_responses_differ(response):
     """So that no two responses are the same."""
     assert response(asked(ORDER, fields()))["nonce_str"] != response(asked(ORDER, fields()))["nonce_str"]

@@ -212,8 +212,7 @@ def _check_body(operation: Operation, call: Call, rules: _Rules) -> None:
         raise _Mismatch(f"{kind}: give a mapping, not {type(given).__name__}")
     members = given or {}
     _check_members(operation.body, members, kind, rules)
-    if operation.one_of and not any(members.get(name) for name in operation.one_of):
-        raise _Mismatch(f"{kind}: give one of {', '.join(operation.one_of)}")
+    _check_one_of(operation.one_of, members, kind)
 
 
 def _check_members(fields: Fields, members: Mapping[str, Any], place: str, rules: _Rules) -> None:
@@ -232,6 +231,11 @@ def _check_members(fields: Fields, members: Mapping[str, Any], place: str, rules
             and (name not in members or members[name] is None)
         ):
             raise _Mismatch(f"{place}.{name}: missing")
+
+
+def _check_one_of(names: tuple[str, ...], members: Mapping[str, Any], place: str) -> None:
+    if names and not any(members.get(name) for name in names):
+        raise _Mismatch(f"{place}: give one of {', '.join(names)}")
 
 
 def _is_numbered(name: str, fields: Fields) -> bool:
@@ -298,6 +302,7 @@ def _check_object(field: Field, value: Mapping[str, Any], place: str, rules: _Ru
             found.append(error)
     if shapes and len(found) == len(shapes):
         raise found[0]
+    _check_one_of(field.one_of, value, place)
 
 
 def _check_encoded(field: Field, value: str, place: str, rules: _Rules) -> None:

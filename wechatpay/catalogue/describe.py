@@ -120,6 +120,8 @@ def _traits(field: Field) -> Iterator[str]:
     yield field.type
     if field.required:
         yield "required"
+    if field.one_of:
+        yield f"with one of {' '.join(field.one_of)}"
     if field.enum:
         yield f"one of {' '.join(map(str, field.enum))}"
     if field.max_length is not None:

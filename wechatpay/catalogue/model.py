@@ -31,6 +31,7 @@ class Field:
         sensitive: Whether it travels encrypted.
         cipher: ``platform-rsa``, ``merchant-rsa`` or ``paybank-rsa``; ``""`` if not encrypted or not known.
         encoded: ``json`` or ``urlencode`` where a string carries ``fields`` in that form; else ``""``.
+        one_of: Members of an object of which at least one must be given; ``()`` for none.
         fields: The members of an object, of each object in a list, or of what a string carries.
         variants: Alternative members, by the value that selects them.
     """
@@ -46,6 +47,7 @@ class Field:
     cipher: str = ""
     encoded: str = ""
     encoded_type: str = ""
+    one_of: tuple[str, ...] = ()
     fields: Fields = field(default_factory=dict)
     variants: Mapping[str, Fields] = field(default_factory=dict)
 
@@ -57,6 +59,7 @@ class Field:
         more = dict(row)
         kind = more.pop("type")
         more["enum"] = tuple(more.pop("enum", ()))
+        more["one_of"] = tuple(more.pop("one_of", ()))
         more["fields"] = parse_fields(more.pop("fields", {}))
         variants = more.pop("variants", {})
         more["variants"] = {case: parse_fields(members) for case, members in variants.items()}

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from wechatpay.sandbox import operations, uploads, xml_messages
@@ -40,11 +39,6 @@ _MERCHANT = ("mch_id", "mchid", "combine_mch_id")
 
 #: The longest ``nonce_str``; the operations of papay have none.
 _NONCE_LENGTH = 32
-
-#: Operations that want one of two numbers, although the documents mark both as required.
-_ONE_OF = {
-    f"v2/pay/{partner}paporderquery": ("transaction_id", "out_trade_no") for partner in ("", "partner/")
-}
 
 #: Responds to the fields of a request.
 HandlerV2: TypeAlias = "Callable[[Mapping[str, str]], HttpResponse]"
@@ -143,7 +137,6 @@ class ApiV2(Api):
             hint = f"，最接近的接口是 {nearest}" if nearest else ""
             return refuse(f"沙箱没有这个接口，请检查请求的路径{hint}", status=404)
         operation = found.operation
-        operation = replace(operation, one_of=_ONE_OF.get(operation.template, operation.one_of))
         sent = {name: value for name, value in _fields(request).items() if value}
         location = "body" if operation.body else "query"
         given = {name: [value] for name, value in sent.items()}

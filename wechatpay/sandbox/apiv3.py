@@ -193,16 +193,11 @@ class ApiV3(Api):
 
 def _with_body(call: Call, decrypt: Callable[[str], str]) -> Call | Violation:
     """Read and check the JSON body of a call."""
-    one_of = call.operation.one_of
-    fields = {
-        name: replace(field, required=False) if name in one_of else field
-        for name, field in call.operation.body.items()
-    }
     try:
         body = json.loads(call.request.body or b"{}")
     except ValueError:
         body = None
     if not isinstance(body, dict):
         return Violation("body", "", None, "", "请求体不是合法的JSON对象")
-    violation = check_body(fields, body, decrypt)
+    violation = check_body(call.operation.body, body, decrypt, call.operation.one_of)
     return violation or replace(call, body=body)

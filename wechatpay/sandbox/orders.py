@@ -139,6 +139,7 @@ class Order:
         protocol: ``v2`` or ``v3``, which is also that of its callbacks.
         sub_mchid: The sub-merchant of a partner's order; ``""`` for a direct one.
         sub_appid: The sub-merchant's app.
+        sub_openid: The payer in the sub-merchant's app; ``""`` if the order does not name it.
         combine_out_trade_no: The number of the combined order that it belongs to; ``""`` for none.
         mchid: The merchant of a combined order's part.
         device_id: The shop's device.
@@ -169,6 +170,7 @@ class Order:
     protocol: str = "v2"
     sub_mchid: str = ""
     sub_appid: str = ""
+    sub_openid: str = ""
     combine_out_trade_no: str = ""
     mchid: str = ""
     device_id: str = ""

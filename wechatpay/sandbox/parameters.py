@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,18 +72,17 @@ def _violations(
 ) -> Iterator[Violation]:
     for location, values in given.items():
         for field in getattr(operation, location).values():
-            if operation.one_of and field.name in operation.one_of and not values.get(field.name):
-                continue
             if field.cipher and decrypt and len(values.get(field.name, ())) == 1:
                 yield from _check_cipher(location, field.name, values[field.name][0], decrypt)
             elif violation := check_texts(field, location, values.get(field.name, ())):
                 yield violation
-    if (
-        "body" in given
-        and operation.one_of
-        and not any(any(given["body"].get(name, ())) for name in operation.one_of)
-    ):
-        yield Violation("body", operation.one_of[0], None, f"{'、'.join(operation.one_of)}必须填写其一")
+    if "body" in given:
+        yield from _check_one_of(operation.one_of, given["body"])
+
+
+def _check_one_of(names: Sequence[str], given: Mapping[str, Any], prefix: str = "") -> Iterator[Violation]:
+    if names and not any(given.get(name) for name in names):
+        yield Violation("body", prefix + names[0], None, f"{'、'.join(names)}必须填写其一")
 
 
 def check_texts(field: Field, location: str, values: Sequence[str]) -> Violation | None:
@@ -111,7 +111,10 @@ def _check_value(field: Field, value: Any) -> str:
 
 
 def check_body(
-    fields: Mapping[str, Field], body: Mapping[str, Any], decrypt: Callable[[str], str]
+    fields: Mapping[str, Field],
+    body: Mapping[str, Any],
+    decrypt: Callable[[str], str],
+    one_of: Sequence[str] = (),
 ) -> Violation | None:
     """Return the first rule that a JSON body violates, or ``None``.
 
@@ -119,8 +122,10 @@ def check_body(
         fields: The parameters of the body.
         body: The members of the JSON object.
         decrypt: Decrypts an encrypted member; raises ValueError for plain text.
+        one_of: Members of which at least one must be given.
     """
-    return next(_body_violations(fields, body, "", decrypt), None)
+    violations = chain(_body_violations(fields, body, "", decrypt), _check_one_of(one_of, body))
+    return next(violations, None)
 
 
 def _body_violations(
@@ -156,6 +161,7 @@ def _check_member(field: Field, name: str, member: Any, decrypt: Callable[[str],
         yield Violation("body", name, value, rule)
     elif kind == "object":
         yield from _body_violations(field.fields, value, f"{name}/", decrypt)
+        yield from _check_one_of(field.one_of, value, f"{name}/")
     elif field.cipher == "platform-rsa":
         yield from _check_cipher("body", name, value, decrypt)
     elif rule := _check_value(field, value):

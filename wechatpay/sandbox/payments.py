@@ -23,6 +23,7 @@ from wechatpay.sandbox.order_checks import (
     read_expiry,
 )
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
+from wechatpay.sandbox.parameters import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,6 +133,7 @@ class Payments:
             amount_violation("amount/total", amount["total"]),
             currency_violation("amount/currency", amount.get("currency", "CNY")),
             payer_violation("payer/openid", openid, trade_type),
+            _sub_openid_violation(body),
         )
 
     def _parse(self, body: Mapping[str, Any], trade_type: str) -> Order:
@@ -151,6 +153,7 @@ class Payments:
             is_sharing=bool((body.get("settle_info") or {}).get("profit_sharing")),
             sub_mchid=body.get("sub_mchid", ""),
             sub_appid=body.get("sub_appid", ""),
+            sub_openid=(body.get("payer") or {}).get("sub_openid", ""),
             device_id=(body.get("scene_info") or {}).get("device_id", ""),
             expires=read_expiry(body),
         )
@@ -244,6 +247,8 @@ def _payment(order: Order) -> dict[str, Any]:
         return {"amount": amount, **(failed if order.status == "PAY_FAIL" else {})}
     openid = order.payment.openid
     payer = {"sp_openid": openid} if order.sub_mchid else {"openid": openid}
+    if order.sub_openid:
+        payer["sub_openid"] = order.sub_openid
     return {
         "transaction_id": order.payment.transaction_id,
         "trade_type": order.trade_type,
@@ -269,6 +274,13 @@ def reject(rejection: Rejection, codes: Mapping[str, str] | None = None) -> Http
     """
     status, code, message = _REJECTIONS[rejection]
     return error_responses.error(status, (codes or {}).get(code, code), message)
+
+
+def _sub_openid_violation(body: Mapping[str, Any]) -> Violation | None:
+    """Return the rule that an order violates that names a payer of an app but not the app."""
+    if body.get("sub_appid") or not (body.get("payer") or {}).get("sub_openid"):
+        return None
+    return Violation("body", "sub_appid", None, "传入sub_openid时，此字段为必填项")
 
 
 def _openid(body: Mapping[str, Any]) -> str:

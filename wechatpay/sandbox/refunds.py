@@ -148,8 +148,6 @@ def _violation(body: Mapping[str, Any]) -> Violation | None:
         return Violation("body", "out_refund_no", number, rule)
     if amount < 1:
         return Violation("body", "amount/refund", amount, "数值规则校验失败，值低于最小值 1")
-    if not (body.get("out_trade_no") or body.get("transaction_id")):
-        return Violation("body", "transaction_id", None, "必填性规则校验失败，此字段为必填项")
     if len(reason.encode()) > _REASON:
         return Violation("body", "reason", reason, f"长度规则校验失败，不得超过{_REASON}字节")
     return None

@@ -45,10 +45,10 @@ class CgiBinMchCustomsCustomdeclarequeryPostBody(TypedDict):
     sign_type: NotRequired[Literal["MD5"]]
     appid: str
     mch_id: str
-    out_trade_no: str
-    transaction_id: str
-    sub_order_no: str
-    sub_order_id: str
+    out_trade_no: NotRequired[str]
+    transaction_id: NotRequired[str]
+    sub_order_no: NotRequired[str]
+    sub_order_id: NotRequired[str]
     customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]
 class CgiBinMchCustomsCustomdeclarequeryPostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str
@@ -132,8 +132,8 @@ class CgiBinMchNewcustomsCustomdeclareredeclarePostBody(TypedDict):
     sign_type: NotRequired[Literal["MD5"]]
     appid: str
     mch_id: str
-    out_trade_no: str
-    transaction_id: str
+    out_trade_no: NotRequired[str]
+    transaction_id: NotRequired[str]
     sub_order_no: NotRequired[str]
     sub_order_id: NotRequired[str]
     customs: Literal["GUANGZHOU_ZS", "HANGZHOU_ZS", "NINGBO", "ZHENGZHOU_BS", "CHONGQING", "SHANGHAI_ZS", "SHENZHEN", "ZHENGZHOU_ZH_ZS", "TIANJIN"]

@@ -10,8 +10,8 @@ class DepositConsumePostBody(TypedDict):
     sub_appid: NotRequired[str]
     mch_id: str
     sub_mch_id: str
-    transaction_id: str
-    out_trade_no: str
+    transaction_id: NotRequired[str]
+    out_trade_no: NotRequired[str]
     total_fee: int | str
     consume_fee: int | str
     fee_type: str
@@ -142,8 +142,8 @@ class DepositOrderqueryPostBody(TypedDict):
     sub_appid: NotRequired[str]
     mch_id: str
     sub_mch_id: NotRequired[str]
-    transaction_id: str
-    out_trade_no: str
+    transaction_id: NotRequired[str]
+    out_trade_no: NotRequired[str]
     sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
 class DepositOrderqueryPostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str
@@ -200,8 +200,8 @@ class DepositRefundPostBody(TypedDict):
     mch_id: str
     sub_mch_id: NotRequired[str]
     sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-    transaction_id: str
-    out_trade_no: str
+    transaction_id: NotRequired[str]
+    out_trade_no: NotRequired[str]
     out_refund_no: str
     total_fee: int | str
     refund_fee: int | str
@@ -256,10 +256,10 @@ class DepositRefundqueryPostBody(TypedDict):
     sub_appid: NotRequired[str]
     sub_mch_id: NotRequired[str]
     sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-    transaction_id: str
-    out_trade_no: str
-    out_refund_no: str
-    refund_id: str
+    transaction_id: NotRequired[str]
+    out_trade_no: NotRequired[str]
+    out_refund_no: NotRequired[str]
+    refund_id: NotRequired[str]
     offset: NotRequired[int | str]
 class DepositRefundqueryPostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str

@@ -189,8 +189,8 @@ class PayFacepayqueryPostBody(TypedDict):
     sub_appid: NotRequired[str]
     mch_id: str
     sub_mch_id: NotRequired[str]
-    transaction_id: str
-    out_trade_no: str
+    transaction_id: NotRequired[str]
+    out_trade_no: NotRequired[str]
     sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
 class PayFacepayqueryPostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str
@@ -293,15 +293,6 @@ class PayMicropayPostResponse(TypedDict):
     attach: NotRequired[str]
     time_end: str
     promotion_detail: NotRequired[str]
-class PayOrderqueryPostBody(TypedDict):
-    version: NotRequired[Literal["1.0"]]
-    appid: str
-    sub_appid: NotRequired[str]
-    mch_id: str
-    sub_mch_id: NotRequired[str]
-    transaction_id: NotRequired[str]
-    out_trade_no: NotRequired[str]
-    sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
 class PayOrderqueryPostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str
     return_msg: str
@@ -354,8 +345,8 @@ class PayOrderqueryPostResponse(TypedDict):
 class PayPaporderqueryPostBody(TypedDict):
     appid: str
     mch_id: str
-    transaction_id: str
-    out_trade_no: str
+    transaction_id: NotRequired[str]
+    out_trade_no: NotRequired[str]
 class PayPaporderqueryPostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str
     return_msg: NotRequired[str]
@@ -421,8 +412,8 @@ class PayPappayapplyPostResponse(TypedDict):
 class PayPartnerPaporderqueryPostBody(TypedDict):
     appid: str
     mch_id: str
-    transaction_id: str
-    out_trade_no: str
+    transaction_id: NotRequired[str]
+    out_trade_no: NotRequired[str]
     sub_appid: NotRequired[str]
     sub_mch_id: NotRequired[str]
 class PayPartnerPaporderqueryPostResponse(TypedDict):
@@ -792,17 +783,6 @@ class PayRefundqueryPostResponse(TypedDict):
     refund_success_time_2: NotRequired[str]
     refund_success_time_3: NotRequired[str]
     refund_success_time_4: NotRequired[str]
-class PayRefundqueryv2PostBody(TypedDict):
-    appid: str
-    mch_id: str
-    sub_appid: NotRequired[str]
-    sub_mch_id: NotRequired[str]
-    sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
-    transaction_id: str
-    out_trade_no: str
-    out_refund_no: str
-    refund_id: str
-    offset: NotRequired[int | str]
 class PayRefundqueryv2PostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str
     return_msg: str
@@ -1150,13 +1130,13 @@ class PayMicropay(CatalogueNode):
         """
 class PayOrderquery(CatalogueNode):
     @property
-    def post(self) -> XmlCallV2[PayOrderqueryPostBody, Response[PayOrderqueryPostResponse]]:
+    def post(self) -> XmlCallV2[PayFacepayqueryPostBody, Response[PayOrderqueryPostResponse]]:
         """查询订单
 
         https://pay.weixin.qq.com/doc/v2/merchant/4011937320
         """
     @property
-    def postAsync(self) -> XmlCallV2[PayOrderqueryPostBody, Promise[Response[PayOrderqueryPostResponse]]]:
+    def postAsync(self) -> XmlCallV2[PayFacepayqueryPostBody, Promise[Response[PayOrderqueryPostResponse]]]:
         """查询订单
 
         https://pay.weixin.qq.com/doc/v2/merchant/4011937320
@@ -1337,13 +1317,13 @@ class PayRefundquery(CatalogueNode):
         """
 class PayRefundqueryv2(CatalogueNode):
     @property
-    def post(self) -> XmlCallV2[PayRefundqueryv2PostBody, Response[PayRefundqueryv2PostResponse]]:
+    def post(self) -> XmlCallV2[PayRefundqueryPostBody, Response[PayRefundqueryv2PostResponse]]:
         """查询退款（支持单品）
 
         https://pay.weixin.qq.com/doc/v2/partner/4011984122
         """
     @property
-    def postAsync(self) -> XmlCallV2[PayRefundqueryv2PostBody, Promise[Response[PayRefundqueryv2PostResponse]]]:
+    def postAsync(self) -> XmlCallV2[PayRefundqueryPostBody, Promise[Response[PayRefundqueryv2PostResponse]]]:
         """查询退款（支持单品）
 
         https://pay.weixin.qq.com/doc/v2/partner/4011984122

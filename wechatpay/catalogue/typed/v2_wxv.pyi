@@ -140,8 +140,8 @@ class WxvQueryhotelbillPostBody(TypedDict):
     appid: str
     mch_id: str
     sign_type: Literal["HMAC-SHA256"]
-    out_order_no: str
-    return_query_id: str
+    out_order_no: NotRequired[str]
+    return_query_id: NotRequired[str]
     service_id: str
 class WxvQueryhotelbillPostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str

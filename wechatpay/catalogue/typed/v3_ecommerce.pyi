@@ -701,8 +701,8 @@ class EcommerceRefundsApplyPostBody(TypedDict):
     sub_appid: NotRequired[str]
     combine_mchid: NotRequired[str]
     combine_out_trade_no: NotRequired[str]
-    combine_transaction_id: str
-    transaction_id: str
+    combine_transaction_id: NotRequired[str]
+    transaction_id: NotRequired[str]
     out_trade_no: NotRequired[str]
     out_refund_no: str
     reason: NotRequired[str]

@@ -324,7 +324,7 @@ class PayPartnerTransactionsIdTransactionIdGetResponse(TypedDict):
     payer: NotRequired[PayPartnerTransactionsIdTransactionIdGetResponsePayer]
     promotion_detail: NotRequired[list[PayPartnerTransactionsIdTransactionIdGetResponsePromotionDetail]]
 class PayPartnerTransactionsJsapiPostBodyPayer(TypedDict):
-    sp_openid: str
+    sp_openid: NotRequired[str]
     sub_openid: NotRequired[str]
     identity: NotRequired[PayPartnerTransactionsAppPostBodyPayerIdentity]
 class PayPartnerTransactionsJsapiPostBody(TypedDict):
