@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
+import weakref
+from collections import deque
 
 import pytest
 from sandboxes import identity
 
 from wechatpay import (
     APIError,
+    Blocking,
     Builder,
     ConfigurationError,
     ConnectError,
@@ -104,6 +109,94 @@ def test_attempts_are_counted():
     assert ([], errors[0]) == drive(retry(attempts=1), *errors)
 
 
+UNKNOWN = [
+    ServerError(status_code=500, code="SYSTEM_ERROR", retryable=True),
+    ServerError(status_code=200, code="SYSTEMERROR", retryable=True),
+]
+SETTLES_NOTHING = [
+    ConnectError(),
+    APIError(status_code=429, code="FREQUENCY_LIMITED", retryable=True),
+    APIError(status_code=401, code="SIGN_ERROR"),
+    APIError(status_code=403, code="NO_AUTH"),
+    APIError(status_code=403, code="NOT_ENOUGH"),
+    APIError(status_code=403),
+    InvalidRequestError(),
+    ConfigurationError(),
+]
+SETTLES = [
+    APIError(status_code=400, code="ORDERPAID"),
+    APIError(status_code=200, code="ORDERPAID"),
+    APIError(status_code=400, code="ALREADY_EXISTS"),
+    APIError(status_code=404, code="ORDER_NOT_EXIST"),
+]
+
+
+def describe(error):
+    """Name an error by its type, status and code."""
+    return f"{type(error).__name__} {getattr(error, 'status_code', '')} {getattr(error, 'code', '')}".strip()
+
+
+@pytest.mark.parametrize("last", SETTLES_NOTHING, ids=describe)
+@pytest.mark.parametrize("first", UNKNOWN, ids=describe)
+def test_unknown_outcome_is_raised_though_a_later_attempt_failed_otherwise(first, last):
+    """The first attempt may have moved money: no error of a later one says that it did not."""
+    _, outcome = drive(retry(2), first, last, method="POST")
+
+    assert (first, last) == (outcome, outcome.__cause__)
+
+
+@pytest.mark.parametrize("last", SETTLES, ids=describe)
+def test_state_of_the_order_settles_an_unknown_outcome(last):
+    """An error that says what the order's state is says what became of the earlier attempt, too."""
+    assert last is drive(retry(2), UNKNOWN[0], last, method="POST")[1]
+
+
+@pytest.mark.parametrize(
+    "last", [NoResponseError(), ServerError(status_code=502), SignatureError(), RedirectError()], ids=describe
+)
+def test_last_of_two_unknown_outcomes_is_raised(last):
+    """Both say to query."""
+    assert last is drive(retry(2), UNKNOWN[0], last, method="POST")[1]
+
+
+def test_success_settles_an_unknown_outcome():
+    """The repeated request has the same business number: it is the same payment."""
+    assert 200 == drive(retry(3), UNKNOWN[0], ConnectError(), method="POST")[1]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_connect_error_means_that_no_attempt_was_sent(method):
+    """After an attempt that was refused, "nothing was sent" would be wrong."""
+    limited = APIError(status_code=429, code="FREQUENCY_LIMITED", retryable=True)
+
+    assert limited is drive(retry(3), ConnectError(), limited, ConnectError(), method=method)[1]
+
+
+@pytest.mark.parametrize("last", [SETTLES[3], SETTLES_NOTHING[1], SETTLES_NOTHING[3]], ids=describe)
+def test_last_response_to_a_query_is_raised(last):
+    """A GET changes nothing, so that its earlier attempts leave nothing open."""
+    assert last is drive(retry(2), NoResponseError(), last)[1]
+
+
+def test_failed_attempts_leave_no_reference_cycles():
+    """The errors, and what their frames hold, are freed at once."""
+    errors = deque([ConnectError(), ServerError(retryable=True)])
+    freed = [weakref.ref(error) for error in errors]
+
+    def proceed(request):
+        raise errors.pop()
+        yield
+
+    gc.disable()
+    try:
+        with contextlib.suppress(ServerError):
+            deque(retry(2)(Request("POST", "https://api.mch.weixin.qq.com/v3/pay"), proceed))
+
+        assert [None, None] == [reference() for reference in freed]
+    finally:
+        gc.enable()
+
+
 def test_pauses_double_and_differ():
     """Each is up to a half longer than it need be: callers that failed together do not return together."""
     draws = [drive(retry(attempts=4, delay=2.0), *[ConnectError()] * 3)[0] for _ in range(50)]
@@ -184,6 +277,39 @@ def test_payment_is_sent_as_often_as_is_safe(sandbox, patient, client, fault, ex
     bodies = [seen.body for seen in sandbox.requests[before:]]
 
     assert [b'{"out_trade_no":"1"}'] * expected == bodies
+
+
+REFUNDS = "v3/refund/domestic/refunds"
+V2_ORDER = {"appid": "wx8888888888888888", "mch_id": identity().mchid, "out_trade_no": "1"}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "code", "path", "options"),
+    [
+        ("v3", "SYSTEM_ERROR", REFUNDS, {"json": {"out_refund_no": "1"}}),
+        ("v2", "SYSTEMERROR", "v2/pay/unifiedorder", {"xml": V2_ORDER}),
+    ],
+    ids=["v3", "v2"],
+)
+def test_call_that_may_have_been_executed_is_not_reported_as_not_sent(client, protocol, code, path, options):
+    """WeChat Pay executed the first attempt, and could not be reached for the second."""
+    with Sandbox(identity=identity()) as sandbox:
+
+        def stop(request, proceed):
+            try:
+                return (yield from proceed(request))
+            finally:
+                yield Blocking(sandbox.stop)
+
+        sandbox.inject(faults.ErrorResponse(code=code, executed=True))
+        with Builder(**sandbox.settings()) as instance:
+            stack = instance.getDriver().select(protocol).stack
+            stack.push(retry(2, delay=0))
+            stack.push(stop)
+            with pytest.raises(ServerError, match="the outcome is unknown: query it with") as caught:
+                client.call(instance[path], "post", **options)
+
+    assert isinstance(caught.value.__cause__, ConnectError)
 
 
 def test_nothing_is_repeated_unasked(sandbox, client):

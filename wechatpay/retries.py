@@ -11,7 +11,9 @@ from wechatpay.errors import (
     ConfigurationError,
     ConnectError,
     NoResponseError,
+    RedirectError,
     ServerError,
+    VerificationError,
     WeChatPayError,
 )
 from wechatpay.logs import log_step
@@ -23,6 +25,29 @@ if TYPE_CHECKING:
 
 __all__ = ["retry"]
 
+#: Errors that leave open whether the request was executed.
+_UNKNOWN_OUTCOME = (NoResponseError, RedirectError, ServerError, VerificationError)
+
+#: Codes that say what the state of the order, refund or contract is that the request names. Others, such as
+#: NO_AUTH, NOT_ENOUGH or OUT_TRADE_NO_USED, do not say whether an earlier attempt was executed.
+_STATE_CODES = frozenset(
+    {
+        "ALREADY_EXISTS",
+        "ORDERCLOSED",
+        "ORDERNOTEXIST",
+        "ORDERPAID",
+        "ORDERREVERSED",
+        "ORDER_CANCELED",
+        "ORDER_CLOSED",
+        "ORDER_DONE",
+        "ORDER_NOT_EXIST",
+        "ORDER_PAID",
+        "ORDER_REVERSED",
+        "REFUNDNOTEXIST",
+        "RESOURCE_NOT_EXISTS",
+    }
+)
+
 
 def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middleware:
     """Make a middleware that sends again what may be sent again, backing off.
@@ -33,6 +58,15 @@ def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middl
     so each attempt has a nonce and a timestamp of its own::
 
         instance.getDriver().select("v3").stack.push(retry())
+
+    If all attempts fail, the error of the last one is raised, with these exceptions. The earlier error is
+    raised then, with the last one as its ``__cause__``:
+
+    * An attempt's outcome is unknown (``SYSTEM_ERROR``), and the last attempt does not settle it. It is
+      settled by a response, and by an error whose code says what the state of the order is, such as
+      ``ORDERPAID``, ``ORDER_CLOSED`` or ``RESOURCE_NOT_EXISTS``. A connection failure, 401, 429, ``NO_AUTH``,
+      ``PARAM_ERROR``, ``NOT_ENOUGH`` and all other codes do not settle it. For a GET any error response does.
+    * An attempt was sent, and the last one was not: `ConnectError` means that no attempt was sent.
 
     Args:
         attempts: How often to send at most, 1 or more.
@@ -50,25 +84,34 @@ def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middl
         raise ConfigurationError("retry: delay and most are seconds, 0 or more")
 
     def retry(request: Request, proceed: Handler) -> Flow:
-        wait = float(delay)
-        for attempt in range(1, attempts):
-            try:
-                return (yield from proceed(request))
-            except WeChatPayError as error:
-                if not _may_repeat(request, error):
-                    raise
-                pause = min(most, wait * random.uniform(1.0, 1.5))  # noqa: S311  no secret
-                log_step(
-                    request,
-                    "attempt %s of %s failed (%s): again in %.1f s",
-                    attempt,
-                    attempts,
-                    type(error).__name__,
-                    pause,
-                )
-            yield Pause(pause)
-            wait *= 2
-        return (yield from proceed(request))
+        wait, attempt = float(delay), 1
+        outcome: WeChatPayError | None = None
+        try:
+            while True:
+                try:
+                    return (yield from proceed(request))
+                except WeChatPayError as error:
+                    if outcome is None or _supersedes(error, outcome, request):
+                        outcome = error
+                    if attempt == attempts or not _may_repeat(request, error):
+                        if outcome is error:
+                            raise
+                        raise outcome from error
+                    pause = min(most, wait * random.uniform(1.0, 1.5))  # noqa: S311  no secret
+                    log_step(
+                        request,
+                        "attempt %s of %s failed (%s): again in %.1f s",
+                        attempt,
+                        attempts,
+                        type(error).__name__,
+                        pause,
+                    )
+                yield Pause(pause)
+                wait *= 2
+                attempt += 1
+        finally:
+            # The error's traceback has this frame: no reference cycle.
+            outcome = None
 
     return retry
 
@@ -81,3 +124,13 @@ def _may_repeat(request: Request, error: WeChatPayError) -> bool:
     if isinstance(error, ConnectError) or (isinstance(error, APIError) and error.retryable):
         return True
     return request.method == "GET" and isinstance(error, NoResponseError | ServerError)
+
+
+def _supersedes(later: WeChatPayError, earlier: WeChatPayError, request: Request) -> bool:
+    """Return whether the error of a later attempt says all that is to be known of both attempts."""
+    if isinstance(earlier, ConnectError) or isinstance(later, _UNKNOWN_OUTCOME):
+        return True
+    if not isinstance(later, APIError):
+        return False  # the later attempt was not sent, the earlier one was
+    is_open = isinstance(earlier, _UNKNOWN_OUTCOME) and request.method != "GET"
+    return not is_open or later.code in _STATE_CODES
