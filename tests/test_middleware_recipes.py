@@ -433,6 +433,19 @@ def test_what_cannot_be_settled_is_reported(gateway, build, guide, client):
             peer.close()
 
     gateway.behaviour = forbidden
-    with pytest.raises(APIError, match="NO_AUTH"):
+    with pytest.raises(NoResponseError, match="outcome unknown") as caught:
         client.call(instance[REFUNDS], "post", json={"out_refund_no": "r1"})
+    assert "NO_AUTH" == caught.value.__cause__.code
     assert ["POST", "POST", "GET"] == [seen.method for seen in gateway.seen]
+
+
+def test_refund_whose_query_finds_no_connection_is_reported_as_unknown(gateway, build, guide, client):
+    """The query was not sent; the refund was."""
+    guide.globals["Pause"] = lambda _: Pause(0)
+    instance = build()
+    stack(instance).push(guide.settled)
+    gateway.behaviour = lambda *_: gateway.close()
+
+    with pytest.raises(NoResponseError, match="outcome unknown") as caught:
+        client.call(instance[REFUNDS], "post", json={"out_refund_no": "r1"})
+    assert isinstance(caught.value.__cause__, ConnectError)
