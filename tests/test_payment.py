@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import inspect
+import re
 import subprocess
 import sys
 import time
 from base64 import b64encode
 from datetime import timedelta
 from enum import StrEnum
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import keys
 import pytest
@@ -53,7 +54,7 @@ ENTRUST = {
     "contract_code": "100000",
     "request_serial": 1000,
     "contract_display_account": "微信代扣",
-    "notify_url": "https://weixin.qq.com/notify?a=1&b=2",
+    "notify_url": "https://weixin.qq.com/notify?a=1",
 }
 COUPON = {"stock_id": "abc123", "out_request_no": "1234567"}
 
@@ -463,7 +464,7 @@ def test_entrust_web_is_digested_before_it_is_encoded():
     """The page's query is digested as it reads, with the version and the time."""
     text = (
         "appid=wxcbda96de0b165486&contract_code=100000&contract_display_account=微信代扣&mch_id=1200009811"
-        "&notify_url=https://weixin.qq.com/notify?a=1&b=2&plan_id=12535&request_serial=1000"
+        "&notify_url=https://weixin.qq.com/notify?a=1&plan_id=12535&request_serial=1000"
         "&timestamp=1490840662&version=1.0&key=192006250b4c09247ec02edce69f6a2d"
     )
 
@@ -478,7 +479,7 @@ def test_entrust_web_is_digested_before_it_is_encoded():
         "contract_code": "100000",
         "request_serial": "1000",
         "contract_display_account": "微信代扣",
-        "notify_url": "https://weixin.qq.com/notify?a=1&b=2",
+        "notify_url": "https://weixin.qq.com/notify?a=1",
         "sign": md5(text),
     } == signed
 
@@ -487,12 +488,67 @@ def test_entrust_web_keeps_what_is_given():
     """A time or version of the caller's is digested instead of ours, and so is what else the page takes."""
     text = (
         "appid=wxcbda96de0b165486&contract_code=100000&contract_display_account=微信代扣&mch_id=1200009811"
-        "&notify_url=https://weixin.qq.com/notify?a=1&b=2&plan_id=12535&request_serial=1000&return_web=1"
+        "&notify_url=https://weixin.qq.com/notify?a=1&plan_id=12535&request_serial=1000&return_web=1"
         "&sub_mch_id=1900000109&timestamp=1414488825&version=2.0&key=192006250b4c09247ec02edce69f6a2d"
     )
     extra = {"return_web": 1, "sub_mch_id": "1900000109", "timestamp": 1414488825, "version": "2.0"}
 
     assert md5(text) == payment.entrust_web(ENTRUST | extra, SECRET)["sign"]
+
+
+HIDDEN = "x&out_trade_no=N1&result_code=SUCCESS&return_code=SUCCESS&total_fee=1&transaction_id=2&z=1"
+
+
+SIGNED = {
+    "package": lambda value: payment.jsapi_v2("wx1", value, SECRET),
+    "partnerid": lambda value: payment.app_v2("wx1", value, "wx2", SECRET),
+    "mch_id": lambda value: payment.payscore_use(value, "p", SECRET),
+    "out_order_no": lambda value: payment.payscore_detail("1900000109", "s", value, SECRET),
+    "service_id": lambda value: payment.payscore_enable("1900000109", value, "o", SECRET),
+    "coupon_code0": lambda value: payment.coupon_plugin([COUPON | {"coupon_code": value}], "1", SECRET),
+    "open_id": lambda value: payment.coupon_url("1", "2", "3", value, SECRET),
+    "contract_display_account": lambda value: payment.entrust_web(
+        ENTRUST | {"contract_display_account": value}, SECRET
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "make"), SIGNED.items(), ids=SIGNED)
+def test_value_that_hides_fields_is_not_signed(name, make):
+    """The payer sees the signed text: cut into other fields, it would be a callback of a payment."""
+    with pytest.raises(InvalidRequestError, match=f"^{name}: holds `&` and then `=`"):
+        make(HIDDEN)
+
+
+@pytest.mark.parametrize("name", ["a&b", "a=b"])
+def test_name_that_hides_a_field_is_not_signed(name):
+    """A name does not hold what ends one."""
+    with pytest.raises(InvalidRequestError, match=f"^{name}: "):
+        payment.entrust_web(ENTRUST | {name: "1"}, SECRET)
+
+
+def test_ampersand_that_hides_no_field_is_signed():
+    """Nicknames hold such characters."""
+    signed = payment.entrust_web(ENTRUST | {"contract_display_account": "x=1 Tom & Jerry"}, SECRET)
+
+    assert "x=1 Tom & Jerry" == signed["contract_display_account"]
+
+
+@given(
+    first=st.text("&=ab", min_size=1, max_size=12),
+    second=st.text("&=ab", min_size=1, max_size=12),
+    last=st.text("&=ab", min_size=1, max_size=12),
+)
+def test_signed_text_cannot_be_cut_into_fields_of_other_names(first, second, last):
+    """Wherever a field is made to begin, its name is one of those that were given."""
+    try:
+        url = payment.coupon_url(last, second, "1", first, SECRET)
+    except InvalidRequestError:
+        return
+    fields = dict(parse_qsl(urlsplit(url).query))
+    text = "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name != "sign")
+
+    assert set(fields) >= set(re.findall("(?:^|&)([^&=]+)(?==)", text))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl, urlsplit
+
 import digests
 import pytest
 from merchants import MCHID
 from notification.callbacks import REFUND, closed, event, handler, payment, refund, sealed, signed
 
 from wechatpay import ConfigurationError, DecodeError, NotificationError, SignatureError
+from wechatpay import payment as payments
 from wechatpay.notification import (
     ForeignNotificationError,
     ForgedNotificationError,
@@ -16,6 +19,16 @@ from wechatpay.notification import (
     UndecryptableNotificationError,
     UnsignedNotificationError,
 )
+
+CONTRACT = {
+    "appid": "wx1",
+    "mch_id": MCHID,
+    "plan_id": 12535,
+    "contract_code": "100000",
+    "request_serial": 1000,
+    "contract_display_account": "Tom & Jerry",
+    "notify_url": "https://shop.example.com/notify",
+}
 
 
 @pytest.fixture
@@ -118,6 +131,43 @@ def test_callback_of_another_merchant_is_refused(refused, name):
 def test_any_merchant_is_taken_where_none_is_set():
     """Without mchid, the secret decides alone."""
     assert "7" == handler(mchid=None).parse({}, payment(mch_id="7")).resource["mch_id"]
+    assert handler(mchid=None).parse({}, payment(mch_id="")).id
+
+
+def test_callback_that_names_no_merchant_is_refused(refused):
+    """WeChat Pay's callbacks name it, all of them."""
+    error = refused(payment(mch_id=""))
+
+    assert MalformedNotificationError is type(error)
+    assert "mch_id: missing" in str(error)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda secret: payments.jsapi_v2("wx1", "wx2", secret),
+        lambda secret: payments.app_v2("wx1", MCHID, "wx2", secret),
+        lambda secret: payments.payscore_use(MCHID, "package", secret),
+        lambda secret: payments.payscore_detail(MCHID, "service", "order", secret),
+        lambda secret: dict(parse_qsl(urlsplit(payments.coupon_url("1", "2", MCHID, "o", secret)).query)),
+        lambda secret: payments.entrust_web(CONTRACT, secret),
+    ],
+    ids=["jsapi_v2", "app_v2", "payscore_use", "payscore_detail", "coupon_url", "entrust_web"],
+)
+def test_what_the_payer_gets_signed_is_refused_as_a_callback(refused, make):
+    """The same key signs it: who holds it must not be able to post it back."""
+    fields = make(digests.SECRET)
+    sign = fields.pop("paySign", None) or fields.pop("sign")
+    error = refused(digests.document(fields | {"sign": sign}), mchid=None)
+
+    assert MalformedNotificationError is type(error)
+    assert "it was signed with secret for something else" in str(error)
+
+
+@pytest.mark.parametrize("name", ["return_code", "result_code", "nonce_str", "total_fee"])
+def test_payment_that_is_not_whole_is_not_called_one(name):
+    """What ``original_type`` calls a payment has what every payment has."""
+    assert "" == handler().parse({}, payment(is_subscribe="Y", **{name: ""})).original_type
 
 
 def test_refund_is_decrypted():
@@ -285,9 +335,8 @@ def test_id_of_an_encrypted_event_is_the_same_for_every_delivery():
         lambda body: body.replace(b"<xml>", b"<xml><more/>"),
         lambda body: body.replace(b"<xml>", b"<xml><event_id/><req_info></req_info>"),
         lambda body: body.replace(b"<xml>", b"<xml><!---->"),
-        lambda body: body.replace(b"SUCCESS</return_code><result_code>", b"").replace(
-            b"<return_code>SUCCESS</result_code>",
-            b"<result_code>SUCCESS&amp;return_code=SUCCESS</result_code>",
+        lambda body: body.replace(b"<total_fee>1</total_fee>", b"").replace(
+            b"SUCCESS</return_code>", b"SUCCESS&amp;total_fee=1</return_code>"
         ),
     ],
     ids=["empty", "empty-known", "comment", "boundary"],
@@ -306,9 +355,10 @@ def test_signed_result_is_handled_once_however_its_elements_are_changed(change):
 
 def test_signed_event_is_handled_once_without_its_event_id():
     """A field boundary that is moved hides ``event_id``; the signed text still holds it."""
-    fields = {"event_create_time": "20180225112233", "event_id": "e5c8a1d2", "mch_id": MCHID}
+    rest = {"mch_id": MCHID, "return_code": "SUCCESS"}
+    fields = {"event_create_time": "20180225112233", "event_id": "e5c8a1d2"} | rest
     sign = digests.digest(fields)
-    moved = {"event_create_time": "20180225112233&event_id=e5c8a1d2", "mch_id": MCHID}
+    moved = {"event_create_time": "20180225112233&event_id=e5c8a1d2"} | rest
     first, second = (
         handler().parse({}, digests.document(body | {"sign": sign})).id for body in (fields, moved)
     )

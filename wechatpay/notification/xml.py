@@ -32,6 +32,13 @@ __all__ = ["XMLReader"]
 #: The names of the merchant id.
 _MERCHANT_NAMES = ("mch_id", "mchid", "combine_mch_id")
 
+#: Each signed callback has one of these. What merchants sign with the same key, such as the parameters that
+#: invoke payment, has none.
+_MARKS = ("return_code", "change_type", "event_ciphertext", "vehicle_event_createtime", "is_subscribe")
+
+#: Members of every payment.
+_PAYMENT = {"return_code", "result_code", "nonce_str", "out_trade_no", "transaction_id", "total_fee"}
+
 #: Hexadecimal digits of an HMAC-SHA256.
 _HMAC_DIGITS = 64
 
@@ -62,7 +69,7 @@ class XMLReader:
         """Verify and parse a callback.
 
         Raises:
-            MalformedNotificationError: It is not XML, or lacks a field.
+            MalformedNotificationError: It is not XML, lacks a field, or does not name the merchant.
             UnsignedNotificationError: It has no ``sign``.
             ForgedNotificationError: Its ``sign`` or ``req_info`` was not made with the secret.
             ForeignNotificationError: It names another merchant.
@@ -78,10 +85,14 @@ class XMLReader:
             # Nothing verifies the fields beside req_info: none of them describes the event.
             return _notification(_refund_id(resource), "refund", resource, plaintext, body)
         text = self._check_sign(fields)
+        if not any(name in fields for name in _MARKS):
+            raise MalformedNotificationError(
+                f"the callback has none of {', '.join(_MARKS)}: it was signed with secret for something else"
+            )
         plaintext = self._event(fields) if "event_ciphertext" in fields else body
         self._check_merchant(fields)
         resource = fields if plaintext is body else _parse_xml(plaintext, "the event")
-        kind = "transaction" if {"out_trade_no", "transaction_id"} <= fields.keys() else ""
+        kind = "transaction" if fields.keys() >= _PAYMENT else ""
         return replace(
             _notification(_signed_id(text), kind, resource, plaintext, body),
             event_type=_text(fields, "event_type"),
@@ -134,8 +145,13 @@ class XMLReader:
         return text
 
     def _check_merchant(self, fields: dict[str, Any]) -> None:
-        for name in _MERCHANT_NAMES:
-            if self.mchid is not None and fields.get(name, self.mchid) != self.mchid:
+        if self.mchid is None:
+            return
+        names = [name for name in _MERCHANT_NAMES if name in fields]
+        if not names:
+            raise MalformedNotificationError("mch_id: missing; the callback must name the merchant")
+        for name in names:
+            if fields[name] != self.mchid:
                 raise ForeignNotificationError(
                     f"{name}: the callback is for merchant {fields[name]!r:.40}, not for {self.mchid!r}"
                 )

@@ -92,11 +92,22 @@ def sign(pieces: Iterable[str], private_key: Signer) -> str:
 
 
 def digest(parameters: Mapping[str, str], secret: str, sign_type: str) -> str:
-    """Digest parameters as APIv2 does.
+    """Digest parameters as APIv2 does, for a text that the payer gets to see.
+
+    The digest does not mark where a field ends, and callbacks of APIv2 are signed with the same key. A value
+    with ``&`` and a later ``=`` could be cut into further fields, and the text be posted as a callback.
 
     Raises:
+        InvalidRequestError: A parameter could be read as several fields.
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
+    for name, value in parameters.items():
+        # The name of a field cannot hold & or =, so that a lone & begins none, not even with what follows.
+        if "&" in name or "=" in name or "=" in value.partition("&")[2]:
+            raise InvalidRequestError(
+                f"{name}: holds `&` and then `=`, so what is signed could be read as other fields; "
+                "refuse the value, or replace one of the two characters"
+            )
     text = formatter.query_string_like(formatter.ksort(parameters))
     return hashing.sign(sign_type, text, validate_secret(secret))
 

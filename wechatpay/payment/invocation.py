@@ -131,7 +131,7 @@ def jsapi_v2(  # noqa: PLR0913  an argument for each value
         ``appId timeStamp nonceStr package signType paySign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not an identifier.
+        InvalidRequestError: An argument is missing, not an identifier, or holds ``&`` and then ``=``.
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
     fields = {
@@ -169,7 +169,7 @@ def app_v2(  # noqa: PLR0913  an argument for each value
         ``appid partnerid prepayid package noncestr timestamp sign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not an identifier.
+        InvalidRequestError: An argument is missing, not an identifier, or holds ``&`` and then ``=``.
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
     fields = _app(appid, partnerid, prepay_id, clock, nonce)

@@ -97,7 +97,7 @@ def payscore_use(
         ``mch_id package timestamp nonce_str sign_type sign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not an identifier.
+        InvalidRequestError: An argument is missing, not an identifier, or holds ``&`` and then ``=``.
         CryptoError: ``secret`` is missing.
     """
     fields = {"mch_id": mch_id, "package": package}
@@ -130,7 +130,7 @@ def payscore_detail(  # noqa: PLR0913  an argument for each value
         ``mch_id service_id out_order_no timestamp nonce_str sign_type sign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not an identifier.
+        InvalidRequestError: An argument is missing, not an identifier, or holds ``&`` and then ``=``.
         CryptoError: ``secret`` is missing.
     """
     fields = {"mch_id": mch_id, "service_id": service_id, "out_order_no": out_order_no}
@@ -164,7 +164,7 @@ def payscore_enable(  # noqa: PLR0913  an argument for each value
         ``mch_id service_id out_request_no timestamp nonce_str sign_type sign``.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not an identifier.
+        InvalidRequestError: An argument is missing, not an identifier, or holds ``&`` and then ``=``.
         CryptoError: ``secret`` is missing.
     """
     fields = {"mch_id": mch_id, "service_id": service_id, "out_request_no": out_request_no}
@@ -205,7 +205,8 @@ def coupon_plugin(
         secret: APIv2 secret.
 
     Raises:
-        InvalidRequestError: There is no coupon, one is not complete, or an argument is missing.
+        InvalidRequestError: There is no coupon, one is not complete, or an argument is missing, or holds
+            ``&`` and then ``=``.
         CryptoError: ``secret`` is missing.
     """
     listed = [_coupon(index, coupon) for index, coupon in enumerate(coupons or ())]
@@ -242,7 +243,7 @@ def coupon_url(  # noqa: PLR0913  an argument for each value
         coupon_code: The coupon's own code, where the stock asks for it.
 
     Raises:
-        InvalidRequestError: An argument is missing, or not an identifier.
+        InvalidRequestError: An argument is missing, not an identifier, or holds ``&`` and then ``=``.
         CryptoError: ``secret`` is missing.
     """
     fields = {
@@ -282,7 +283,7 @@ def entrust_web(
         All parameters with ``sign``, for `query_string`.
 
     Raises:
-        InvalidRequestError: A parameter is missing, or empty.
+        InvalidRequestError: A parameter is missing, or empty, or holds ``&`` and then ``=``.
         CryptoError: ``secret`` is missing.
     """
     fields = {"version": "1.0", "timestamp": format_time(clock), **format_fields(parameters)}
