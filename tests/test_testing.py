@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import requests
 import responses
 import sandboxes
 from aiohttp import web
@@ -42,6 +43,15 @@ def test_fresh_platform_needs_nothing():
         response = instance.v3.certificates.get()
 
     assert {"名": 1} == response.json()
+
+
+def test_settings_with_a_session_are_accepted(platform):
+    """A session has its own proxies: the platform's, none, are left out of the settings."""
+    with requests.Session() as session, responses.RequestsMock() as mock:
+        mock.add(**platform.response("GET", URL, json={}))
+        instance = Builder(**platform.settings(session=session, client_session=lambda _: None))
+
+        assert {} == instance.v3.certificates.get().json()
 
 
 @responses.activate

@@ -61,7 +61,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.callbacks import Notifier
-from wechatpay.sandbox.keys import Identity, Signers
+from wechatpay.sandbox.keys import Identity, Signers, change_settings
 from wechatpay.sandbox.messages import HttpResponse
 
 if TYPE_CHECKING:
@@ -117,10 +117,10 @@ class Platform:
         """Return the settings of a Builder that accepts these responses.
 
         Args:
-            changes: Settings that replace these.
+            changes: Settings that replace these; with a session of your own, ``proxies`` are left out.
         """
         clock: SettingsDict = {"clock": self._clock} if self._clock else {}
-        return {**self.identity.settings(), **clock, **changes}
+        return change_settings({**self.identity.settings(), **clock}, changes)
 
     def sign(self, **content: Unpack[Content]) -> HttpResponse:
         """Sign a response, as of now, for any HTTP library: its ``status``, ``headers`` and ``body``.

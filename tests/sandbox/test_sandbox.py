@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+import requests
 import sandboxes
 from sandboxes import CALLS
 
@@ -100,6 +101,16 @@ def test_settings_can_be_changed(sandbox):
     sandbox.inject(faults.Delay(1.0))
     with Builder(**sandbox.settings(timeout=0.05)) as instance, pytest.raises(ReadTimeoutError):
         palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+
+
+def test_settings_can_have_a_session(sandbox):
+    """It has its own proxies, which the settings leave out then."""
+    with requests.Session() as session:
+        session.trust_env = False
+        with Builder(**sandbox.settings(session=session)) as instance:
+            response = palm(instance).get(openid="oUpF8uMuAJOM2pxb1Q", query=QUERY)
+
+    assert 200 == response.status_code
 
 
 def test_clock_is_shared_when_it_is_given():

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 import sandboxes
 from cryptography import x509
+from wire.clients import Sync
 
 from wechatpay import Builder, ConfigurationError, TransportError
 from wechatpay.sandbox import Sandbox, faults
@@ -51,6 +53,16 @@ def test_settings_for_tls_can_be_changed(client, sandbox):
         pytest.raises(TransportError, match="nothing was sent"),
     ):
         palm(client, instance)
+
+
+def test_session_trusts_the_authority_by_itself(sandbox):
+    """A session has its own TLS settings, too, which a test gives the sandbox's authority."""
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, sandbox.settings(tls=True)["verify"]
+        with Builder(**sandbox.settings(tls=True, session=session)) as instance:
+            assert 200 == palm(Sync(), instance).status_code
+
+    assert sandbox.requests[0].channel.is_encrypted
 
 
 def test_merchants_certificate_has_the_merchants_serial_number():

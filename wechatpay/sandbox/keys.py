@@ -44,6 +44,7 @@ __all__ = [
     "Mode",
     "PlatformSigner",
     "Signers",
+    "change_settings",
     "encrypt_resource",
     "list_certificates",
 ]
@@ -230,6 +231,15 @@ class Identity:
     def signer(self, serial: str | None) -> PlatformSigner:
         """Return the key of that serial number, else the first."""
         return next((signer for signer in self.signers if signer.serial == serial), self.signers[0])
+
+
+def change_settings(settings: SettingsDict, changes: SettingsDict) -> SettingsDict:
+    """Replace settings; a session has proxies and TLS settings of its own, and a Builder refuses others."""
+    if changes.get("session") is not None or changes.get("client_session") is not None:
+        settings = settings.copy()
+        settings.pop("proxies", None)
+        settings.pop("verify", None)
+    return {**settings, **changes}
 
 
 def _appid(mchid: str) -> str:

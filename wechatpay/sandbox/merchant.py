@@ -13,7 +13,7 @@ from wechatpay.sandbox.apiv2 import ApiV2
 from wechatpay.sandbox.apiv3 import ApiV3
 from wechatpay.sandbox.callbacks import Notifier
 from wechatpay.sandbox.deliveries import Deliveries
-from wechatpay.sandbox.keys import Signers, list_certificates
+from wechatpay.sandbox.keys import Signers, change_settings, list_certificates
 from wechatpay.sandbox.ledger import Ledger
 from wechatpay.sandbox.merchant_callbacks import MerchantCallbacks
 from wechatpay.sandbox.open_platform import OpenPlatform
@@ -135,7 +135,8 @@ class Merchant(MerchantCallbacks):
         Args:
             tls: Whether to use HTTPS, as with WeChat Pay: APIv2's ``security`` requires it, because only TLS
                 can carry the merchant certificate. Everything else works either way.
-            changes: Settings that replace these.
+            changes: Settings that replace these. With a session of your own, ``proxies`` and ``verify`` are
+                left out: to use it with ``tls``, set its ``verify`` to that of ``settings(tls=True)``.
 
         Raises:
             ConfigurationError: The sandbox does not run.
@@ -150,7 +151,7 @@ class Merchant(MerchantCallbacks):
             del own["certs"]
         else:
             own["certs"] = self._signers.certs
-        return {**own, **where, **self._environment.common, **changes}
+        return change_settings({**own, **where, **self._environment.common}, changes)
 
     @property
     def now(self) -> float:
