@@ -14,6 +14,7 @@ from wechatpay.errors import (
     NoResponseError,
     PoolTimeoutError,
     RedirectError,
+    suggest,
 )
 from wechatpay.logs import log_step
 from wechatpay.messages import Headers, Request, Response, parse_timeout
@@ -125,8 +126,6 @@ def refuse(call: Call, names: Mapping[str, str]) -> None:
     """
     for name in names.keys() & call.options.keys():
         if call.options[name]:
-            from wechatpay.catalogue.check import suggest  # noqa: PLC0415  only mistakes need it
-
             hint = suggest(call.plan.template, call.verb)
             raise InvalidRequestError(f"{name}: {names[name]}{hint and '; '}{hint}")
 

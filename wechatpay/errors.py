@@ -28,9 +28,12 @@ Every error pickles, and neither its text nor its pickle carries bodies, credent
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wechatpay.catalogue import Explanation
     from wechatpay.messages import Request, Response
     from wechatpay.notification.reply import Reply
@@ -57,6 +60,9 @@ __all__ = [
     "VerificationError",
     "WeChatPayError",
 ]
+
+
+_T = TypeVar("_T")
 
 
 class WeChatPayError(Exception):
@@ -203,6 +209,27 @@ def printable(text: str) -> str:
     )
 
 
+def ask_catalogue(function: Callable[..., _T], *arguments: Any, default: _T) -> _T:
+    """Read the catalogue for the text of an error, which must not depend on a file.
+
+    Args:
+        function: Imports the catalogue, and returns what it knows.
+        arguments: Its arguments.
+        default: What to return if the catalogue cannot be read, which is logged once.
+    """
+    try:
+        return function(*arguments)
+    except Exception as error:  # noqa: BLE001  whatever it is, the error to be explained matters more
+        if (kind := type(error).__name__) not in _logged:
+            _logged.add(kind)
+            logging.getLogger("wechatpay").warning("errors are not explained: %s: %s", kind, error)
+        return default
+
+
+#: The kinds of what kept the catalogue from being read, each logged once.
+_logged: set[str] = set()
+
+
 def describe_failure(request: Request, response: Response, code: str, message: str, hint: str = "") -> str:
     """Write the text of an `APIError`: what was called, status, code, message and Request-ID, explained.
 
@@ -213,29 +240,51 @@ def describe_failure(request: Request, response: Response, code: str, message: s
         message: WeChat Pay's message.
         hint: What to do about it.
     """
-    from wechatpay import catalogue  # noqa: PLC0415  read by errors only
-
     status, where = response.status_code, describe_path(request)
     if code:
         words = f"{printable(code)}: {printable(message)}"
-        found = catalogue.explain_code(code, status, f"{request.method} {where}", message=message)
-        if meaning := _explain(_certain_meaning(found, message)):
+        call = f"{request.method} {where}"
+        unknown = "not explained: the catalogue cannot be read"
+        if meaning := ask_catalogue(_explain_code, code, status, call, message, default=unknown):
             words += f" ({meaning})"
     else:
         kind = response.headers.get("Content-Type", "no Content-Type")
         words = f"no error code ({printable(kind)}, {len(response.content)} bytes: see .response.text)"
     reference = ""
     if request_id := response.request_id:
-        # A Request-ID that ends in 0 says that nothing failed.
-        explained = _explain(None if request_id.endswith("-0") else catalogue.explain_request_id(request_id))
+        explained = ask_catalogue(_explain_request_id, request_id, default="")
         reference = f" [Request-ID {printable(request_id)}{explained and f': {explained}'}]"
     return f"{request.method} {where} → {status} {words}{hint}{reference}"
+
+
+def suggest(path: str, verb: str) -> str:
+    """Suggest what may have been meant by a path: see `wechatpay.catalogue.check.suggest`."""
+    return ask_catalogue(_suggest, path, verb, default="")
+
+
+def _suggest(path: str, verb: str) -> str:
+    from wechatpay.catalogue.check import suggest  # noqa: PLC0415  only mistakes need it
+
+    return suggest(path, verb)
 
 
 def describe_path(request: Request) -> str:
     """Return the path's URI template, which holds no business number; the path itself if there is none."""
     template = request.template.partition("?")[0].partition("{?")[0]
     return request.path if not template or "://" in template else template
+
+
+def _explain_code(code: str, status: int, call: str, message: str) -> str:
+    from wechatpay.catalogue import explain_code  # noqa: PLC0415  read by errors only
+
+    return _explain(_certain_meaning(explain_code(code, status, call, message=message), message))
+
+
+def _explain_request_id(request_id: str) -> str:
+    from wechatpay.catalogue import explain_request_id  # noqa: PLC0415  read by errors only
+
+    # A Request-ID that ends in 0 says that nothing failed.
+    return _explain(None if request_id.endswith("-0") else explain_request_id(request_id))
 
 
 def _certain_meaning(found: list[Explanation], message: str) -> Explanation | None:

@@ -17,7 +17,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 
 from wechatpay import uri
-from wechatpay.errors import DecodeError, InvalidRequestError
+from wechatpay.errors import DecodeError, InvalidRequestError, ask_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -242,11 +242,12 @@ class Request:
 
     @property
     def operation(self) -> Operation | None:
-        """The documented operation that this request makes, or ``None``; reads the catalogue."""
-        from wechatpay.catalogue.lookup import find  # noqa: PLC0415  few requests are asked
+        """The documented operation that this request makes, or ``None``; reads the catalogue.
 
+        ``None``, too, if the catalogue cannot be read: this is logged once.
+        """
         route = self.route if self.parameters is None else f"v2/{self.route}"
-        return find(self.method, self.written) or find(self.method, route)
+        return ask_catalogue(_find_operation, self.method, self.written, route, default=None)
 
     @property
     def template(self) -> str:
@@ -328,6 +329,12 @@ class Request:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Request, (self.method, self.url.partition("?")[0])
+
+
+def _find_operation(verb: str, template: str, route: str) -> Operation | None:
+    from wechatpay.catalogue.lookup import find  # noqa: PLC0415  few requests are asked
+
+    return find(verb, template) or find(verb, route)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

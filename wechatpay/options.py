@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wechatpay import uri
-from wechatpay.errors import InvalidRequestError
+from wechatpay.errors import InvalidRequestError, ask_catalogue
 from wechatpay.messages import Call, is_word
 
 __all__ = ["OPTIONS", "VERBS", "WRITTEN_HEADERS", "Arguments", "read_call", "read_headers"]
@@ -138,15 +138,22 @@ def _unknown(name: object, verb: str, plan: uri.Plan) -> str:
     text = f"{name} is neither an option nor a variable of {uri.quote(plan.template)}"
     import difflib  # noqa: PLC0415  only mistakes need it
 
-    from wechatpay.catalogue import lookup  # noqa: PLC0415  the same
-
-    if operation := lookup.find(verb, plan.template):
-        for place, fields in (("query", operation.query), (operation.body_kind, operation.body)):
-            if name in fields:
-                return f"{text}; did you mean {place}={{{name!r}: ...}}?"
+    if place := ask_catalogue(_place, name, verb, plan.template, default=""):
+        return f"{text}; did you mean {place}={{{name!r}: ...}}?"
     if close := difflib.get_close_matches(name, OPTIONS | plan.names, 1):
         return f"{text}; did you mean {close[0]}?"
     return f"{text}; options are {', '.join(sorted(OPTIONS))}"
+
+
+def _place(name: str, verb: str, template: str) -> str:
+    """Return the option that a documented member of the operation belongs into, or ``""``."""
+    from wechatpay.catalogue.lookup import find  # noqa: PLC0415  only mistakes need it
+
+    operation = find(verb, template)
+    if operation is None:
+        return ""
+    places = {"query": operation.query, operation.body_kind: operation.body}
+    return next((place for place, fields in places.items() if name in fields), "")
 
 
 def read_headers(value: Any) -> dict[str, str | None]:

@@ -6,6 +6,8 @@ Routes are compared as a whole and without regard to case.
 
 from __future__ import annotations
 
+from wechatpay.errors import ask_catalogue
+
 __all__ = [
     "carries_no_merchant_id",
     "is_repeated_after",
@@ -117,6 +119,10 @@ def is_repeated_after(code: str, route: str) -> bool:
 
 def needs_certificate(route: str) -> bool:
     """Return whether ``route`` requires the merchant certificate on the connection; for errors only."""
+    return ask_catalogue(_has_security, route, default=False)
+
+
+def _has_security(route: str) -> bool:
     from wechatpay.catalogue.lookup import find  # noqa: PLC0415  a call that succeeds reads no catalogue
 
     operation = find("POST", f"v2/{route}")

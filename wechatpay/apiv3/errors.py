@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.apiv3 import rules
 from wechatpay.apiv3.verification import explain_clock
-from wechatpay.errors import APIError, DecodeError, ServerError, describe_failure, printable
+from wechatpay.errors import APIError, DecodeError, ServerError, describe_failure, printable, suggest
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request, Response, SignedSnapshot
@@ -74,8 +74,6 @@ def failure(request: Request, response: Response) -> APIError:
 
 def _path_hint(request: Request) -> str:
     """Suggest the documented segment in place of one that the catalogue does not know."""
-    from wechatpay.catalogue.check import suggest  # noqa: PLC0415  only mistakes need it
-
     suggestion = "" if request.operation else suggest(request.route, request.method)
     return suggestion and f"; {suggestion}"
 

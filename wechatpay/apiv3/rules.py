@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from wechatpay.errors import ask_catalogue
+
 if TYPE_CHECKING:
     from wechatpay.messages import Request
 
@@ -66,9 +68,12 @@ def next_step(request: Request) -> str:
     """Return what to do when the outcome of a request is unknown."""
     if request.method == "GET":
         return "a query changes nothing: send it again"
+    query = ask_catalogue(_find_query, request.method, request.route, default="")
+    return f"{query or 'query what became of it'}, and repeat it with the same number only"
+
+
+def _find_query(method: str, route: str) -> str:
     from wechatpay.catalogue.lookup import find_query  # noqa: PLC0415  read by errors only
 
-    query, numbers = "query what became of it", ""
-    if found := find_query(request.method, request.route):
-        query, numbers = f"query it with GET {found[0].template}", f" by {' and '.join(found[1])}"
-    return f"{query}{numbers}, and repeat it with the same number only"
+    found = find_query(method, route)
+    return f"query it with GET {found[0].template} by {' and '.join(found[1])}" if found else ""

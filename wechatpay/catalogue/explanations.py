@@ -6,12 +6,11 @@ import functools
 import json
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-__all__ = ["Explanation", "explain_code", "explain_request_id"]
+from wechatpay.catalogue.lookup import read_lines
 
-_FOLDER = Path(__file__).parent
+__all__ = ["Explanation", "explain_code", "explain_request_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def _alternatives(pattern: str) -> list[str]:
 @functools.cache
 def _codes() -> dict[str, list[dict[str, Any]]]:
     codes: dict[str, list[dict[str, Any]]] = {}
-    for line in (_FOLDER / "errors.jsonl").read_text("utf-8").splitlines():
+    for line in read_lines("errors.jsonl"):
         row = json.loads(line)
         codes.setdefault(row["code"], []).append(row)
     return codes
@@ -128,5 +127,4 @@ def _codes() -> dict[str, list[dict[str, Any]]]:
 
 @functools.cache
 def _tails() -> dict[str, list[str]]:
-    lines = (_FOLDER / "request_ids.tsv").read_text("utf-8").splitlines()
-    return {tail: rest for tail, *rest in (line.split("\t") for line in lines)}
+    return {tail: rest for tail, *rest in (line.split("\t") for line in read_lines("request_ids.tsv"))}

@@ -7,10 +7,11 @@ import itertools
 import json
 import keyword
 import re
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 from wechatpay.catalogue.model import Event, Fields, Operation
+from wechatpay.errors import ConfigurationError
 
 __all__ = [
     "EncryptedFields",
@@ -22,11 +23,10 @@ __all__ = [
     "find",
     "find_query",
     "operations",
+    "read_lines",
     "search",
     "spell",
 ]
-
-_FOLDER = Path(__file__).parent
 
 #: Overseas prefixes of a path, which the documents leave to the base URI.
 _PREFIXES = ("hk/v3/", "global/v3/")
@@ -220,8 +220,21 @@ def spell(segment: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
+def read_lines(name: str) -> list[str]:
+    """Read the lines of a data file.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    try:
+        return files("wechatpay.catalogue").joinpath(name).read_text("utf-8").splitlines()
+    except OSError as error:
+        flaw = f"the catalogue cannot be read ({error}): install the package with its data files; "
+    raise ConfigurationError(f"{flaw}for PyInstaller, pass --collect-data wechatpay")
+
+
 def _read(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (_FOLDER / name).read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in read_lines(name)]
 
 
 @functools.cache
