@@ -32,6 +32,31 @@ reply = handler(store=vars()[kind](place)).handle(signed(body), body, seen.appen
 print(json.dumps([reply.status, reply.body.decode(), len(seen)]))
 """
 
+#: Opens the file of an earlier run in a process that cannot write it, and prints the error.
+READER = """
+import os, resource, sys, tempfile
+from pathlib import Path
+from wechatpay.notification import SQLiteStore
+directory = Path(tempfile.mkdtemp(dir="/tmp"))
+path = directory / "events.db"
+SQLiteStore(path)
+os.chmod(path, 0o444)
+os.chmod(directory, 0o555)
+try:
+    if sys.argv[1] == "full":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    elif os.getuid() == 0:  # who may write any file
+        os.seteuid(65534)
+    SQLiteStore(path)
+except Exception as error:
+    print(type(error).__name__, error)
+finally:
+    os.seteuid(os.getuid())
+    os.chmod(directory, 0o755)
+    path.unlink()
+    directory.rmdir()
+"""
+
 
 @pytest.fixture(params=["SQLiteStore", "RedisStore"])
 def place(request, tmp_path):
@@ -175,6 +200,17 @@ def test_file_that_cannot_be_used_is_an_error_that_names_it(tmp_path, name):
     (tmp_path / "text.db").write_text("no database" * 100)
     with pytest.raises(ConfigurationError, match=rf"^store: .*{name}': "):
         SQLiteStore(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["read-only", "full"])
+def test_file_that_cannot_be_written_is_an_error_at_once(kind):
+    """A file of an earlier run, too: otherwise each callback would fail later."""
+    ran = subprocess.run(
+        [sys.executable, "-c", READER, kind], cwd=TESTS, capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout.startswith("ConfigurationError store: ")
+    assert "give a file that this process can write" in ran.stdout
 
 
 def test_server_that_is_gone_is_an_error_that_says_what_follows(clean_redis):

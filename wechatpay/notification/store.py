@@ -172,6 +172,8 @@ class SQLiteStore:
                 "CREATE TABLE IF NOT EXISTS events (id TEXT PRIMARY KEY, expires REAL, reply BLOB)"
             )
             database.execute("CREATE INDEX IF NOT EXISTS events_by_expiry ON events (expires)")
+            # Writes to a file that exists, too: whether it can be written has to show now, not at a callback.
+            database.execute("PRAGMA user_version = 1")
 
     def claim(self, event: str, ttl: float, /) -> bool:
         """Claim an event, unless it is claimed or completed.
@@ -228,7 +230,10 @@ class SQLiteStore:
                 yield database
                 database.execute("COMMIT")
         except sqlite3.Error as error:
-            raise ConfigurationError(f"store: {self._path!r}: {error}") from None
+            raise ConfigurationError(
+                f"store: {self._path!r}: {error}; give a file that this process can write and nothing else "
+                "uses, in a directory that exists, on a local disk with free space"
+            ) from None
 
     def __repr__(self) -> str:
         return f"<SQLiteStore {self._path}>"
