@@ -354,8 +354,28 @@ def test_download_has_a_bound_of_its_own(client, build, gateway, tmp_path):
 def test_malformed_packing_is_not_a_response(packed, client, instance, gateway):
     """Neither is a part of what was packed."""
     gateway.respond(reply(packed, "200 OK", ("Content-Encoding", "gzip")))
-    with pytest.raises(TransportError, match="outcome unknown"):
+    with pytest.raises(NoResponseError, match=r"outcome unknown.*\(its compressed body is malformed\)"):
         client.call(instance.v3.x, "get")
+
+
+@pytest.mark.parametrize("to_file", [False, True], ids=["memory", "sink"])
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "x" * 9999], ids=lambda text: text[:12])
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request"])
+def test_encoding_that_nobody_asked_for_is_named(
+    status, encoding, to_file, client, instance, gateway, tmp_path
+):
+    """It cannot be read, so the outcome is unknown; the text says why, in reasonable length."""
+    gateway.respond(reply(b"xx", status, ("Content-Encoding", encoding)))
+    sink = {"sink": tmp_path / "bill"} if to_file else {}
+    with pytest.raises(
+        NoResponseError, match=f"outcome unknown: .*{status[:3]}.*'{encoding[:40]}'"
+    ) as caught:
+        client.call(instance.v3.x, "get", **sink)
+
+    assert "which was not asked for" in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert "<Request GET /v3/x>" == repr(caught.value.request)
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_long_body_has_the_timeout_for_each_of_its_pieces(pooled, build, gateway):

@@ -133,7 +133,7 @@ class AsyncTransport:
         ):
             return Response(response.status, headers, await response.read())
         pieces, size = [], 0
-        async for chunk in _read(response):
+        async for chunk in _read(response, request):
             pieces.append(chunk)
             size += len(chunk)
             if size > self._network.max_response_size:
@@ -147,7 +147,7 @@ class AsyncTransport:
         await self._call(Blocking(sink.begin, headers, final=True))
         held, size = bytearray(), 0
         job, (_, read) = CURRENT_JOB.get(), request.timeout
-        async for chunk in _read(response):
+        async for chunk in _read(response, request):
             if job is not None:
                 # As long as it makes progress, the end of the process waits for it.
                 job.extend(read)
@@ -186,8 +186,8 @@ class AsyncTransport:
             _abandon(self._sessions)
 
 
-async def _read(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    encoding = packing(response.headers)
+async def _read(response: aiohttp.ClientResponse, request: Request) -> AsyncIterator[bytes]:
+    encoding = packing(response.headers, response.status, request)
     try:
         unpacker = Unpacker(encoding) if encoding else None
         async for chunk in response.content.iter_any():

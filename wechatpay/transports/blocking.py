@@ -166,7 +166,7 @@ class BlockingTransport:
         size = 0
         if sink is None:
             pieces = []
-            for chunk in _read(response):
+            for chunk in _read(response, request):
                 pieces.append(chunk)
                 size += len(chunk)
                 if size > limit:
@@ -175,7 +175,7 @@ class BlockingTransport:
         # A long download may take long: each read has its own timeout.
         limits.deadline = None
         sink.begin(headers)
-        for chunk in _read(response):
+        for chunk in _read(response, request):
             size += len(chunk)
             if size > self._network.max_download_size:
                 raise too_large(request, "max_download_size", self._network.max_download_size)
@@ -188,12 +188,12 @@ class BlockingTransport:
             session.close()
 
 
-def _read(response: requests.Response) -> Iterator[bytes]:
+def _read(response: requests.Response, request: Request) -> Iterator[bytes]:
     if response.raw is None:
         # A mock's: there is only its content.
         yield response.content or b""
         return
-    encoding = packing(response.headers)
+    encoding = packing(response.headers, response.status_code, request)
     try:
         if encoding:
             unpacker = Unpacker(encoding)

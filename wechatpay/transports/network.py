@@ -230,16 +230,14 @@ class Unpacker:
     """Unpacks a body that came packed although nobody asked for it, no more than `CHUNK` bytes at once.
 
     Args:
-        encoding: The header ``Content-Encoding``.
+        encoding: What `packing` returned.
 
     Raises:
-        zlib.error: It is another than gzip or deflate; `feed` and `end` raise it for a malformed body.
+        zlib.error: `feed` and `end` raise it for a malformed body.
     """
 
     def __init__(self, encoding: str) -> None:
-        if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
-            raise zlib.error("an unknown Content-Encoding")
-        self._is_deflate = encoding.lower() == "deflate"
+        self._is_deflate = encoding == "deflate"
         self._unpacker: Any = None
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -262,10 +260,20 @@ class Unpacker:
             raise zlib.error("an incomplete body")
 
 
-def packing(headers: Mapping[str, str]) -> str:
-    """Return how a body is packed, or ``""``."""
-    encoding = headers.get("Content-Encoding", "identity")
-    return "" if encoding.lower() == "identity" else encoding
+def packing(headers: Mapping[str, str], status: int, request: Request) -> str:
+    """Return how a body is packed, in lower case, or ``""``.
+
+    Raises:
+        NoResponseError: It is packed in a way that is not known here.
+    """
+    encoding = headers.get("Content-Encoding", "identity").lower()
+    if encoding not in ("identity", "gzip", "x-gzip", "deflate"):
+        raise NoResponseError(
+            f"{request.method} {request.path}: outcome unknown: the response, with status {status}, is "
+            f"encoded with {encoding[:40]!r}, which was not asked for (by a proxy?)",
+            request=request,
+        )
+    return "" if encoding == "identity" else encoding
 
 
 def select_sink(request: Request, status: int) -> Sink | None:
@@ -311,6 +319,8 @@ def transport_error(
     what = f"{type(cause).__name__}: {why}" if why else type(cause).__name__
     if kind is PoolTimeoutError:
         what = "the setting pool_size permits more"
+    elif isinstance(cause, zlib.error):
+        what = "its compressed body is malformed"
     return kind(f"{request.method} {request.path}: {_WORDS[kind]} {host} ({what})", request=request)
 
 
