@@ -132,6 +132,24 @@ def test_event_that_the_store_does_not_take_is_acknowledged_all_the_same(entry, 
     assert f"callback {ID} was handled, but the store did not complete it" in caplog.text
 
 
+def test_event_is_completed_when_the_store_fails_once(entry, caplog):
+    """Its next delivery gets the same reply, and nothing is logged as a fault."""
+    failures = [ConnectionError()]
+
+    class Flaky(MemoryStore):
+        def complete(self, event, reply, /):
+            if failures:
+                raise failures.pop()
+            super().complete(event, reply)
+
+    service, seen = handler(store=Flaky()), []
+    replies = [entry.handle(service, BODY, seen.append).status for _ in "12"]
+
+    assert [200, 200] == replies
+    assert 1 == len(seen)
+    assert "did not complete" not in caplog.text
+
+
 def test_event_is_not_dealt_with_when_the_store_is_away(entry):
     """Without a claim nobody knows whether it was dealt with before."""
     seen = []

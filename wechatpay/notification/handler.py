@@ -304,12 +304,22 @@ class NotificationHandler:
         if not reply.is_success:
             yield from self._release(event, started)
             return reply
-        try:
-            yield Step(self.store.complete, event, reply.to_bytes(), final=True)
-        except Exception:  # noqa: BLE001  whatever a store of the caller's raises
-            # The event is handled: acknowledged, it is not delivered again, whether the store knows or not.
-            _log.exception("callback %s was handled, but the store did not complete it", escape(event))
+        yield from self._complete(event, reply)
         return reply
+
+    def _complete(self, event: str, reply: Reply) -> Steps[None]:
+        """Complete an event that was handled: it is acknowledged, whether the store knows of it or not."""
+        # Twice: a connection to the store may have been closed meanwhile, and an event that is not completed
+        # is handled again if WeChat Pay misses the reply.
+        for is_last in (False, True):
+            try:
+                yield Step(self.store.complete, event, reply.to_bytes(), final=True)
+                break
+            except Exception:  # noqa: BLE001  whatever a store of the caller's raises
+                if is_last:
+                    _log.exception(
+                        "callback %s was handled, but the store did not complete it", escape(event)
+                    )
 
     def _release(self, event: str, started: float) -> Steps[None]:
         if time.monotonic() - started >= self._ttl:
