@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import documented
 import pytest
 import sandboxes
 from scenes import APP, Shop
 from shops import serving
 
-from wechatpay import APIError, Builder, ConfigurationError
-from wechatpay.sandbox import Sandbox
-from wechatpay.sandbox.clock import format_rfc3339
+from wechatpay import APIError, Builder, ConfigurationError, bills
+from wechatpay.sandbox import Identity, Rules, Sandbox
+from wechatpay.sandbox.clock import CHINA, format_rfc3339
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +156,97 @@ def test_combined_order_is_payable_for_a_minute_at_least(shop):
     shop.sandbox.advance(50)
 
     assert shop.sandbox.pay(body["combine_out_trade_no"]).payment
+
+
+OTHER = "1900000110"
+
+
+@pytest.fixture
+def mall():
+    """Give two merchants, the first one the sandbox, and a client of each."""
+    second = Identity.generate(OTHER, sandboxes.identity().authority)
+    rules = Rules(early_bills=True)
+    with (
+        Sandbox(identity=sandboxes.identity(), merchants=[second], rules=rules) as sandbox,
+        Builder(**sandbox.settings()) as one,
+        Builder(**sandbox.merchants[OTHER].settings()) as two,
+    ):
+        yield Shop(sandbox, one), Shop(sandbox.merchants[OTHER], two)
+
+
+def refund(shop, number):
+    """Refund a part of one yuan, and return the status of the response."""
+    amount = {"refund": 100, "total": 100, "currency": "CNY"}
+    body = {"out_trade_no": number, "out_refund_no": documented.number(), "amount": amount}
+    try:
+        return shop.instance.v3.refund.domestic.refunds.post(json=body).status_code
+    except APIError as error:
+        return error.status_code
+
+
+def billed(shop):
+    """Return the numbers of the orders in the merchant's trade bill of today, and its merchants."""
+    day = datetime.fromtimestamp(shop.sandbox.now, CHINA).date()
+    bill = bills.fetch(shop.instance, "trade", day, clock=lambda: shop.sandbox.now + 2e5)
+    return sorted({(row.out_trade_no, row.mchid) for row in bill})
+
+
+@pytest.mark.parametrize("number", ["combined", "first", "second", "second at its merchant"])
+def test_part_of_another_merchant_is_that_merchants_order(mall, number):
+    """Who pays one number pays all parts; each merchant refunds its own part, and finds it in its bill."""
+    one, two = mall
+    numbers = dict(
+        zip(("combined", "first", "second"), place(one, sub_orders=[part(), part(mchid=OTHER)]), strict=True)
+    )
+    payer = two if number.endswith("merchant") else one
+    payer.sandbox.pay(numbers[number.partition(" ")[0]])
+
+    assert ["SUCCESS"] * 2 == [
+        one.sandbox.orders[numbers["first"]].state,
+        two.sandbox.orders[numbers["second"]].state,
+    ]
+    assert [404, 404] == [refund(one, numbers["second"]), refund(two, numbers["first"])]
+    assert [200, 200] == [refund(two, numbers["second"]), refund(one, numbers["first"])]
+    assert [(numbers["first"], documented.MCHID)] == billed(one)
+    assert [(numbers["second"], OTHER)] == billed(two)
+
+
+def test_who_combined_orders_of_merchants_queries_and_closes_them(mall):
+    """And gets the callback; the other merchant has only its part."""
+    one, two = mall
+    with serving() as server:
+        number, first, second = place(one, sub_orders=[part(), part(mchid=OTHER)], notify_url=server.url)
+        two.sandbox.pay(second)
+        event = one.sandbox.expect_callback("TRANSACTION.SUCCESS")
+    node = "v3/combine-transactions/out-trade-no/{n}"
+    found = one.instance.chain(node).get(n=number).json()
+
+    assert [first, second] == [each["out_trade_no"] for each in found["sub_orders"]]
+    assert [documented.MCHID, OTHER] == [each["mchid"] for each in event.resource["sub_orders"]]
+    with pytest.raises(APIError, match="ORDERNOTEXIST"):
+        two.instance.chain(node).get(n=number)
+
+    number, first, second = place(one, sub_orders=[part(), part(mchid=OTHER)])
+    named = [{"mchid": documented.MCHID, "out_trade_no": first}, {"mchid": OTHER, "out_trade_no": second}]
+    one.instance.chain(f"{node}/close").post(n=number, json={"combine_appid": APP, "sub_orders": named})
+
+    assert ["CLOSED"] * 2 == [one.sandbox.orders[first].state, two.sandbox.orders[second].state]
+
+
+def test_parts_of_two_merchants_may_have_one_number(mall):
+    """A number is a merchant's own."""
+    one, two = mall
+    number, first, second = place(one, sub_orders=[same := part(), {**same, "mchid": OTHER}])
+    one.sandbox.pay(number)
+    ids = {shop.sandbox.orders[first].payment.transaction_id for shop in mall}
+
+    assert (first, 2) == (second, len(ids))
+    assert [200, 200] == [refund(one, first), refund(two, first)]
+
+
+def test_part_of_an_unknown_merchant_stays_with_who_combined_it(shop):
+    """The sandbox has no other place for it."""
+    number, _, second = place(shop, sub_orders=[part(), part(mchid="1900000999")])
+    shop.sandbox.pay(number)
+
+    assert 200 == refund(shop, second)

@@ -27,7 +27,7 @@ from wechatpay.sandbox.payments import TRADE_TYPES, credential, reject
 from wechatpay.sandbox.test_users import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from wechatpay.sandbox.apiv3 import Call, Handler
     from wechatpay.sandbox.ledger import Ledger
@@ -89,20 +89,24 @@ class CombinedOrders:
                 is_sharing=bool((part.get("settle_info") or {}).get("profit_sharing")),
                 mchid=part["mchid"],
                 sub_mchid=part.get("sub_mchid", ""),
+                combine_mchid=call.mchid,
                 combine_out_trade_no=combined,
                 expires=read_expiry(body),
                 device_id=(body.get("scene_info") or {}).get("device_id", ""),
             )
             for part in body["sub_orders"]
         ]
-        known = self._ledger.find_combined(combined)
-        numbers = {part.out_trade_no for part in parts}
-        if len(numbers) < len(parts) or (known and {order.out_trade_no for order in known} != numbers):
+        known, places = self._places(self._ledger.find_combined(combined)), self._places(parts)
+        if len(places) < len(parts) or (known and known != places):
             return reject(Rejection.OTHER_ORDER)
         placed = self._ledger.place_combined(parts)
         if isinstance(placed, Rejection):
             return reject(placed, _CODES)
         return HttpResponse.json(credential(placed[0]))
+
+    def _places(self, parts: Iterable[Order]) -> set[tuple[Ledger, str]]:
+        """Return where parts are: a number is unique within its merchant's ledger."""
+        return {(self._ledger.ledger_of(part.mchid), part.out_trade_no) for part in parts}
 
     def _query(self, call: Call) -> HttpResponse:
         parts = self._ledger.find_combined(call.variables["combine_out_trade_no"])
@@ -120,7 +124,8 @@ class CombinedOrders:
                 "输入的请求非法，请求关单的子单信息与下单时的子单信息不一致"
             )
         for part in parts:
-            if isinstance(closed := self._ledger.close(part.out_trade_no), Rejection):
+            closed = self._ledger.ledger_of(part.mchid).close(part.out_trade_no)
+            if isinstance(closed, Rejection):
                 return reject(closed, _CODES)
         return HttpResponse(204)
 

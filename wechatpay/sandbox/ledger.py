@@ -27,7 +27,7 @@ from wechatpay.sandbox.store import Table
 from wechatpay.sandbox.test_users import PAYER, POOR, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["Ledger"]
 
@@ -47,6 +47,7 @@ class Ledger:
         seed: str = "",
         refund_delay: float = 0.0,
         rules: Rules | None = None,
+        ledgers: Mapping[str, Ledger] | None = None,
     ) -> None:
         """Make an empty ledger.
 
@@ -55,7 +56,9 @@ class Ledger:
             seed: Mixed into WeChat Pay's numbers.
             refund_delay: Seconds after which the money of an APIv3 refund arrives.
             rules: The rules of the sandbox.
+            ledgers: Those of all merchants, by ``mchid``.
         """
+        self._ledgers = {} if ledgers is None else ledgers
         self._clock = clock
         self._rules = rules or Rules()
         self._seed = seed
@@ -64,7 +67,7 @@ class Ledger:
         self._orders: Table[str, Order] = Table()
         self._by_refund: Table[str, str] = Table()
         self._by_transaction: Table[str, str] = Table()
-        self._combined: Table[str, tuple[str, ...]] = Table()
+        self._combined: Table[str, tuple[tuple[str, str], ...]] = Table()
         self._processing: Table[str, float] = Table()
         self._used_codes: Table[str, str] = Table()
 
@@ -107,16 +110,28 @@ class Ledger:
             found = [r for r in refunds if r.out_refund_no == wanted[0] or r.refund_id == wanted[1]]
             return (order, found[0]) if order and found else None
 
+    def ledger_of(self, mchid: str) -> Ledger:
+        """Return the ledger of a merchant's parts of combined orders; this one if the merchant is unknown."""
+        return self._ledgers.get(mchid, self)
+
     def find_combined(self, combine_out_trade_no: str) -> tuple[Order, ...]:
-        """Return the parts of a combined order; ``()`` if unknown."""
+        """Return the parts of a combined order that the merchant placed; ``()`` if unknown."""
         with self._lock:
-            numbers = self._combined.get(combine_out_trade_no, ())
-            return tuple(self._present(self._orders[number_]) for number_ in numbers)
+            parts = self._combined.get(combine_out_trade_no, ())
+            found = [self.ledger_of(mchid).find(out_trade_no=number_) for mchid, number_ in parts]
+            return tuple(order for order in found if order)
+
+    def find_combined_number(self, number_: str) -> str:
+        """Return the number of the combined order that has this number, or a part with it, else ``""``."""
+        with self._lock:
+            parts = ((name, part) for name, each in self._combined.items() for _, part in each)
+            names = (name for name, part in parts if number_ == part)
+            return number_ if number_ in self._combined else next(names, "")
 
     def place(self, order: Order) -> Order | Rejection:
         """Accept an order; the same order placed again is returned, with a new ``prepay_id`` in APIv3."""
         with self._lock:
-            if rejection := self._conflict(order):
+            if rejection := self.conflict(order):
                 return rejection
             now = self._clock()
             known = self.find(out_trade_no=order.out_trade_no)
@@ -131,16 +146,20 @@ class Ledger:
             return placed
 
     def place_combined(self, orders: Iterable[Order]) -> tuple[Order, ...] | Rejection:
-        """Accept the parts of a combined order: all of them or none."""
+        """Accept the parts of a combined order, each in its merchant's ledger: all of them or none."""
         with self._lock:
             parts = tuple(orders)
-            if rejection := next(filter(None, map(self._conflict, parts)), None):
+            ledgers = [self.ledger_of(part.mchid) for part in parts]
+            conflicts = (ledger.conflict(part) for ledger, part in zip(ledgers, parts, strict=True))
+            if rejection := next(filter(None, conflicts), None):
                 return rejection
-            placed = [self.place(part) for part in parts]
-            self._combined[parts[0].combine_out_trade_no] = tuple(part.out_trade_no for part in parts)
+            placed = [ledger.place(part) for ledger, part in zip(ledgers, parts, strict=True)]
+            numbers = tuple((part.mchid, part.out_trade_no) for part in parts)
+            self._combined[parts[0].combine_out_trade_no] = numbers
             return tuple(part for part in placed if isinstance(part, Order))
 
-    def _conflict(self, order: Order) -> Rejection | None:
+    def conflict(self, order: Order) -> Rejection | None:
+        """Return why an order cannot be placed, or ``None``."""
         known = self.find(out_trade_no=order.out_trade_no)
         if known is None:
             return None
@@ -181,7 +200,7 @@ class Ledger:
             rejections = (payment_rejection(part, openid, now) for part in parts)
             if rejection := next(filter(None, rejections), None):
                 return rejection
-            paid = [self.pay(part.out_trade_no, openid) for part in parts]
+            paid = [self.ledger_of(part.mchid).pay(part.out_trade_no, openid) for part in parts]
             return tuple(part for part in paid if isinstance(part, Order))
 
     def pay_by_code(self, order: Order, auth_code: str, *, is_waiting: bool) -> Order | Rejection:

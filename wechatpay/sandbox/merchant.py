@@ -66,6 +66,8 @@ class Environment:
         store: Keeps the state.
         locate: Returns where the sandbox listens.
         common: Settings of all Builders.
+        merchants: All of them, by ``mchid``.
+        ledgers: Their orders, by ``mchid``.
     """
 
     wall: Callable[[], float]
@@ -78,6 +80,8 @@ class Environment:
     store: Store
     locate: Callable[[], Address]
     common: SettingsDict
+    merchants: dict[str, Merchant]
+    ledgers: dict[str, Ledger]
 
 
 class Merchant(MerchantCallbacks):
@@ -103,7 +107,9 @@ class Merchant(MerchantCallbacks):
         notifier = Notifier(identity, self._signers, wall, now)
         deliveries = Deliveries(notifier, now, self._settle, self._store.transaction)
         super().__init__(notifier, deliveries)
-        self._ledger = Ledger(now, seed, environment.refund_delay, environment.rules)
+        ledgers = environment.ledgers
+        self._ledger = Ledger(now, seed, environment.refund_delay, environment.rules, ledgers)
+        ledgers[identity.mchid] = self._ledger
         self._services = Services(
             identity,
             self._signers,
@@ -213,10 +219,10 @@ class Merchant(MerchantCallbacks):
             ConfigurationError: The order is unknown, or cannot be paid in its state.
         """
         with self._store.transaction():
-            order, task = self._pay(out_trade_no, openid)
-            number = self.deliveries.reserve(task) if task else None
+            order, task, payee = self._pay(out_trade_no, openid)
+            number = payee.deliveries.reserve(task) if task else None
         if number is not None:
-            self.deliveries.deliver(number)
+            payee.deliveries.deliver(number)
         return order
 
     def pay_later(self, out_trade_no: str, *, openid: str = "") -> Order:
@@ -226,9 +232,9 @@ class Merchant(MerchantCallbacks):
             ConfigurationError: As `pay` does.
         """
         with self._store.transaction():
-            order, task = self._pay(out_trade_no, openid)
+            order, task, payee = self._pay(out_trade_no, openid)
             if task:
-                self.deliveries.add(task)
+                payee.deliveries.add(task)
         return order
 
     async def apay(self, out_trade_no: str, *, openid: str = "") -> Order:
@@ -344,18 +350,21 @@ class Merchant(MerchantCallbacks):
         """The authorizations of payers: give and revoke them in the payer's place."""
         return self._store.wrap(self._services.agreements)
 
-    def _pay(self, number: str, openid: str) -> tuple[Order, Task | None]:
-        """Pay an order or a combined order, and return it with its callback."""
+    def _pay(self, number: str, openid: str) -> tuple[Order, Task | None, Merchant]:
+        """Pay an order or a combined order, and return it with its callback and who sends that."""
         known = self._ledger.find(out_trade_no=number)
-        combined = known.combine_out_trade_no if known else number
-        if self._ledger.find_combined(combined):
-            paid = _accept(self._ledger.pay_combined(combined, openid), number)
-            return paid[0], combined_task(paid, self.identity.mchid)
+        combined = known.combine_out_trade_no if known else self._ledger.find_combined_number(number)
+        if combined:
+            payee = self._environment.merchants.get(known.combine_mchid, self) if known else self
+            paid = _accept(
+                self._ledger.ledger_of(payee.identity.mchid).pay_combined(combined, openid), number
+            )
+            return paid[0], combined_task(paid, payee.identity.mchid), payee
         order = _accept(self._ledger.pay(number, openid), number)
         self._services.contracts.settle()
         if order.trade_type == "MICROPAY":
-            return order, None
-        return order, payment_task(order, self.identity.mchid)
+            return order, None, self
+        return order, payment_task(order, self.identity.mchid), self
 
     def _settle(self) -> bool:
         """Let the refunds arrive that are due, end expired transfers, and return whether others wait."""

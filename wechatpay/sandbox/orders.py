@@ -140,7 +140,8 @@ class Order:
         sub_mchid: The sub-merchant of a partner's order; ``""`` for a direct one.
         sub_appid: The sub-merchant's app.
         sub_openid: The payer in the sub-merchant's app; ``""`` if the order does not name it.
-        combine_out_trade_no: The number of the combined order that it belongs to; ``""`` for none.
+        combine_mchid: The merchant who placed the combined order that it belongs to; ``""`` for none.
+        combine_out_trade_no: The number of that combined order.
         mchid: The merchant of a combined order's part.
         device_id: The shop's device.
         device_ip: The address of the device.
@@ -171,6 +172,7 @@ class Order:
     sub_mchid: str = ""
     sub_appid: str = ""
     sub_openid: str = ""
+    combine_mchid: str = ""
     combine_out_trade_no: str = ""
     mchid: str = ""
     device_id: str = ""

@@ -118,10 +118,13 @@ class Sandbox(Merchant, Lifecycle):
             store=store,
             locate=lambda: self.address,
             common={"clock": clock} if clock else {},
+            merchants={},
+            ledgers={},
         )
         store.add("clock", self._now)
         Merchant.__init__(self, first, environment)
-        self.merchants: dict[str, Merchant] = {first.mchid: self}
+        self.merchants = environment.merchants
+        self.merchants[first.mchid] = self
         for other in merchants:
             if other.mchid in self.merchants:
                 raise ConfigurationError(f"merchants: {other.mchid} occurs twice")

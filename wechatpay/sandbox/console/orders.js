@@ -87,8 +87,7 @@ function transferRow(transfer) {
 }
 
 function pay(order) {
-  const number = order.combine_out_trade_no || order.out_trade_no;
-  return act("pay", { out_trade_no: number, mchid: order.mchid }, t("paid"));
+  return act("pay", { out_trade_no: order.out_trade_no, mchid: order.mchid }, t("paid"));
 }
 
 function showOrder(place, model) {

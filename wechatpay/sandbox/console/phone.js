@@ -28,8 +28,7 @@ function showPaid(order) {
 }
 
 function showOrder(order) {
-  const number = order.combine_out_trade_no || order.out_trade_no;
-  const given = { out_trade_no: number, mchid: order.mchid };
+  const given = { out_trade_no: order.out_trade_no, mchid: order.mchid };
   const row = (name, value) => h("p.row", {}, h("span", {}, t(name)), h("span", {}, value));
   show(
     h("p.payee", {}, order.description || order.out_trade_no),
@@ -38,7 +37,7 @@ function showOrder(order) {
     row("payer", order.openid || t("anybody")),
     row("phone_method", t("phone_balance")),
     h("button.primary.large", { type: "button", id: "pay", autofocus: true, onclick: () => act("pay", given).then(draw) }, t("phone_now")),
-    h("button.large", { type: "button", id: "decline", onclick: () => act("decline", { ...given, out_trade_no: order.out_trade_no }, t("declined")).then(draw) }, t("phone_cancel")),
+    h("button.large", { type: "button", id: "decline", onclick: () => act("decline", given, t("declined")).then(draw) }, t("phone_cancel")),
   );
   document.getElementById("pay").focus();
 }
