@@ -159,9 +159,7 @@ class TestOutcomes:
         refund = refund.replace("`2,`98.00", "`1,`0.00").replace("`0.30,`100.00", "`-0.29,`0.00")
 
         assert ["refund_without_order"] == compare([], refund)[0]
-        assert ["missing_here"] == compare(
-            [PAYMENT], refund, day=dt.date(2026, 3, 3), margin=dt.timedelta(0)
-        )[0][:1]
+        assert ["missing_here", "missing_there"] == compare([PAYMENT], refund)[0]
 
     def test_entry_that_is_there_twice_is_found(self):
         """Twice in the books, or twice in the bill."""
@@ -215,6 +213,49 @@ class TestDays:
 
         assert {"count": 3, "fen": 25_000} == found.summary()["matched"]
         assert found.is_clean
+
+    @pytest.mark.parametrize(
+        ("day", "words"),
+        [
+            (dt.date(2026, 3, 3), "line 2 of the bill is of 2026-03-02, and the days given are 2026-03-03: "),
+            ("2026-03-01", "line 2 of the bill is of 2026-03-02, and the days given are 2026-03-01: give"),
+            (("2026-03-03", "2026-03-05"), "the days given are 2026-03-03 to 2026-03-05: give those of"),
+            (
+                (dt.date(2026, 3, 3), dt.date(2026, 3, 1)),
+                "the last day, 2026-03-01, is before the first, 2026-",
+            ),
+            ("2026-02-30", "'2026-02-30' is not a day: give YYYY-MM-DD"),
+            (at("12:00:00"), "give a date or YYYY-MM-DD, not datetime"),
+            (20260302, "give a date or YYYY-MM-DD, not int"),
+            ((DAY, DAY, DAY), "give a date or YYYY-MM-DD, not tuple"),
+            ((DAY, None), "give a date or YYYY-MM-DD, not NoneType"),
+        ],
+    )
+    def test_wrong_day_is_refused(self, day, words):
+        """A payment that is missing would not be expected on it, and the comparison would be clean."""
+        missing = {"out_trade_no": "A9", "amount": 1, "time": at("12:00:00")}
+        with pytest.raises(InvalidRequestError, match=f"^day: .*{words}"):
+            compare([PAYMENT, REFUND, missing], day=day)
+
+    @pytest.mark.parametrize("day", ["2026-03-02", ("2026-03-01", "2026-03-02"), ("2026-03-02", DAY)])
+    def test_day_may_be_text(self, day):
+        """ISO 8601, as `fetch` takes it."""
+        missing = {"out_trade_no": "A9", "amount": 1, "time": at("12:00:00")}
+        assert ["missing_there"] == compare([PAYMENT, REFUND, missing], day=day)[0]
+
+    @pytest.mark.parametrize(
+        ("time", "is_near"),
+        [("2026-03-01 23:50:00", 1), ("2026-03-03 00:09:59", 1), ("2026-03-01 23:49:59", 0), ("", 1)],
+    )
+    def test_row_near_midnight_may_be_of_the_next_day(self, time, is_near):
+        """Within the margin; a row without a time is not checked."""
+        text = trade({}, {"交易时间": time, "微信订单号": "42", "商户订单号": "B1"})
+        ours = [PAYMENT, {"out_trade_no": "B1", "amount": 10000}]
+        if is_near:
+            assert [] == compare(ours, text, day=DAY)[0]
+        else:
+            with pytest.raises(InvalidRequestError, match="line 3 of the bill is of 2026-03-01"):
+                compare(ours, text, day=DAY)
 
 
 class TestBooks:
@@ -563,6 +604,17 @@ def test_fetched_bill_knows_its_day(fetch):
     ]
     with fetch() as bill:
         assert ["A4"] == [finding.out_trade_no for finding in bills.reconcile(bill, ours)]
+
+
+@pytest.mark.parametrize("day", [dt.date(2023, 11, 14), ("2023-11-16", "2023-11-17")])
+@pytest.mark.parametrize("date", [dt.date(2023, 11, 15), dt.date(2023, 10, 1)], ids=["full", "empty"])
+def test_day_of_a_fetched_bill_is_checked(fetch, day, date):
+    """Of an empty one, too, which has no rows that show it."""
+    with fetch(date=date) as bill:
+        assert (date.month == 10) == bill.is_empty
+        with pytest.raises(InvalidRequestError, match=f"day: the bill is of {date}, and the days given are"):
+            bills.reconcile(bill, [], day=day)
+        assert bills.reconcile(bill, [], day=("2023-10-01", "2023-11-15")).summary()
 
 
 @pytest.mark.parametrize("kind", [iter, list, lambda rows: rows], ids=["iterator", "list", "Rows"])

@@ -100,22 +100,23 @@ class Entry(NamedTuple):
         return f"P{order}" if order else None, f"P{trade}" if trade else None
 
 
-def entries_of_rows(rows: Iterable[Row], *, with_fees: bool) -> Iterator[list[Entry]]:
+def entries_of_rows(rows: Iterable[Row], *, with_fees: bool, with_times: bool) -> Iterator[list[Entry]]:
     """Read rows of trade bills or of overseas statements, some at a time.
 
     Args:
         rows: The rows.
         with_fees: Whether to read fees, too, which takes its time.
+        with_times: Whether to read times, too.
 
     Raises:
         InvalidRequestError: The bill is of another kind.
         BillFormatError: The bill is damaged; the rows before come first.
     """
-    names = [*_READ_OF_ROWS, "fee" if with_fees else ""]
+    names = [*_READ_OF_ROWS, "fee" if with_fees else "", "trade_time" if with_times else ""]
     if isinstance(rows, Bill):
         for path in rows.paths:
             with read(path) as each:
-                yield from entries_of_rows(each, with_fees=with_fees)
+                yield from entries_of_rows(each, with_fees=with_fees, with_times=with_times)
         return
     for block in blocks_of(rows):
         if (kind := block.layout.kind.name) not in {"trade", "statement"}:
@@ -128,7 +129,7 @@ def entries_of_rows(rows: Iterable[Row], *, with_fees: bool) -> Iterator[list[En
 
 
 def _entries(block: Block, names: list[str]) -> list[Entry]:
-    orders, trades, refunds, out_refunds, refunded, paid, statuses, states, fees = block.columns(names)
+    orders, trades, refunds, out_refunds, refunded, paid, statuses, states, fees, times = block.columns(names)
     are_refunds = [refund or out or "" for refund, out in zip(refunds, out_refunds, strict=True)]
     if any(are_refunds):
         amounts = [a if yes else b for yes, a, b in zip(are_refunds, refunded, paid, strict=True)]
@@ -136,7 +137,8 @@ def _entries(block: Block, names: list[str]) -> list[Entry]:
     else:
         amounts = paid
     texts = (_fill(column) for column in (orders, trades, refunds, out_refunds))
-    rest = (amounts, fees, _fill(states), [None] * len(states), block.lines)
+    ats = [at.timestamp() if at else None for at in times]
+    rest = (amounts, fees, _fill(states), ats, block.lines)
     return [*map(Entry._make, zip(*texts, *rest, strict=True))]
 
 

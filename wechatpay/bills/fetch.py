@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wechatpay.bills.checked import CheckedFile, Cipher, Digest
 from wechatpay.bills.errors import BillFormatError, BillNotReadyError, DigestError
 from wechatpay.bills.files import Bill, Target, is_directory
-from wechatpay.bills.layout import china
+from wechatpay.bills.layout import china, parse_day
 from wechatpay.bills.operations import OPERATIONS, FetchOptions, Operation
 from wechatpay.errors import (
     APIError,
@@ -221,7 +221,7 @@ def _fetch(
     operation = OPERATIONS.get(kind)
     if operation is None:
         raise InvalidRequestError(f"kind: {kind!r:.40} is unknown; known are {', '.join(OPERATIONS)}")
-    day = _parse_day(date)
+    day = parse_day("date", date)
     asked = operation.ask(day, options)
     clock = options.get("clock", time.time)
     attempts, pause = options.get("attempts", 3), options.get("pause", 1.0)
@@ -381,14 +381,3 @@ def _explain_absence(error: APIError, day: Date, now: float) -> bool:
         return is_empty
     ready = ready if at < ready else at + _MAKING
     raise BillNotReadyError.until(ready, day, error)
-
-
-def _parse_day(date: Date | str) -> Date:
-    if isinstance(date, datetime) or not isinstance(date, Date | str):
-        raise InvalidRequestError(f"date: give a date or YYYY-MM-DD, not {type(date).__name__}")
-    if isinstance(date, Date):
-        return date
-    try:
-        return datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=china()).date()
-    except ValueError:
-        raise InvalidRequestError(f"date: {date!r:.40} is not a day: give YYYY-MM-DD") from None

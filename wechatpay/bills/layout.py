@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from datetime import date as Date  # noqa: N812  `date` is a type of dates
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from wechatpay.bills.columns import KINDS, normalize
+from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from wechatpay.bills.columns import Kind
 
-__all__ = ["Layout", "china", "exact_fen", "read_amount", "read_units"]
+__all__ = ["Layout", "china", "exact_fen", "parse_day", "read_amount", "read_units"]
 
 
 class Memo(dict[str, Any]):
@@ -147,6 +149,22 @@ def china() -> tzinfo:
         return ZoneInfo("Asia/Shanghai")
     except ZoneInfoNotFoundError:  # pragma: no cover  a system without a time zone database
         return timezone(timedelta(hours=8), "Asia/Shanghai")
+
+
+def parse_day(name: str, given: Any) -> Date:
+    """Return the day that an argument gives: a date, or ISO text.
+
+    Raises:
+        InvalidRequestError: It is neither.
+    """
+    if isinstance(given, datetime) or not isinstance(given, Date | str):
+        raise InvalidRequestError(f"{name}: give a date or YYYY-MM-DD, not {type(given).__name__}")
+    if isinstance(given, Date):
+        return given
+    try:
+        return datetime.strptime(given, "%Y-%m-%d").replace(tzinfo=china()).date()
+    except ValueError:
+        raise InvalidRequestError(f"{name}: {given!r:.40} is not a day: give YYYY-MM-DD") from None
 
 
 def exact_fen(yuan: Decimal | None, currency: str) -> int | None:

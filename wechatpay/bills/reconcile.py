@@ -24,7 +24,8 @@ from wechatpay.bills.books import (
 from wechatpay.bills.files import Bill, open_output
 from wechatpay.bills.format import rounds_to
 from wechatpay.bills.index import Index
-from wechatpay.bills.layout import china
+from wechatpay.bills.layout import china, parse_day
+from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     import os
@@ -90,7 +91,7 @@ def reconcile(  # noqa: PLR0913  each is an option
     rows: Bill | Iterable[Row],
     ours: str | os.PathLike[str] | Iterable[Mapping[str, Any]],
     *,
-    day: Date | tuple[Date, Date] | None = None,
+    day: Date | str | tuple[Date | str, Date | str] | None = None,
     margin: timedelta = timedelta(minutes=10),
     matched: bool = False,
     require_amounts: bool = True,
@@ -116,9 +117,9 @@ def reconcile(  # noqa: PLR0913  each is an option
             and ``fee``, as `int` fen or `Decimal` yuan (in a file ``amount_fen`` or ``amount_yuan``,
             ``fee_fen`` or ``fee_yuan``; fees of refunds are negative); ``state``, one of WeChat Pay's words
             for payments or refunds; ``time``, aware. Rows of another bill do, too.
-        day: The days of the bill, in Beijing, first and last, so that your books may hold more; by default
-            the day of a fetched bill, else every entry is expected.
-        margin: How near to midnight an entry may belong to the neighbouring day.
+        day: The day of the bill, in Beijing, or the first and the last one, so that your books may hold more:
+            `date` or ISO text. By default the day of a fetched bill, else every entry is expected.
+        margin: How near to midnight an entry may belong to the neighbouring day, and a row may be of it.
         matched: Whether to yield what matches, too.
         require_amounts: Whether an entry without an amount is an error; ``False`` compares the amounts that
             are there.
@@ -128,14 +129,17 @@ def reconcile(  # noqa: PLR0913  each is an option
 
     Raises:
         InvalidRequestError: An entry has no number or no amount, its amount, state or time is not clear, or
-            its amounts contradict each other; the error says which.
+            its amounts contradict each other; the error says which. ``day`` is not a day, its last one is
+            before its first, or the bill is of another day: the iterator raises it at the first row outside.
         BillFormatError: The bill is damaged; the iterator raises it.
         OSError: The index cannot be written, or ``ours`` cannot be read.
     """
-    if day is None and isinstance(rows, Bill):
-        day = rows.date
+    bill_day = rows.date if isinstance(rows, Bill) else None
+    window = _Window.make(bill_day if day is None else day, margin, is_checked=day is not None)
+    if bill_day is not None:
+        window.check(_midnight(bill_day) + _DAY / 2, "the bill")
     books = parse_entries(ours, require_amounts=require_amounts)
-    return Reconciliation(rows, books, _Window.make(day, margin), matched=matched)
+    return Reconciliation(rows, books, window, matched=matched)
 
 
 class Reconciliation(Iterator[Finding]):
@@ -217,20 +221,19 @@ class Reconciliation(Iterator[Finding]):
 
     def _compare(self, rows: Iterable[Row]) -> Iterator[Finding]:
         try:
-            for batch in entries_of_rows(rows, with_fees=self._index.has_fees):
-                for theirs, (ours, is_taken) in zip(batch, self._index.take(batch), strict=True):
-                    if ours is None:
-                        yield self._note(self._explain_absence(theirs, is_taken=is_taken), theirs, None)
-                        continue
-                    if ours.amount is not None:
-                        self.amounts_compared += 1
-                    if differences := _differ(theirs, ours):
-                        for outcome, they_say, we_say in differences:
-                            yield self._note(outcome, theirs, ours, they_say, we_say)
-                    elif self._matched:
-                        yield self._note("matched", theirs, ours)
-                    else:
-                        self._count("matched", theirs)
+            for theirs, ours, is_taken in self._pairs(rows):
+                if ours is None:
+                    yield self._note(self._explain_absence(theirs, is_taken=is_taken), theirs, None)
+                    continue
+                if ours.amount is not None:
+                    self.amounts_compared += 1
+                if differences := _differ(theirs, ours):
+                    for outcome, they_say, we_say in differences:
+                        yield self._note(outcome, theirs, ours, they_say, we_say)
+                elif self._matched:
+                    yield self._note("matched", theirs, ours)
+                else:
+                    self._count("matched", theirs)
             for ours, is_taken in self._index.rest():
                 verdict = "duplicate" if is_taken else self._judge(ours)
                 if verdict is None:
@@ -239,6 +242,15 @@ class Reconciliation(Iterator[Finding]):
                     yield self._note(verdict, None, ours)
         finally:
             self.close()
+
+    def _pairs(self, rows: Iterable[Row]) -> Iterator[tuple[Entry, Entry | None, bool]]:
+        """Yield each row, its entry if there is one that was not taken, and whether one was taken before."""
+        is_checked = self._window.is_checked
+        for batch in entries_of_rows(rows, with_fees=self._index.has_fees, with_times=is_checked):
+            for theirs, (ours, is_taken) in zip(batch, self._index.take(batch), strict=True):
+                if is_checked:
+                    self._window.check(theirs.at, f"line {theirs.position} of the bill")
+                yield theirs, ours, is_taken
 
     def _explain_absence(self, theirs: Entry, *, is_taken: bool) -> str:
         if is_taken:
@@ -314,21 +326,36 @@ class _Window:
         start: Unix seconds at which they begin; ``None`` for all times.
         end: Unix seconds at which they end.
         margin: Seconds around midnight.
+        is_checked: Whether the rows of the bill must be of these days.
     """
 
     start: float | None = None
     end: float = 0.0
     margin: float = 0.0
+    is_checked: bool = False
 
     @classmethod
-    def make(cls, day: Date | tuple[Date, Date] | None, margin: timedelta) -> _Window:
+    def make(cls, day: Any, margin: timedelta, *, is_checked: bool) -> _Window:
         if day is None:
             return cls()
-        first, last = day if isinstance(day, tuple) else (day, day)
-        start, end = (
-            datetime(at.year, at.month, at.day, tzinfo=china()) for at in (first, last + timedelta(days=1))
+        pair = day if isinstance(day, tuple) and len(day) == _PAIR else (day, day)
+        first, last = (parse_day("day", each) for each in pair)
+        if last < first:
+            raise InvalidRequestError(f"day: the last day, {last}, is before the first, {first}")
+        start, end = (_midnight(each) for each in (first, last))
+        return cls(start, end + _DAY, margin.total_seconds(), is_checked)
+
+    def check(self, at: float | None, what: str) -> None:
+        """Raise if something of the bill is not of these days."""
+        if self.start is None or at is None or self.start - self.margin <= at < self.end + self.margin:
+            return
+        days = f"{datetime.fromtimestamp(self.start, china()):%Y-%m-%d}"
+        if self.end - self.start > _DAY:
+            days += f" to {datetime.fromtimestamp(self.end - _DAY, china()):%Y-%m-%d}"
+        raise InvalidRequestError(
+            f"day: {what} is of {datetime.fromtimestamp(at, china()):%Y-%m-%d}, and the days given are "
+            f"{days}: give those of the bill"
         )
-        return cls(start.timestamp(), end.timestamp(), margin.total_seconds())
 
     def judge(self, at: float | None) -> str | None:
         """Return what comes of an entry of this time that no row matches; ``None`` outside these days."""
@@ -338,3 +365,13 @@ class _Window:
             return None
         is_near = at < self.start + self.margin or at >= self.end - self.margin
         return "across_midnight" if is_near else "missing_there"
+
+
+#: Seconds of a day: China has no summer time.
+_DAY = 86_400
+
+_PAIR = 2
+
+
+def _midnight(day: Date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=china()).timestamp()
