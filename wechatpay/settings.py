@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -314,17 +315,17 @@ def _transport(values: Mapping[str, Any]) -> Transport:
         raise ConfigurationError("verify: True, or the path of a CA bundle as text")
     session, client_session = values.get("session"), values.get("client_session")
     if session is not None:
-        if not callable(getattr(session, "get_adapter", None)):
+        if not isinstance(getattr(session, "adapters", None), Mapping):
             raise ConfigurationError(
                 "session: give a requests.Session; the async side takes a function as client_session"
             )
         from wechatpay.transports.blocking import refuse_retries  # noqa: PLC0415  requests is loaded already
 
         refuse_retries(session)
-    if client_session is not None and not callable(client_session):
+    if client_session is not None and not _makes_sessions(client_session):
         raise ConfigurationError(
             "client_session: give a function that takes an event loop and returns an aiohttp.ClientSession "
-            "for it, not a session: each loop needs its own"
+            "for it, not a session, a class or an async function: each loop needs its own"
         )
     for name in ("proxies", "verify", "pool_size"):
         owner = "session" if session is not None else "client_session"
@@ -339,6 +340,21 @@ def _transport(values: Mapping[str, Any]) -> Transport:
         max_response_size=_size(values, "max_response_size", 64 << 20),
         max_download_size=_size(values, "max_download_size", 16 << 30),
     )
+
+
+def _makes_sessions(given: Any) -> bool:
+    """Return whether ``given`` may be a function that makes a session for a loop."""
+    if not callable(given) or isinstance(given, type) or inspect.iscoroutinefunction(given):
+        return False
+    try:
+        signature = inspect.signature(given)
+    except Exception:  # noqa: BLE001  a function in C, or one whose annotations Python 3.14 cannot evaluate
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
 
 
 def _size(values: Mapping[str, Any], name: str, default: int) -> int:

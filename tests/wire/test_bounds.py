@@ -18,7 +18,9 @@ import time
 import tracemalloc
 import zlib
 from pathlib import Path
+from unittest.mock import create_autospec
 
+import aiohttp
 import interrupts
 import merchants
 import pytest
@@ -273,11 +275,39 @@ def test_setting_that_a_session_makes_meaningless_is_refused(setting, session, b
         build(**{session: sessions[session]}, **setting)
 
 
-@pytest.mark.parametrize("given", [42, "session"])
+async def make_client_session(_):
+    """Make a session too late: it would have to be awaited."""
+    return aiohttp.ClientSession()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [42, "session", aiohttp.ClientSession, lambda: None, lambda _, __: None, make_client_session],
+    ids=["number", "text", "class", "no parameter", "two parameters", "async"],
+)
 def test_client_session_is_a_function(given, build):
-    """Each loop needs a session of its own."""
+    """Each loop needs a session of its own; what cannot make one is refused at construction."""
     with pytest.raises(ConfigurationError, match="client_session: give a function"):
         build(client_session=given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [lambda *_: None, lambda loop=None: None, functools.partial(lambda _, loop: loop, 1), max],
+    ids=["any number", "a default", "partial", "builtin"],
+)
+def test_function_that_can_be_called_with_a_loop_is_a_client_session(given, build):
+    """However its parameters are written."""
+    assert build(client_session=given)
+
+
+@pytest.mark.parametrize(
+    "given", [requests.Session, create_autospec(requests.Session)], ids=["class", "mock"]
+)
+def test_session_is_an_object_with_adapters(given, build):
+    """Its adapters could retry; without any it is not a session."""
+    with pytest.raises(ConfigurationError, match=r"session: give a requests\.Session"):
+        build(session=given)
 
 
 @pytest.mark.parametrize("made", [None, requests.Session()], ids=["None", "requests"])
