@@ -7,6 +7,7 @@ import gc
 import inspect
 import pickle
 import sys
+import traceback
 from unittest import mock
 
 import keys
@@ -32,6 +33,15 @@ def root():
 def node(root):
     """Give a path."""
     return root.v3.pay.transactions
+
+
+def test_wrong_settings_can_be_shown_with_local_variables():
+    """``python -m unittest --locals`` shows every frame of the error, the Builder's own, too."""
+    with pytest.raises(ConfigurationError) as caught:
+        Builder(mchid="1900000109", secret="short")
+
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "secret" in "".join(shown.format())
 
 
 @pytest.mark.parametrize("kind", ["path", "verb", "async verb"])

@@ -55,6 +55,14 @@ with Sandbox() as sandbox:
     call(lambda: jsapi.post(json=order, check=True))
     call(lambda: jsapi.post({{"json": order, "query": {{"a": mark}}}}))
     call(lambda: jsapi.postAsync(json=order).wait())
+    headers = {{"a": "a\\nb"}}
+    for wrong in ({{"timeout": "5"}}, {{"headers": headers}}, {{"base_uri": "a"}}, {{"sink": "/no/a"}}):
+        call(lambda: jsapi.post(json=order, **wrong))
+        call(lambda: jsapi.postAsync(json=order, **wrong).wait())
+    call(lambda: jsapi.post(json=order, query=[("access_token", order["description"]), ("a", 1.5)]))
+    call(lambda: instance.v3.a._b_._c_.get(b=order["description"]))
+    call(lambda: instance.v3.a._b_._c_.get(b=order["description"], c=".."))
+    call(lambda: instance.v2.pay.unifiedorder.post(xml={{"body": order["description"], "a": object()}}))
     call(lambda: jsapi.post(json={{**order, "total": 19.99}}))
     call(lambda: instance.v2.pay.unifiedorder.post(xml={{"body": order["description"]}}))
     receivers = instance.v3.profitsharing.receivers
@@ -93,4 +101,4 @@ def test_sentry_sends_nothing_that_was_passed():
     command = [sys.executable, "-c", SCRIPT.format(setup=SETUP)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
-    assert "14 []\n\n" == done.stdout, done.stdout + done.stderr
+    assert "26 []\n\n" == done.stdout, done.stdout + done.stderr

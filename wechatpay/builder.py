@@ -302,6 +302,8 @@ class Builder(Root):
         Raises:
             ConfigurationError: A setting is unknown, missing or wrong; the message names it.
         """
+        # Debuggers show `self` in the frames of an error.
+        super().__init__(None, "")
         super().__init__(Driver(Settings.parse(cast("dict[str, Any]", settings))), "")
 
     @classmethod

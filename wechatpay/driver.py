@@ -228,7 +228,11 @@ class Driver:
         Raises:
             WeChatPayError: See the tree in :mod:`wechatpay.errors`.
         """
-        request, flow = self._begin(verb, template, arguments)
+        try:
+            request, flow = self._begin(verb, template, arguments)
+        except WeChatPayError as error:
+            error.__traceback__ = None  # the frames below hold what was passed
+            raise
         if request.logged and _is_in_loop():
             log_step(request, "%s blocks the running event loop; the same verb with Async would not", verb)
         return middleware.run(flow, self._blocking)
@@ -241,7 +245,7 @@ class Driver:
         try:
             request, flow = self._begin(verb, template, arguments)
         except WeChatPayError as error:
-            return Promise.rejected(error, background)
+            return Promise.rejected(error.with_traceback(None), background)  # as in send()
         return Promise.start(
             functools.partial(middleware.arun, flow, self._asynchronous),
             background,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from wechatpay import uri
 from wechatpay.errors import InvalidRequestError
-from wechatpay.uri.template import quote
+from wechatpay.uri.template import compiled, quote
 
 WIRE = Path(__file__).parents[1] / "vectors" / "wire.jsonl"
 CALLS = [json.loads(line) for line in WIRE.read_text("utf-8").splitlines()]
@@ -242,7 +242,16 @@ def test_caches_are_bounded():
     long = f"https://pay.example/{'x' * 600}"
 
     assert uri.plan("v3/x") is uri.plan("v3/x")
+    assert uri.plan("v3/x{?token}") is uri.plan("v3/x{?token}")
     assert uri.plan(long) is not uri.plan(long)
+
+
+def test_caches_keep_no_download_url():
+    """Its query holds a token, and it is used once."""
+    url = "https://pay.example/v3/billdownload/file?token=x"
+
+    assert uri.plan(url) is not uri.plan(url)
+    assert compiled(url) is not compiled(url)
 
 
 def test_import_is_light():

@@ -10,7 +10,7 @@ from urllib.parse import quote as percent_encode
 
 from wechatpay.errors import InvalidRequestError
 from wechatpay.uri.target import absolute, refuse_unsafe, split, tidy
-from wechatpay.uri.template import CACHED, CACHED_LENGTH, Expression, compiled, quote
+from wechatpay.uri.template import CACHED, Expression, compiled, is_lasting, quote
 
 __all__ = ["Location", "Plan", "plan"]
 
@@ -98,7 +98,7 @@ def plan(template: str) -> Plan:
     Raises:
         InvalidRequestError: The template is malformed, or holds a backslash, CR, LF or NUL.
     """
-    return _plan_cached(template) if len(template) <= CACHED_LENGTH else _plan(template)
+    return _plan_cached(template) if is_lasting(template) else _plan(template)
 
 
 def _plan(template: str) -> Plan:

@@ -20,7 +20,6 @@ from wechatpay.uri.target import encode
 
 __all__ = [
     "CACHED",
-    "CACHED_LENGTH",
     "Expression",
     "Template",
     "braced",
@@ -28,6 +27,7 @@ __all__ = [
     "compiled",
     "expand",
     "is_expression",
+    "is_lasting",
     "names",
     "quote",
     "redact",
@@ -38,8 +38,9 @@ __all__ = [
 # Long-lived servers must not grow with the strings they format; the documented templates are about 1,100.
 CACHED: Final = 4096
 
-#: Characters of a template that is cached: a longer one holds a download URL, which is used once.
-CACHED_LENGTH: Final = 512
+#: Matches a template to remember: at most 512 characters, and no whole URL of a download, which is used once
+#: and has a token in its query.
+is_lasting: Final = re.compile(r"(?s)(?=.{0,512}\Z)(?:[^?]*\Z|.*[{<])").match
 
 _T = TypeVar("_T")
 
@@ -187,12 +188,12 @@ def expand(template: str, variables: Mapping[str, Any]) -> str:
 
 
 def cached(function: Callable[..., _T]) -> Callable[..., _T]:
-    """Remember what a function made of a template, if that is short."""
+    """Remember what a function made of a template, if that can be asked for again."""
     remembered = lru_cache(CACHED)(function)
 
     @wraps(function)
     def call(*texts: str) -> _T:
-        return (remembered if max(map(len, texts)) <= CACHED_LENGTH else function)(*texts)
+        return (remembered if all(map(is_lasting, texts)) else function)(*texts)
 
     return call
 
