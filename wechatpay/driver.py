@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from wechatpay import middleware, uri
 from wechatpay.apiv3 import fields
 from wechatpay.apiv3.protocol import APIv3
+from wechatpay.crypto import rsa
 from wechatpay.errors import ConfigurationError, InvalidRequestError, WeChatPayError
 from wechatpay.logs import log_step
 from wechatpay.middleware import Blocking
@@ -110,8 +111,6 @@ class Driver:
             ConfigurationError: The settings of APIv3 were left out, or ``private_key`` is a function.
             CryptoError: The text was not encrypted for this merchant, or is not a cipher text.
         """
-        from wechatpay.crypto import rsa  # noqa: PLC0415  few responses have encrypted fields
-
         return rsa.decrypt(text, self._merchant().decryption_key)
 
     def decrypt_bytes(self, text: str) -> bytes:
@@ -121,8 +120,6 @@ class Driver:
             ConfigurationError: The settings of APIv3 were left out, or ``private_key`` is a function.
             CryptoError: The text was not encrypted for this merchant, or is not a cipher text.
         """
-        from wechatpay.crypto import rsa  # noqa: PLC0415  few responses have encrypted fields
-
         return rsa.decrypt_bytes(text, self._merchant().decryption_key)
 
     def decrypt_marked(self, response: Response) -> Any:
