@@ -44,7 +44,6 @@ _CODECS: Final = {
     "gb18030": "gb18030",
 }
 _DECLARED: Final = re.compile(rb"""\s*<\?xml\s[^>]{0,80}?encoding\s*=\s*["']([\w.-]{1,40})""")
-_BOUND: Final = frozenset({"xml", "xmlns"})
 _RAW: Final = "look at the raw body: it may be cut off, or not come from WeChat Pay"
 
 
