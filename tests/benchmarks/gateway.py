@@ -15,7 +15,7 @@ import sys
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -23,9 +23,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from . import cores
 from .material import PLATFORM_SERIAL, Material
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 __all__ = ["Gateway"]
 
@@ -67,9 +64,7 @@ class Gateway:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
 

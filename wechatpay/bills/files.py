@@ -20,7 +20,6 @@ from wechatpay.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date as Date  # noqa: N812  `date` is an attribute
-    from types import TracebackType
 
     from wechatpay.bills.checked import CheckedFile, Digest
 
@@ -82,9 +81,7 @@ class Bill:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

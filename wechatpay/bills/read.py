@@ -15,7 +15,6 @@ from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from types import TracebackType
 
 __all__ = ["Row", "Rows", "read"]
 
@@ -288,9 +287,7 @@ class Rows(Iterator[Row]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _read(self) -> Generator[tuple[Sequence[int], list[list[str]]]]:

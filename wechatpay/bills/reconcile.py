@@ -30,7 +30,6 @@ from wechatpay.errors import InvalidRequestError
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
-    from types import TracebackType
 
     from wechatpay.bills.read import Row
 
@@ -214,9 +213,7 @@ class Reconciliation(Iterator[Finding]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _compare(self, rows: Iterable[Row]) -> Iterator[Finding]:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Self
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from wechatpay.sandbox.certificates import Authority
     from wechatpay.sandbox.messages import Delivery, HttpRequest
     from wechatpay.sandbox.server import Address, Server
@@ -76,9 +74,7 @@ class Lifecycle(ABC):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     async def __aenter__(self) -> Self:
@@ -91,9 +87,7 @@ class Lifecycle(ABC):
             raise
         return self._finish_start(server)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if server := self._detach():
             await asyncio.wrap_future(server.stop())
             server.join()
