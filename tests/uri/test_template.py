@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay.errors import InvalidRequestError
-from wechatpay.uri.template import expand, is_expression, names, quote, show
+from wechatpay.uri.template import compiled, expand, is_expression, quote, show
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 UNITS = json.loads((VECTORS / "units.json").read_text("utf-8"))
@@ -220,15 +220,15 @@ def test_malformed_template_is_refused(template):
     with pytest.raises(InvalidRequestError):
         expand(template, {"a": "1", "b": "2", "id": "3"})
     with pytest.raises(InvalidRequestError):
-        names(template)
+        compiled(template)
 
 
 def test_names_lists_every_variable_once():
     """Operators, modifiers and repetition do not change a variable's name."""
     expected = {"openid", "a", "b.c", "path", "%41"}
 
-    assert expected == names("v3/{openid}/<openid>{/path*}{?a:3,b.c,%41}")
-    assert set() == names("v3/certificates")
+    assert expected == compiled("v3/{openid}/<openid>{/path*}{?a:3,b.c,%41}").names
+    assert set() == compiled("v3/certificates").names
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from __future__ import annotations
 from wechatpay.uri.expansion import Location, Plan, plan
 from wechatpay.uri.naming import attribute, child, join, literal
 from wechatpay.uri.querystring import query
-from wechatpay.uri.target import absolute, authority, folder, is_normal, normalise, split
-from wechatpay.uri.template import expand, names, quote, redact, show
+from wechatpay.uri.target import absolute, authority, folder, is_normal, split
+from wechatpay.uri.template import expand, quote, redact, show
 
 __all__ = [
     "Location",
@@ -25,8 +25,6 @@ __all__ = [
     "is_normal",
     "join",
     "literal",
-    "names",
-    "normalise",
     "plan",
     "query",
     "quote",

@@ -19,7 +19,6 @@ __all__ = [
     "encode",
     "folder",
     "is_normal",
-    "normalise",
     "refuse_unsafe",
     "split",
     "tidy",
@@ -28,7 +27,7 @@ __all__ = [
 # Sub-delims and the rest of pchar, and the two delimiters of a path and its query: RFC 3986, section 3.3.
 _KEPT: Final = "!$&'()*+,;=:@/?"
 _TIDY = re.compile(rf"(?:[A-Za-z0-9\-._~{re.escape(_KEPT)}]++|%[0-9A-F]{{2}})*+")
-#: Matches a path, with or without its query, that `normalise` leaves as it is.
+#: Matches a path, with or without its query, that both HTTP libraries leave as it is.
 is_normal = re.compile(rf"(?![^?]*\?\Z){_TIDY.pattern}").fullmatch
 _TRIPLET = re.compile(r"%[0-9A-Fa-f]{2}")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -62,22 +61,11 @@ def encode(text: str, safe: str) -> str:
     return quote(_STRAY_PERCENT.sub("%25", text), safe=safe + "%")
 
 
-def normalise(text: str) -> str:
-    """Bring a ready path, with or without its query, to the form both HTTP libraries leave alone.
-
-    Triplets stay, upper-cased and never decoded; whatever a URI may not hold is percent-encoded as UTF-8; a
-    ``?`` with nothing behind it goes. Idempotent.
-
-    Raises:
-        InvalidRequestError: ``text`` holds a lone surrogate.
-    """
-    clean = tidy(text)
-    path, _, query = clean.partition("?")
-    return clean if query else path
-
-
 def tidy(text: str) -> str:
-    """Do what `normalise` does for a part of a path or query, where a last ``?`` is text like any other.
+    """Bring a part of a path or query to the form that both HTTP libraries leave alone.
+
+    Triplets stay, upper-cased and never decoded; whatever a URI may not hold is percent-encoded as UTF-8.
+    Idempotent.
 
     Raises:
         InvalidRequestError: ``text`` holds a lone surrogate.
@@ -157,8 +145,8 @@ def authority(url: str) -> tuple[str, str, int]:
 
     Raises:
         InvalidRequestError: It is no ``http`` or ``https`` URL, or it has user info, a fragment, a
-            backslash, white
-            space, characters outside ASCII, an empty label in the host, a bad port, or a ``//`` path.
+            backslash, white space, characters outside ASCII, an empty label in the host, a bad port, or a
+            ``//`` path.
     """
     origin, path, query = split(url)
     match = _ORIGIN.fullmatch(origin)

@@ -28,7 +28,6 @@ __all__ = [
     "expand",
     "is_expression",
     "is_lasting",
-    "names",
     "quote",
     "redact",
     "show",
@@ -160,15 +159,6 @@ def redact(template: str) -> str:
 def quote(template: str) -> str:
     """Quote a template in an error, without its literal query."""
     return repr(redact(template))
-
-
-def names(template: str) -> frozenset[str]:
-    """List the variables a template uses.
-
-    Raises:
-        InvalidRequestError: The template is malformed.
-    """
-    return compiled(template).names
 
 
 def expand(template: str, variables: Mapping[str, Any]) -> str:
