@@ -200,13 +200,9 @@ class RedirectError(WeChatPayError):
     """The response is a 3xx. It is not followed: ``Authorization`` must not reach another host."""
 
 
-def printable(text: str) -> str:
+def escape(text: str) -> str:
     """Escape line breaks, control characters and lone surrogates, so that a text cannot forge log lines."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
-    )
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def ask_catalogue(function: Callable[..., _T], *arguments: Any, default: _T) -> _T:
@@ -242,18 +238,18 @@ def describe_failure(request: Request, response: Response, code: str, message: s
     """
     status, where = response.status_code, describe_path(request)
     if code:
-        words = f"{printable(code)}: {printable(message)}"
+        words = f"{escape(code)}: {escape(message)}"
         call = f"{request.method} {where}"
         unknown = "not explained: the catalogue cannot be read"
         if meaning := ask_catalogue(_explain_code, code, status, call, message, default=unknown):
             words += f" ({meaning})"
     else:
         kind = response.headers.get("Content-Type", "no Content-Type")
-        words = f"no error code ({printable(kind)}, {len(response.content)} bytes: see .response.text)"
+        words = f"no error code ({escape(kind)}, {len(response.content)} bytes: see .response.text)"
     reference = ""
     if request_id := response.request_id:
         explained = ask_catalogue(_explain_request_id, request_id, default="")
-        reference = f" [Request-ID {printable(request_id)}{explained and f': {explained}'}]"
+        reference = f" [Request-ID {escape(request_id)}{explained and f': {explained}'}]"
     return f"{request.method} {where} → {status} {words}{hint}{reference}"
 
 

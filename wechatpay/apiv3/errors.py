@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay.apiv3 import rules
 from wechatpay.apiv3.verification import explain_clock
-from wechatpay.errors import APIError, DecodeError, ServerError, describe_failure, printable, suggest
+from wechatpay.errors import APIError, DecodeError, ServerError, describe_failure, escape, suggest
 
 if TYPE_CHECKING:
     from wechatpay.messages import Request, Response, SignedSnapshot
@@ -53,7 +53,7 @@ def failure(request: Request, response: Response) -> APIError:
     if status == 404 and (code == "RESOURCE_NOT_EXISTS" or not code.endswith(("EXIST", "EXISTS"))):  # noqa: PLR2004
         hint = _path_hint(request)
     if isinstance(detail, dict) and (field := _text(detail.get("field"))):
-        hint += f"; detail.field: {printable(field)}"
+        hint += f"; detail.field: {escape(field)}"
     hint += next((remedy for words, remedy in _REMEDIES.items() if words in message), "")
     is_unknown = status >= 500  # noqa: PLR2004  HTTP's server errors
     if is_unknown:

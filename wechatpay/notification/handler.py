@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wechatpay.apiv3.keys import PlatformKeys
 from wechatpay.apiv3.verification import SignatureHeaders
-from wechatpay.errors import ConfigurationError, InvalidRequestError, NotificationError, WeChatPayError
+from wechatpay.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    NotificationError,
+    WeChatPayError,
+    escape,
+)
 from wechatpay.identifiers import load_apiv2_key, load_apiv3_key
 from wechatpay.notification.errors import (
     OversizedNotificationError,
@@ -19,7 +25,6 @@ from wechatpay.notification.errors import (
 from wechatpay.notification.message import (
     CALLBACK,
     Notification,
-    escape,
     open_envelope,
     read_headers,
     verify,

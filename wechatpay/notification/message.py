@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wechatpay.apiv3.verification import MessageKind
 from wechatpay.crypto.suites import RSA
-from wechatpay.errors import CryptoError, InvalidRequestError
+from wechatpay.errors import CryptoError, InvalidRequestError, escape
 from wechatpay.messages import Headers
 from wechatpay.notification.errors import (
     ForgedNotificationError,
@@ -40,7 +40,6 @@ __all__ = [
     "Notification",
     "RawHeaders",
     "decrypt",
-    "escape",
     "open_envelope",
     "parse_time",
     "read_headers",
@@ -291,11 +290,6 @@ def parse_time(value: object) -> datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=_BEIJING)
-
-
-def escape(text: str) -> str:
-    r"""Write control characters as ``\n``, ``\x1b`` and so on: a callback must not forge log lines."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _parse_json(data: bytes, noun: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from wechatpay.messages import Headers
 from wechatpay.notification.reply import Reply
-__all__ = ['CALLBACK', 'Notification', 'RawHeaders', 'decrypt', 'escape', 'open_envelope', 'parse_time', 'read_headers', 'verify']
+__all__ = ['CALLBACK', 'Notification', 'RawHeaders', 'decrypt', 'open_envelope', 'parse_time', 'read_headers', 'verify']
 RawHeaders = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 CALLBACK: Any
 @dataclass(frozen=True, slots=True, repr=False)
@@ -26,4 +26,3 @@ def verify(headers: Any, body: bytes, public_key: Any, suite: Any=...) -> None: 
 def open_envelope(body: bytes, apiv3_key: Any, suite: Any=...) -> Notification: ...
 def decrypt(fields: dict[str, Any], apiv3_key: Any, suite: Any=...) -> bytes: ...
 def parse_time(value: object) -> datetime | None: ...
-def escape(text: str) -> str: ...

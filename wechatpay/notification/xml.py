@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import formatter, transformer
 from wechatpay.crypto import aes_ecb, hashing
-from wechatpay.errors import CryptoError, DecodeError, InvalidRequestError
+from wechatpay.errors import CryptoError, DecodeError, InvalidRequestError, escape
 from wechatpay.notification.errors import (
     ForeignNotificationError,
     ForgedNotificationError,
@@ -22,7 +22,7 @@ from wechatpay.notification.errors import (
     UnconfiguredNotificationError,
     UnsignedNotificationError,
 )
-from wechatpay.notification.message import Notification, decrypt, escape, parse_time
+from wechatpay.notification.message import Notification, decrypt, parse_time
 
 if TYPE_CHECKING:
     from wechatpay.secret import Secret
