@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
 from wechatpay.errors import InvalidRequestError
-from wechatpay.middleware import Blocking
 from wechatpay.process import CURRENT_JOB, PerProcess
 from wechatpay.uri.hosts import check_destination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wechatpay.background import Executor
     from wechatpay.messages import Request, Response
+    from wechatpay.middleware import Blocking
     from wechatpay.settings import Settings
     from wechatpay.transports.asynchronous import AsyncTransport
     from wechatpay.transports.blocking import BlockingTransport
@@ -139,28 +137,27 @@ class AsyncConnections:
             job.extend(seconds)
         await asyncio.sleep(seconds)
 
-    async def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call ``function`` on a thread, with the caller's context variables.
+    async def call(self, effect: Blocking) -> Any:
+        """Call a function on a thread, with the caller's context variables.
 
-        A function on a thread cannot be interrupted. If the task is cancelled meanwhile, a `Blocking` that is
-        ``final`` runs to its end first; any other is left to itself, and its result is dropped.
+        A function on a thread cannot be interrupted. If the task is cancelled meanwhile, a ``final`` one runs
+        to its end first; any other is left to itself, and its result is dropped.
         """
         import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
 
+        from wechatpay.background import STEP_TIMEOUT, wait_to_the_end  # noqa: PLC0415  it loads asyncio
         from wechatpay.single_flight import SingleFlight  # noqa: PLC0415  most calls need no thread
 
-        if isinstance(function, Blocking) and isinstance(function.function, SingleFlight):
+        if isinstance(effect.function, SingleFlight):
             # Hundreds of tasks may wait for one download: they need no threads.
-            return await function.function.wait(*function.args)
+            return await effect.function.wait(*effect.args)
         if (job := CURRENT_JOB.get()) is not None:
-            job.extend(30.0)
+            job.extend(STEP_TIMEOUT)
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._executor.get(), context.run, function, *args)
-        if not (isinstance(function, Blocking) and function.final):
+        future = loop.run_in_executor(self._executor.get(), context.run, effect)
+        if not effect.final:
             return await future
-        from wechatpay.background import wait_to_the_end  # noqa: PLC0415  it loads asyncio
-
         if (cancellation := await wait_to_the_end(future)) is None:
             return future.result()
         future.exception()  # asyncio would log one that nobody has looked at

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from wechatpay.transports.network import Network
     from wechatpay.transports.sink import Sink
 
-    Call = Callable[..., Awaitable[Any]]
+    Call = Callable[[Blocking], Awaitable[Any]]
 
 __all__ = ["AsyncTransport"]
 
