@@ -26,9 +26,23 @@ if TYPE_CHECKING:
     from wechatpay.middleware import Flow
     from wechatpay.settings import Settings
 
-__all__ = ["USER_AGENT", "assemble", "encode_body", "refuse", "send"]
+__all__ = ["assemble", "default_headers", "encode_body", "refuse", "send"]
 
-USER_AGENT = f"wechatpay-chainable/{wechatpay.__version__} Python/{sys.version.split()[0]} ({sys.platform})"
+_USER_AGENT = f"wechatpay-chainable/{wechatpay.__version__} Python/{sys.version.split()[0]} ({sys.platform})"
+
+
+def default_headers(
+    accept: str, content_type: str, changes: Mapping[str, str | None]
+) -> tuple[Headers, Headers]:
+    """Return the headers of requests without a body, and of those with one.
+
+    Args:
+        accept: The header ``Accept``.
+        content_type: The header ``Content-Type`` of a body.
+        changes: The setting ``headers``.
+    """
+    defaults = Headers({"Accept": accept, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT})
+    return defaults.with_(changes), defaults.with_({"Content-Type": content_type, **changes})
 
 
 def assemble(  # noqa: PLR0913  keywords, each a part of the request

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from wechatpay import uri
 from wechatpay.apiv2 import responses, rules
 from wechatpay.apiv2.digests import Fields, Signer, Verifier, parse_query, render
-from wechatpay.assembly import USER_AGENT, assemble, refuse, send
+from wechatpay.assembly import assemble, default_headers, refuse, send
 from wechatpay.errors import ConfigurationError, InvalidRequestError
-from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
 from wechatpay.transports.sink import Sink
 
@@ -45,16 +44,9 @@ class APIv2:
     def __init__(self, settings: Settings, account: Account) -> None:
         self._settings = settings
         self._account = account
-        defaults = Headers(
-            {
-                "Accept": "text/xml, text/plain, application/x-gzip",
-                "Accept-Encoding": "identity",
-                "User-Agent": USER_AGENT,
-            }
+        self._headers, self._headers_with_body = default_headers(
+            "text/xml, text/plain, application/x-gzip", "text/xml; charset=utf-8", settings.headers
         )
-        self._headers = defaults.with_(settings.headers)
-        with_body = defaults.with_({"Content-Type": "text/xml; charset=utf-8"})
-        self._headers_with_body = with_body.with_(settings.headers)
         self.stack = Stack(
             self._exchange,
             signer=Signer(account, settings.nonce),

@@ -77,7 +77,7 @@ def make_request(settings: Settings, headers: Headers, suite: str) -> Request:
 
     Args:
         settings: The Builder's.
-        headers: The default headers.
+        headers: Those of every request without a body.
         suite: Which certificates: ``RSA`` or ``SM2``.
     """
     origin, folder, _ = uri.split(settings.base_uri)
@@ -87,7 +87,7 @@ def make_request(settings: Settings, headers: Headers, suite: str) -> Request:
     return Request(
         method="GET",
         url=uri.folder(settings.base_uri) + route + (f"?algorithm_type={suite}" if suite != "RSA" else ""),
-        headers=headers.with_({**settings.headers, "Wechatpay-Serial": None}),
+        headers=headers.with_({"Wechatpay-Serial": None}),
         timeout=(min(connect or _MAX_TIMEOUT, _MAX_TIMEOUT), min(read or _MAX_TIMEOUT, _MAX_TIMEOUT)),
         route=route,
     )

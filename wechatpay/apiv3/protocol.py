@@ -17,15 +17,14 @@ from wechatpay.apiv3.errors import failure
 from wechatpay.apiv3.fields import SERIAL, KeySelector, freeze
 from wechatpay.apiv3.signing import Signer
 from wechatpay.apiv3.verification import Verifier
-from wechatpay.assembly import USER_AGENT, assemble, encode_body, refuse, send
+from wechatpay.assembly import assemble, default_headers, encode_body, refuse, send
 from wechatpay.errors import ConfigurationError
-from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
 
 if TYPE_CHECKING:
     from wechatpay.apiv3.fields import FieldEncryptor
     from wechatpay.media import File, Media
-    from wechatpay.messages import Call, Request
+    from wechatpay.messages import Call, Headers, Request
     from wechatpay.middleware import Flow, Handler
     from wechatpay.settings import Settings
     from wechatpay.uri import Location
@@ -60,10 +59,9 @@ class APIv3:
         self._settings = settings
         self._keys = settings.merchant.platform
         self._selector = KeySelector(self._keys, settings.headers)
-        self._defaults = Headers({"Accept": _ACCEPT, "Accept-Encoding": "identity", "User-Agent": USER_AGENT})
-        self._headers = self._defaults.with_(settings.headers)
-        with_body = self._defaults.with_({"Content-Type": "application/json"})
-        self._headers_with_body = with_body.with_(settings.headers)
+        self._headers, self._headers_with_body = default_headers(
+            _ACCEPT, "application/json", settings.headers
+        )
         self.stack = Stack(
             partial(send, failure, rules.next_step, errors_from=400),
             signer=Signer(settings.merchant, settings.clock, settings.nonce),
@@ -81,7 +79,7 @@ class APIv3:
             )
 
     def _begin_download(self) -> tuple[Request, Flow]:
-        request = certificates.make_request(self._settings, self._defaults, self._keys.suite.name)
+        request = certificates.make_request(self._settings, self._headers, self._keys.suite.name)
         return request, self.stack.sign_only()(request)
 
     def request(self, call: Call, place: Location) -> Request:

@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import jsontext, uri
-from wechatpay.assembly import USER_AGENT, assemble, encode_body, refuse, send
+from wechatpay.assembly import assemble, default_headers, encode_body, refuse, send
 from wechatpay.errors import APIError, InvalidRequestError, ServerError, describe_failure
 from wechatpay.media import Part
-from wechatpay.messages import Headers
 from wechatpay.middleware import Stack
 from wechatpay.open_platform.tokens import TOKEN_NAMES, Authenticator, add_query, query_values
 from wechatpay.transports.sink import Sink
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wechatpay.media import File, Media
-    from wechatpay.messages import Call, Request, Response
+    from wechatpay.messages import Call, Headers, Request, Response
     from wechatpay.middleware import Flow
     from wechatpay.settings import Settings
 
@@ -83,18 +82,11 @@ class OpenPlatform:
         platform = settings.open_platform
         self._settings = replace(settings, base_uri=platform.base_uri, trust=platform.trust)
         self._mchid = platform.mchid
-        defaults = Headers(
-            {
-                "Accept": "application/json, */*;q=0.5",
-                "Accept-Encoding": "identity",
-                "User-Agent": USER_AGENT,
-            }
+        self._headers, self._headers_with_body = default_headers(
+            "application/json, */*;q=0.5", "application/json", settings.headers
         )
-        own = _without_payment(defaults.with_(settings.headers))
-        self._headers = own
-        with_body = defaults.with_({"Content-Type": "application/json"})
-        self._headers_with_body = _without_payment(with_body.with_(settings.headers))
-        self.stack = Stack(self._exchange, token=Authenticator(platform, own, settings.clock))
+        token = Authenticator(platform, _without_payment(self._headers), settings.clock)
+        self.stack = Stack(self._exchange, token=token)
 
     def request(self, call: Call, place: uri.Location) -> Request:
         """Build the request for ``call``, whose template expanded to ``place``; the stack adds the token.
