@@ -287,11 +287,7 @@ class Stack:
 
 def wrap(middleware: Middleware, proceed: Handler) -> Handler:
     """Put ``middleware`` around a handler."""
-    return functools.partial(_enter, middleware, proceed)
-
-
-def _enter(middleware: Middleware, proceed: Handler, request: Request) -> Flow:
-    return middleware(request, proceed)
+    return lambda request: middleware(request, proceed)
 
 
 def _check_result(name: str, handler: Handler, request: Request) -> Flow:

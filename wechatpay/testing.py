@@ -220,10 +220,7 @@ def _unsigned(content: Content) -> HttpResponse:
     if "json" in content and "body" in content:
         raise ConfigurationError("json and body: a response has one body; give one of them")
     body = content.get("body", b"")
-    response = HttpResponse.json(content["json"]) if "json" in content else HttpResponse(body=_encoded(body))
+    body = body.encode() if isinstance(body, str) else body
+    response = HttpResponse.json(content["json"]) if "json" in content else HttpResponse(body=body)
     headers = response.headers.with_(content.get("headers", {}))
     return HttpResponse(content.get("status", 200), response.body, headers)
-
-
-def _encoded(body: bytes | str) -> bytes:
-    return body.encode() if isinstance(body, str) else body

@@ -95,11 +95,7 @@ class APIv2:
     def _exchange(request: Request) -> Flow:
         # The signer renders the fields; they are rendered here if it was removed from the stack.
         request = request if request.snapshot else render(request)
-        return (yield from send(responses.failure, _next_step, request))
-
-
-def _next_step(request: Request) -> str:
-    return rules.next_step(request.route)
+        return (yield from send(responses.failure, lambda sent: rules.next_step(sent.route), request))
 
 
 def _without_prefix(place: uri.Location) -> uri.Location:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from wechatpay.catalogue.model import Event, Fields, Operation
 from wechatpay.errors import ConfigurationError
+from wechatpay.options import VERBS
 
 __all__ = [
     "EncryptedFields",
@@ -36,9 +37,6 @@ _FIXED = {
     f"{{{name.lower()}}}": name
     for name in ("addInstitutionsub", "modifyInstitutionsub", "queryInstitutionsub")
 } | {"{empty}": ""}
-
-
-_VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 #: Members that hold the caller's own business number.
 _OWN_NUMBER = re.compile(r"(^|_)out_|_no$")
@@ -127,7 +125,7 @@ def _common_segments(a: str, b: str) -> int:
 
 def by_template(template: str) -> tuple[Operation, ...]:
     """Return the operations, at most one a verb, whose template is exactly ``template``."""
-    keys = ((verb, template) for verb in _VERBS)
+    keys = ((verb, template) for verb in VERBS)
     return tuple(_operation(_numbers()[key]) for key in keys if key in _numbers())
 
 
@@ -206,8 +204,8 @@ def children(path: str) -> Level:
     nodes = [_tree()]
     for segment in _split(path) if path else ():
         nodes = [node[name] for node in nodes for name in node if _matches(_pattern(name), segment)]
-    segments = {name: None for node in nodes for name in node if name not in _VERBS}
-    verbs = {name: None for node in nodes for name in node if name in _VERBS}
+    segments = {name: None for node in nodes for name in node if name not in VERBS}
+    verbs = {name: None for node in nodes for name in node if name in VERBS}
     return Level(tuple(segments), tuple(verbs))
 
 

@@ -273,7 +273,7 @@ def _find(source: object, *kinds: str) -> Item | None:
         item = find_item(source, kinds, kinds[0])
     except CryptoError:
         return None
-    if not _names_sm2(item.data):
+    if der_encode(OID, _SM2) not in item.data:
         return None
     # The error for a missing library comes before the one for a damaged key.
     load_gmssl()
@@ -304,11 +304,6 @@ def _validate_key(key: SM2PrivateKey) -> SM2PrivateKey:
 
 def _damaged(name: str) -> CryptoError:
     return CryptoError(f"{name}: is damaged, or has a form that SM2 keys do not have")
-
-
-def _names_sm2(der: bytes) -> bool:
-    """Return whether the DER of a key or certificate names the curve of SM2."""
-    return der_encode(OID, _SM2) in der
 
 
 def _read_private(der: bytes) -> tuple[bytes, bytes]:

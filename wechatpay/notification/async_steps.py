@@ -68,7 +68,8 @@ class _Runner:
             StepCancelledError: The task was cancelled before the step ended.
             Exception: What the step raised.
         """
-        self._check(step)
+        if self.cancellation is not None and not step.final:
+            raise StepCancelledError
         function = step.coroutine or step.function
         if is_coroutine_function(function):
             awaitable = function(*step.args)
@@ -83,10 +84,6 @@ class _Runner:
         except asyncio.CancelledError as error:
             self.cancellation = self.cancellation or error
             raise StepCancelledError from None
-
-    def _check(self, step: Step) -> None:
-        if self.cancellation is not None and not step.final:
-            raise StepCancelledError
 
     async def _finish(self, awaitable: Awaitable[Any]) -> Any:
         """Wait for the end, however often this task is cancelled meanwhile."""
