@@ -21,16 +21,9 @@ from wechatpay import (
     WeChatPayError,
     retry,
 )
-from wechatpay.sandbox import Sandbox, faults
+from wechatpay.sandbox import faults
 
 CONTRACTS = "v3/edu-papay/user/{openid}/contracts"
-
-
-@pytest.fixture
-def sandbox():
-    """Give a running sandbox."""
-    with Sandbox(identity=sandboxes.identity()) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from notification import servers
 from sandboxes import Clock
 from shops import serving
 
-from wechatpay import Builder
 from wechatpay.notification import views
 from wechatpay.sandbox import Sandbox, faults
 
@@ -23,13 +22,6 @@ def sandbox():
     """Give a running sandbox."""
     with Sandbox(identity=sandboxes.identity(), clock=Clock()) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def instance(sandbox):
-    """Give a Builder that calls it."""
-    with Builder(**sandbox.settings()) as instance:
-        yield instance
 
 
 @pytest.fixture

@@ -23,20 +23,6 @@ from wechatpay.sandbox.settings_snippet import settings_snippet
 QUERY = {"organization_id": "1"}
 
 
-@pytest.fixture
-def sandbox():
-    """Give a running sandbox."""
-    with Sandbox(identity=sandboxes.identity()) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def instance(sandbox):
-    """Give a Builder that calls it."""
-    with Builder(**sandbox.settings()) as instance:
-        yield instance
-
-
 def palm(instance):
     """Give the node of one operation."""
     return instance.v3.palmservice.authorization.openid._openid_

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
 import sandboxes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wechatpay import Builder
 from wechatpay.media import Media
-from wechatpay.sandbox import Sandbox
 
 #: Texts that XML can carry.
 TEXT = st.text(
@@ -25,20 +22,6 @@ MARKUP = st.lists(
 NUMBERS = itertools.count()
 
 QUICK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture
-def sandbox():
-    """Give a running sandbox."""
-    with Sandbox(identity=sandboxes.identity()) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def instance(sandbox):
-    """Give a Builder that calls it."""
-    with Builder(**sandbox.settings()) as instance:
-        yield instance
 
 
 @given(attach=TEXT | MARKUP.map("".join), sign_type=st.sampled_from(["MD5", "HMAC-SHA256"]))

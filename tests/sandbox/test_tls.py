@@ -20,13 +20,6 @@ from wechatpay.sandbox import Sandbox, faults
 
 
 @pytest.fixture
-def sandbox():
-    """Give a running sandbox."""
-    with Sandbox(identity=sandboxes.identity()) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 def instance(sandbox):
     """Give a Builder that calls it by HTTPS."""
     with Builder(**sandbox.settings(tls=True)) as instance:

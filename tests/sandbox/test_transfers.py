@@ -23,13 +23,6 @@ def sandbox():
 
 
 @pytest.fixture
-def instance(sandbox):
-    """Give a Builder that calls it."""
-    with Builder(**sandbox.settings()) as instance:
-        yield instance
-
-
-@pytest.fixture
 def bills(instance):
     """Give the node of transfers."""
     return instance.chain("v3/fund-app/mch-transfer/transfer-bills")

@@ -23,13 +23,6 @@ KIND = "multipart/form-data; boundary=b0"
 
 
 @pytest.fixture
-def sandbox():
-    """Give a running sandbox."""
-    with Sandbox(identity=sandboxes.identity()) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
 def instance(sandbox):
     """Give a Builder that calls it."""
     with Builder(**sandbox.settings(tls=True)) as instance:

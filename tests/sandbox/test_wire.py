@@ -9,25 +9,11 @@ import sandboxes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wechatpay import APIError, Builder, NoResponseError
+from wechatpay import APIError, NoResponseError
 from wechatpay.messages import Headers
 from wechatpay.sandbox import HttpRequest, Sandbox, faults
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=20)
-
-
-@pytest.fixture
-def sandbox():
-    """Give a running sandbox."""
-    with Sandbox(identity=sandboxes.identity()) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def instance(sandbox):
-    """Give a Builder that calls it."""
-    with Builder(**sandbox.settings()) as instance:
-        yield instance
 
 
 def test_requests_are_kept_for_assertions(sandbox, instance):
