@@ -33,12 +33,12 @@ from wechatpay.notification.reply import Reply
 from wechatpay.notification.steps import Step, Steps, run
 from wechatpay.notification.store import MemoryStore
 from wechatpay.notification.xml import XMLReader
+from wechatpay.secret import Secret
 
 if TYPE_CHECKING:
     from wechatpay.apiv3.keyring import PlatformKey
     from wechatpay.notification.message import RawHeaders
     from wechatpay.notification.store import ReplayStore
-    from wechatpay.secret import Secret
     from wechatpay.settings import Settings
 
 __all__ = [
@@ -143,17 +143,16 @@ class NotificationHandler:
             ConfigurationError: A setting is missing or wrong; the message names it.
         """
         # From here on no frame holds a key that an error tracker could show.
-        keys = _Keys(apiv3_key, secret)
+        given = Secret((apiv3_key, secret))
         del apiv3_key, secret
-        if keys.problem:
-            raise ConfigurationError(keys.problem)
+        self._apiv3_key, apiv2_key = given.pass_to(_load_keys)
         if ttl <= 0:
             raise ConfigurationError("ttl: give more than 0 seconds, and more than an event takes to handle")
         if max_body <= 0:
             raise ConfigurationError("max_body: give more than 0 bytes")
-        if certs is None and keys.secret is None:
+        if certs is None and apiv2_key is None:
             raise ConfigurationError("give certs and apiv3_key for APIv3, or secret for APIv2, or all three")
-        if certs is not None and keys.apiv3_key is None:
+        if certs is not None and self._apiv3_key is None:
             raise ConfigurationError("apiv3_key: missing; APIv3's callbacks are encrypted with it")
         if not (mchid is None or isinstance(mchid, str)):
             raise ConfigurationError(f"mchid: give text, not {type(mchid).__name__}")
@@ -161,8 +160,7 @@ class NotificationHandler:
             certs = PlatformKeys.load(certs, clock=clock)
         merchant = None if mchid is None else str.__str__(mchid)
         self._platform = certs
-        self._apiv3_key = keys.apiv3_key
-        self._xml = XMLReader(keys.secret, merchant, keys.apiv3_key) if keys.secret else None
+        self._xml = XMLReader(apiv2_key, merchant, self._apiv3_key) if apiv2_key else None
         self._clock = clock
         self._renewal = renewal
         self._ttl = ttl
@@ -357,23 +355,11 @@ def _reply_with(outcome: Any, notification: Notification) -> Reply:
     )
 
 
-class _Keys:
-    """The keys of a handler, checked.
-
-    A ``problem`` is not raised here: the frame of the caller still holds what was given.
-    """
-
-    def __init__(self, apiv3_key: Any, secret: Any) -> None:
-        self.apiv3_key: Secret[bytes] | None = None
-        self.secret: Secret[str] | None = None
-        self.problem = ""
-        try:
-            if secret is not None:
-                self.secret = load_apiv2_key(secret)
-            if apiv3_key is not None:
-                self.apiv3_key = load_apiv3_key(apiv3_key)
-        except ConfigurationError as error:
-            self.problem = str(error)
+def _load_keys(given: tuple[Any, Any]) -> tuple[Secret[bytes] | None, Secret[str] | None]:
+    """Check the settings ``apiv3_key`` and ``secret``."""
+    apiv3_key, secret = given
+    checked = None if secret is None else load_apiv2_key(secret)
+    return None if apiv3_key is None else load_apiv3_key(apiv3_key), checked
 
 
 def _open_signed(
