@@ -7,9 +7,10 @@ import itertools
 import json
 
 from wechatpay import Sensitive
+from wechatpay.catalogue import check
 from wechatpay.media import Media
 
-__all__ = ["arguments", "incomplete", "members", "merge", "number"]
+__all__ = ["arguments", "check_members", "incomplete", "members", "merge", "number"]
 
 MCHID = "1900000109"
 PAYER = "oUpF8uMuAJOM2pxb1Q"
@@ -77,6 +78,11 @@ def members(fields):
         for name, field in fields.items()
         if field.required and not (name in _SIGNED and _DIGESTS & fields.keys())
     }
+
+
+def check_members(fields, given, *, is_v2=False):
+    """Check the members of a response, or of a callback's resource, as ``check=True`` checks a call's."""
+    check._check_members(fields, given, "given", check._Rules(text=is_v2))
 
 
 def merge(given, changes):

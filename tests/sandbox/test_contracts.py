@@ -9,7 +9,6 @@ from scenes import APP, Shop
 from shops import serving
 
 from wechatpay import APIError, Builder, ConfigurationError, catalogue
-from wechatpay.catalogue.check import check_resource
 from wechatpay.sandbox import Sandbox
 
 APPLY = "v3/papay/pay/transactions/apply"
@@ -77,7 +76,7 @@ def test_signing_and_the_end_are_announced(shop):
 
     assert all(event.is_acknowledged for event in events)
     assert contract.code == events[0].resource["out_contract_code"]
-    check_resource(catalogue.events()["ENTRUST.TERMINATE"], events[1].resource)
+    documented.check_members(catalogue.events()["ENTRUST.TERMINATE"].resource, events[1].resource)
 
 
 @pytest.mark.parametrize("number", ["unknown", "signed"])
@@ -293,7 +292,7 @@ def test_insurance_contract_is_signed_announced_and_ended(shop):
     assert ("SIGNED", "TERMINATED") == (found["contract_state"], ended["contract_state"])
     assert found["insured_display_name"]
     # The documents want to know who ended it even when it is signed.
-    check_resource(catalogue.events()[events[1].event], events[1].resource)
+    documented.check_members(catalogue.events()[events[1].event].resource, events[1].resource)
     assert contract.code == events[0].resource["out_contract_code"]
 
 

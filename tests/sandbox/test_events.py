@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import documented
 import pytest
 import sandboxes
 from cases import each
 from sandboxes import NOW
 
 from wechatpay import Builder, catalogue
-from wechatpay.catalogue.check import check_resource
 from wechatpay.sandbox.events import known
 from wechatpay.testing import Platform
 
@@ -57,7 +57,7 @@ def test_every_documented_event_is_read(read, name):
     assert event.version == found.version
     assert found.event_type in {"", name.removesuffix("@v2")}
     if event.resource and not event.variants and name not in OTHERS:
-        check_resource(event, found.resource)
+        documented.check_members(event.resource, found.resource, is_v2=event.version == "v2")
 
 
 @each("event", V3)

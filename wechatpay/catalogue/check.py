@@ -20,10 +20,10 @@ from wechatpay.catalogue import lookup
 from wechatpay.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from wechatpay.catalogue.model import Event, Field, Fields, Operation
+    from wechatpay.catalogue.model import Field, Fields, Operation
     from wechatpay.messages import Call
 
-__all__ = ["check_call", "check_resource", "check_response", "suggest"]
+__all__ = ["check_call", "suggest"]
 
 _OPEN_PLATFORM = ("wxa/", "cgi-bin/", "sns/")
 
@@ -66,40 +66,6 @@ def check_call(call: Call, place: uri.Location) -> None:
         _check(operation, call, place.query)
     except _Mismatch as error:
         raise InvalidRequestError(f"{error} ({call.verb} {operation.template}, {operation.title})") from None
-
-
-def check_response(operation: Operation, members: Mapping[str, Any]) -> None:
-    """Check the members of a successful response against the catalogue.
-
-    Args:
-        operation: The operation that was called.
-        members: The JSON object or the fields of the XML; ``{}`` for an empty body.
-
-    Raises:
-        InvalidRequestError: A member is missing, unknown, of a wrong type, not among the documented values,
-            or too long.
-    """
-    is_v2 = operation.template.startswith("v2/")
-    try:
-        _check_members(operation.response, members, "response", _Rules(text=is_v2))
-    except _Mismatch as error:
-        raise InvalidRequestError(f"{error} ({operation.verb} {operation.template})") from None
-
-
-def check_resource(event: Event, members: Mapping[str, Any]) -> None:
-    """Check the decrypted resource of a callback against the catalogue.
-
-    Args:
-        event: The event.
-        members: The members of the resource.
-
-    Raises:
-        InvalidRequestError: As `check_response` does.
-    """
-    try:
-        _check_members(event.resource, members, "resource", _Rules(text=event.version == "v2"))
-    except _Mismatch as error:
-        raise InvalidRequestError(f"{error} ({event.name})") from None
 
 
 def suggest(path: str, verb: str = "") -> str:
