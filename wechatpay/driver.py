@@ -231,7 +231,7 @@ class Driver:
             raise
         if request.logged and _is_in_loop():
             log_step(request, "%s blocks the running event loop; the same verb with Async would not", verb)
-        return middleware.run(flow, self._blocking)
+        return middleware.run(flow, self._blocking.perform)
 
     def send_async(self, verb: str, template: str, arguments: Arguments) -> Promise[Response]:
         """Begin a call at once; a wrong one is a promise that has failed already."""
@@ -243,7 +243,7 @@ class Driver:
         except WeChatPayError as error:
             return Promise.rejected(error.with_traceback(None), background)  # as in send()
         return Promise.start(
-            functools.partial(middleware.arun, flow, self._asynchronous),
+            functools.partial(middleware.arun, flow, self._asynchronous.perform),
             background,
             name=f"{verb} {request.path}",
         )

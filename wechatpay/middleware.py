@@ -16,14 +16,26 @@ import functools
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Request, Response
 
-__all__ = ["Blocking", "Flow", "Handler", "Middleware", "Pause", "Stack", "Steps", "arun", "run", "wrap"]
+__all__ = [
+    "Blocking",
+    "Flow",
+    "Handler",
+    "Middleware",
+    "Pause",
+    "Stack",
+    "Steps",
+    "arun",
+    "run",
+    "unknown_effect",
+    "wrap",
+]
 
 
 #: Seconds: more than three years, and less than the operating system refuses.
@@ -97,70 +109,45 @@ Handler = Callable[[Request], Flow]
 Middleware = Callable[[Request, Handler], Flow]
 
 
-class Backend(Protocol):
-    """Performs effects for :func:`run`, blocking until each is done."""
+def run(steps: Steps[_T], perform: Callable[[Any], Any]) -> _T:
+    """Run a generator of effects, such as a flow, to its end on this thread.
 
-    def send(self, request: Request) -> Response: ...
-    def pause(self, seconds: float) -> None: ...
-
-
-class AsyncBackend(Protocol):
-    """Performs effects for :func:`arun`."""
-
-    async def send(self, request: Request) -> Response: ...
-    async def pause(self, seconds: float) -> None: ...
-    async def call(self, effect: Blocking) -> Any: ...
-
-
-def run(flow: Flow, backend: Backend) -> Response:
-    """Run a flow to its end on this thread."""
+    Args:
+        steps: The generator.
+        perform: Performs an effect; its result, or what it raises, comes back at the ``yield``.
+    """
     value: Any = None
-    resume: Callable[[Any], Effect] = flow.send
+    resume: Callable[[Any], Any] = steps.send
     try:
         while True:
             effect = resume(value)
-            resume = flow.send
             try:
-                if isinstance(effect, Request):
-                    value = backend.send(effect)
-                elif isinstance(effect, Pause):
-                    value = backend.pause(effect.seconds)  # type: ignore[func-returns-value]
-                elif isinstance(effect, Blocking):
-                    value = effect()
-                else:
-                    raise _make_effect_error(effect)  # noqa: TRY301  the middleware sees it, too
-            except BaseException as error:  # noqa: BLE001  the flow decides, whatever it is
-                resume, value = flow.throw, error
+                resume, value = steps.send, perform(effect)
+            except BaseException as error:  # noqa: BLE001  the steps decide, whatever it is
+                resume, value = steps.throw, error
     except StopIteration as stop:
-        response: Response = stop.value
-        return response
+        result: _T = stop.value
+        return result
 
 
-async def arun(flow: Flow, backend: AsyncBackend) -> Response:
-    """Run a flow to its end on the running event loop."""
+async def arun(steps: Steps[_T], perform: Callable[[Any], Awaitable[Any]]) -> _T:
+    """Do the same as `run` on the running event loop."""
     value: Any = None
-    resume: Callable[[Any], Effect] = flow.send
+    resume: Callable[[Any], Any] = steps.send
     try:
         while True:
             effect = resume(value)
-            resume = flow.send
             try:
-                if isinstance(effect, Request):
-                    value = await backend.send(effect)
-                elif isinstance(effect, Pause):
-                    value = await backend.pause(effect.seconds)  # type: ignore[func-returns-value]
-                elif isinstance(effect, Blocking):
-                    value = await backend.call(effect)
-                else:
-                    raise _make_effect_error(effect)  # noqa: TRY301  the middleware sees it, too
-            except BaseException as error:  # noqa: BLE001  the flow decides, cancellation included
-                resume, value = flow.throw, error
+                resume, value = steps.send, await perform(effect)
+            except BaseException as error:  # noqa: BLE001  the steps decide, cancellation included
+                resume, value = steps.throw, error
     except StopIteration as stop:
-        response: Response = stop.value
-        return response
+        result: _T = stop.value
+        return result
 
 
-def _make_effect_error(effect: object) -> ConfigurationError:
+def unknown_effect(effect: object) -> ConfigurationError:
+    """Make the error for what a flow yields and nobody performs."""
     return ConfigurationError(
         f"a middleware yielded {type(effect).__name__}: yield a Request, a Pause or a Blocking, "
         "and pass a request on with `response = yield from proceed(request)`"

@@ -54,21 +54,18 @@ def core(base: str, material: Material) -> Callable[[], Any]:
     merchant.platform._suite = free
     driver.select().stack.replace("signer", Signer(merchant, settings.clock, settings.nonce))
 
-    class Backend:
-        """Checks a request as the transports do, and returns the same response each time."""
+    def perform(request: Request) -> Response:
+        """Check a request as the transports do, and return the same response each time."""
+        preflight(request, settings)
+        return Response(200, Headers(_RESPONSE), _BODY)
 
-        def send(self, request: Request) -> Response:
-            preflight(request, settings)
-            return Response(200, Headers(_RESPONSE), _BODY)
-
-    backend = Backend()
     query = {"appid": "wx8888888888888888", "plan_id": "12535"}
 
     def call() -> Any:
         node = instance.v3.eduPapay.user._openid_.contracts
         arguments = Arguments((None, {"openid": OPENID, "query": query}))
         _, flow = driver._begin("GET", node._path, arguments)
-        return middleware.run(flow, backend).json()
+        return middleware.run(flow, perform).json()
 
     return call
 

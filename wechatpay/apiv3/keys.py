@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from wechatpay import middleware
 from wechatpay.apiv3.keyring import PUBLIC_KEY_ID, Keyring, PlatformKey, same_serial
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wechatpay.apiv3.certificate_refresher import CertificateRefresher
     from wechatpay.crypto.suites import PublicKey, Suite
     from wechatpay.errors import WeChatPayError
-    from wechatpay.middleware import Flow, Steps
+    from wechatpay.middleware import Steps
     from wechatpay.transports import AsyncConnections, Connections
 
 __all__ = ["PlatformKeys"]
@@ -310,10 +310,10 @@ class PlatformKeys:
             raise error
 
     def _run(self, steps: Steps[None]) -> None:
-        middleware.run(cast("Flow", steps), self._connected()[0])
+        middleware.run(steps, self._connected()[0].perform)
 
     async def _arun(self, steps: Steps[None]) -> None:
-        await middleware.arun(cast("Flow", steps), self._connected()[1])
+        await middleware.arun(steps, self._connected()[1].perform)
 
     def _connected(self) -> tuple[Connections, AsyncConnections]:
         if self._backends is None:

@@ -25,7 +25,7 @@ from wechatpay.errors import (
     TransportError,
 )
 from wechatpay.messages import Response
-from wechatpay.middleware import Pause
+from wechatpay.middleware import Pause, arun, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def fetch(
         APIError: WeChat Pay returned another error.
         VerificationError: A response is not provably WeChat Pay's.
     """
-    return _run(_fetch(instance, kind, date, to, options))
+    return run(_fetch(instance, kind, date, to, options), _perform)
 
 
 async def afetch(
@@ -121,7 +121,7 @@ async def afetch(
     Raises:
         WeChatPayError: As `fetch` does.
     """
-    return await _arun(_fetch(instance, kind, date, to, options))
+    return await arun(_fetch(instance, kind, date, to, options), _aperform)
 
 
 def download(
@@ -155,7 +155,7 @@ def download(
         APIError: The URL has expired, among others: ask for a new one.
         TransportError: The connection broke; the URL may be good still.
     """
-    return _run(_download(instance, signed, to, require_hash, progress))
+    return run(_download(instance, signed, to, require_hash, progress), _perform)
 
 
 async def adownload(
@@ -171,48 +171,21 @@ async def adownload(
     Raises:
         WeChatPayError: As `download` does.
     """
-    return await _arun(_download(instance, signed, to, require_hash, progress))
+    return await arun(_download(instance, signed, to, require_hash, progress), _aperform)
 
 
-def _run(flow: _Flow[T]) -> T:
-    resume, value = flow.send, None
-    try:
-        while True:
-            effect = resume(value)
-            try:
-                if isinstance(effect, Pause):
-                    time.sleep(effect.seconds)
-                    resume, value = flow.send, None
-                else:
-                    resume, value = flow.send, getattr(effect.node, effect.verb)(**effect.options)
-            except BaseException as error:  # noqa: BLE001  the flow decides, Ctrl-C included
-                resume, value = flow.throw, error
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+def _perform(effect: _Ask | Pause) -> Any:
+    if isinstance(effect, Pause):
+        return time.sleep(effect.seconds)
+    return getattr(effect.node, effect.verb)(**effect.options)
 
 
-async def _arun(flow: _Flow[T]) -> T:
+async def _aperform(effect: _Ask | Pause) -> Any:
     import asyncio  # noqa: PLC0415  a blocking caller never loads it
 
-    resume, value = flow.send, None
-    try:
-        while True:
-            effect = resume(value)
-            try:
-                if isinstance(effect, Pause):
-                    await asyncio.sleep(effect.seconds)
-                    resume, value = flow.send, None
-                else:
-                    resume, value = (
-                        flow.send,
-                        await getattr(effect.node, f"{effect.verb}Async")(**effect.options),
-                    )
-            except BaseException as error:  # noqa: BLE001  the flow decides, cancellation included
-                resume, value = flow.throw, error
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+    if isinstance(effect, Pause):
+        return await asyncio.sleep(effect.seconds)
+    return await getattr(effect.node, f"{effect.verb}Async")(**effect.options)
 
 
 def _fetch(

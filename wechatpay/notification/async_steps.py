@@ -7,12 +7,13 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wechatpay import middleware
 from wechatpay.background import wait_to_the_end
 from wechatpay.middleware import Blocking
 from wechatpay.notification.steps import Step, StepCancelledError, Steps, is_coroutine_function
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
 __all__ = ["arun"]
 
@@ -29,17 +30,8 @@ async def arun(steps: Steps[T]) -> T:
     effect without a trace in the store, and the next delivery would run it again.
     """
     runner = _Runner()
-    resume: Callable[[Any], Step] = steps.send
-    value: Any = None
     try:
-        while True:
-            step = resume(value)
-            try:
-                resume, value = steps.send, await runner.perform(step)
-            except BaseException as error:  # noqa: BLE001  the steps decide, whatever it is
-                resume, value = steps.throw, error
-    except StopIteration as stop:
-        result: T = stop.value
+        result = await middleware.arun(steps, runner.perform)
     except StepCancelledError:
         runner.cancellation = runner.cancellation or asyncio.CancelledError()
     except Exception:
@@ -52,7 +44,7 @@ async def arun(steps: Steps[T]) -> T:
         raise runner.cancellation
     finally:
         # Its traceback holds this frame.
-        del runner, value, resume
+        del runner
 
 
 class _Runner:

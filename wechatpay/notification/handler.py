@@ -17,6 +17,7 @@ from wechatpay.errors import (
     escape,
 )
 from wechatpay.identifiers import load_apiv2_key, load_apiv3_key
+from wechatpay.middleware import run
 from wechatpay.notification.errors import (
     OversizedNotificationError,
     ProbeNotificationError,
@@ -30,7 +31,7 @@ from wechatpay.notification.message import (
     verify,
 )
 from wechatpay.notification.reply import Reply
-from wechatpay.notification.steps import Step, Steps, run
+from wechatpay.notification.steps import Step, Steps, perform
 from wechatpay.notification.store import MemoryStore
 from wechatpay.notification.xml import XMLReader
 from wechatpay.secret import Secret
@@ -179,7 +180,7 @@ class NotificationHandler:
                 are in :mod:`wechatpay.notification`.
             InvalidRequestError: ``body`` is not bytes, or ``headers`` is neither a mapping nor pairs.
         """
-        return run(self._read(headers, body))
+        return run(self._read(headers, body), perform)
 
     async def aparse(self, headers: RawHeaders, body: bytes) -> Notification:
         """Do the same as `parse`, without blocking the event loop.
@@ -212,7 +213,7 @@ class NotificationHandler:
             DecodeError: The store returned something else than a reply.
             Exception: What ``process`` or the store raised.
         """
-        return run(self._handle(headers, body, process))
+        return run(self._handle(headers, body, process), perform)
 
     async def ahandle(self, headers: RawHeaders, body: bytes, process: AsyncProcess) -> Reply:
         """Do the same as `handle`, from the event loop.

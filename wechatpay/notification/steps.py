@@ -1,4 +1,4 @@
-"""Handling, written once and run sync and async: a generator of steps, and :func:`run` for the sync side.
+"""Handling, written once and run sync and async: a generator of steps, and how the sync side performs one.
 
 :mod:`wechatpay.notification.async_steps` has the async side; only that loads asyncio.
 """
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from wechatpay.errors import ConfigurationError
 from wechatpay.middleware import Blocking
 
-__all__ = ["Step", "StepCancelledError", "Steps", "is_coroutine_function", "run"]
+__all__ = ["Step", "StepCancelledError", "Steps", "is_coroutine_function", "perform"]
 
 T = TypeVar("T")
 
@@ -53,27 +53,12 @@ class StepCancelledError(Exception):
     """Raised at the ``yield`` of a step that was not run, or not to its end: the task was cancelled."""
 
 
-def run(steps: Steps[T]) -> T:
-    """Run all steps on this thread.
+def perform(step: Step) -> Any:
+    """Call the function of a step on this thread.
 
     Raises:
-        ConfigurationError: A step is asynchronous.
+        ConfigurationError: It is asynchronous.
     """
-    resume: Callable[[Any], Step] = steps.send
-    value: Any = None
-    try:
-        while True:
-            step = resume(value)
-            try:
-                resume, value = steps.send, _call(step)
-            except BaseException as error:  # noqa: BLE001  the steps decide, whatever it is
-                resume, value = steps.throw, error
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-
-
-def _call(step: Step) -> Any:
     result = Blocking(step.function, *step.args)()
     if not inspect.isawaitable(result):
         return result

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from wechatpay import uri
 from wechatpay.errors import InvalidRequestError
+from wechatpay.messages import Request
+from wechatpay.middleware import Blocking, Pause, unknown_effect
 from wechatpay.process import CURRENT_JOB, PerProcess
 from wechatpay.uri.hosts import check_destination
 
 if TYPE_CHECKING:
     from wechatpay.background import Executor
-    from wechatpay.messages import Request, Response
-    from wechatpay.middleware import Blocking
     from wechatpay.settings import Settings
     from wechatpay.transports.asynchronous import AsyncTransport
     from wechatpay.transports.blocking import BlockingTransport
@@ -77,20 +77,23 @@ class Connections:
         self._settings = settings
         self._transport = PerProcess(open_transport)
 
-    def send(self, request: Request) -> Response:
-        """Send ``request``.
+    def perform(self, effect: object) -> Any:
+        """Send a request, wait, or call a function.
 
         Raises:
-            InvalidRequestError: It is not what was signed, would not arrive as it is, or goes to a host
-                that is not trusted.
+            InvalidRequestError: A request is not what was signed, would not arrive as it is, or goes to a
+                host that is not trusted.
             TransportError: No response came.
+            ConfigurationError: It is something else than an effect.
         """
-        preflight(request, self._settings)
-        return (self._transport.value or self._transport.get()).send(request)
-
-    def pause(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
+        if isinstance(effect, Request):
+            preflight(effect, self._settings)
+            return (self._transport.value or self._transport.get()).send(effect)
+        if isinstance(effect, Pause):
+            return time.sleep(effect.seconds)
+        if isinstance(effect, Blocking):
+            return effect()
+        raise unknown_effect(effect)
 
     def close(self) -> None:
         """Close all connections."""
@@ -116,26 +119,27 @@ class AsyncConnections:
         self._transport = PerProcess(open_transport)
         self._executor = PerProcess(open_executor)
 
-    async def send(self, request: Request) -> Response:
-        """Send ``request``.
+    async def perform(self, effect: object) -> Any:
+        """Do what `Connections.perform` does, without blocking the event loop.
 
         Raises:
-            InvalidRequestError: It is not what was signed, would not arrive as it is, or goes to a host
-                that is not trusted.
-            TransportError: No response came.
+            WeChatPayError: As `Connections.perform` does.
         """
-        preflight(request, self._settings)
-        if (job := CURRENT_JOB.get()) is not None:
-            job.extend(request.total_timeout)
-        return await (self._transport.value or self._transport.get()).send(request)
+        job = CURRENT_JOB.get()
+        if isinstance(effect, Request):
+            preflight(effect, self._settings)
+            if job is not None:
+                job.extend(effect.total_timeout)
+            return await (self._transport.value or self._transport.get()).send(effect)
+        if isinstance(effect, Pause):
+            import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
 
-    async def pause(self, seconds: float) -> None:
-        """Wait."""
-        import asyncio  # noqa: PLC0415  loaded already wherever this is awaited
-
-        if (job := CURRENT_JOB.get()) is not None:
-            job.extend(seconds)
-        await asyncio.sleep(seconds)
+            if job is not None:
+                job.extend(effect.seconds)
+            return await asyncio.sleep(effect.seconds)
+        if isinstance(effect, Blocking):
+            return await self.call(effect)
+        raise unknown_effect(effect)
 
     async def call(self, effect: Blocking) -> Any:
         """Call a function on a thread, with the caller's context variables.
