@@ -34,7 +34,7 @@ Nonce: TypeAlias = Callable[[], str]
 Signer: TypeAlias = "PrivateKeySource | Callable[[str], str]"
 
 
-def validate_identifier(name: str, value: object) -> str:
+def validate_identifier(value: object, name: str) -> str:
     """Return an identifier as it was issued.
 
     Raises:
@@ -60,7 +60,7 @@ def format_fields(parameters: Mapping[str, Any], where: str = "parameters") -> d
         raise InvalidRequestError(f"{where}: give a mapping, not {type(parameters).__name__}")
     written: dict[str, str] = {}
     for name, value in parameters.items():
-        written[validate_identifier(f"{where}: a name", name)] = text = formatter.text(value, name)
+        written[validate_identifier(name, f"{where}: a name")] = text = formatter.text(value, name)
         if not _is_unicode(text):
             raise InvalidRequestError(f"{name}: holds lone surrogates, which UTF-8 cannot hold")
     return {name: text for name, text in written.items() if text}

@@ -136,7 +136,7 @@ def jsapi_v2(  # noqa: PLR0913  an argument for each value
     """
     fields = {
         **_jsapi(appid, prepay_id, clock, nonce),
-        "signType": validate_identifier("sign_type", sign_type),
+        "signType": validate_identifier(sign_type, "sign_type"),
     }
     return {**fields, "paySign": digest(fields, secret, sign_type)}
 
@@ -173,7 +173,7 @@ def app_v2(  # noqa: PLR0913  an argument for each value
         CryptoError: ``secret`` is missing, or ``sign_type`` not known.
     """
     fields = _app(appid, partnerid, prepay_id, clock, nonce)
-    return {**fields, "sign": digest(fields, secret, validate_identifier("sign_type", sign_type))}
+    return {**fields, "sign": digest(fields, secret, validate_identifier(sign_type, "sign_type"))}
 
 
 def h5_url(url: str, redirect_url: str) -> str:
@@ -190,7 +190,7 @@ def h5_url(url: str, redirect_url: str) -> str:
     Raises:
         InvalidRequestError: One is not such a URL, or ``url`` has a ``redirect_url`` already.
     """
-    query = _parse_absolute_url("url", validate_identifier("url", url), {"https"}).query
+    query = _parse_absolute_url("url", validate_identifier(url, "url"), {"https"}).query
     if not query or "#" in url:
         raise InvalidRequestError(
             "url: not an H5 URL, which has a query and no fragment; give the h5_url of the response"
@@ -204,26 +204,26 @@ def h5_url(url: str, redirect_url: str) -> str:
 def _jsapi(appid: str, prepay_id: str, clock: Clock, nonce: Nonce) -> dict[str, str]:
     # In this order: APIv3 signs the values as they come.
     return {
-        "appId": validate_identifier("appid", appid),
+        "appId": validate_identifier(appid, "appid"),
         "timeStamp": format_time(clock),
-        "nonceStr": validate_identifier("nonce", nonce()),
+        "nonceStr": validate_identifier(nonce(), "nonce"),
         "package": f"prepay_id={_validate_prepay_id(prepay_id)}",
     }
 
 
 def _app(appid: str, partnerid: str, prepay_id: str, clock: Clock, nonce: Nonce) -> dict[str, str]:
     return {
-        "appid": validate_identifier("appid", appid),
-        "partnerid": validate_identifier("partnerid", partnerid),
+        "appid": validate_identifier(appid, "appid"),
+        "partnerid": validate_identifier(partnerid, "partnerid"),
         "prepayid": _validate_prepay_id(prepay_id),
         "package": "Sign=WXPay",
-        "noncestr": validate_identifier("nonce", nonce()),
+        "noncestr": validate_identifier(nonce(), "nonce"),
         "timestamp": format_time(clock),
     }
 
 
 def _validate_prepay_id(prepay_id: str) -> str:
-    if (text := validate_identifier("prepay_id", prepay_id)).startswith("prepay_id="):
+    if (text := validate_identifier(prepay_id, "prepay_id")).startswith("prepay_id="):
         raise InvalidRequestError(
             "prepay_id: give what follows prepay_id=; the prefix is added where it is needed"
         )

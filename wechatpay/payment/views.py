@@ -172,10 +172,10 @@ def payscore_enable(  # noqa: PLR0913  an argument for each value
 
 
 def _digest_view(given: dict[str, str], secret: str, clock: Clock, nonce: Nonce) -> dict[str, str]:
-    fields = {name: validate_identifier(name, value) for name, value in given.items()}
+    fields = {name: validate_identifier(value, name) for name, value in given.items()}
     fields |= {
         "timestamp": format_time(clock),
-        "nonce_str": validate_identifier("nonce", nonce()),
+        "nonce_str": validate_identifier(nonce(), "nonce"),
         "sign_type": hashing.ALGO_HMAC_SHA256,
     }
     return {**fields, "sign": digest(fields, secret, hashing.ALGO_HMAC_SHA256)}
@@ -212,7 +212,7 @@ def coupon_plugin(
     listed = [_coupon(index, coupon) for index, coupon in enumerate(coupons or ())]
     if not listed:
         raise InvalidRequestError("coupons: give at least one, with stock_id and out_request_no")
-    merchant = validate_identifier("send_coupon_merchant", send_coupon_merchant)
+    merchant = validate_identifier(send_coupon_merchant, "send_coupon_merchant")
     flat = {"send_coupon_merchant": merchant} | {
         f"{name}{index}": value for index, coupon in enumerate(listed) for name, value in coupon.items()
     }
@@ -247,13 +247,13 @@ def coupon_url(  # noqa: PLR0913  an argument for each value
         CryptoError: ``secret`` is missing.
     """
     fields = {
-        "stock_id": validate_identifier("stock_id", stock_id),
-        "out_request_no": validate_identifier("out_request_no", out_request_no),
-        "send_coupon_merchant": validate_identifier("send_coupon_merchant", send_coupon_merchant),
-        "open_id": validate_identifier("open_id", open_id),
+        "stock_id": validate_identifier(stock_id, "stock_id"),
+        "out_request_no": validate_identifier(out_request_no, "out_request_no"),
+        "send_coupon_merchant": validate_identifier(send_coupon_merchant, "send_coupon_merchant"),
+        "open_id": validate_identifier(open_id, "open_id"),
     }
     if coupon_code:
-        fields["coupon_code"] = validate_identifier("coupon_code", coupon_code)
+        fields["coupon_code"] = validate_identifier(coupon_code, "coupon_code")
     fields["sign"] = digest(fields, secret, hashing.ALGO_HMAC_SHA256)
     return f"{_COUPON_PAGE}?{query_string(fields)}#wechat_pay&wechat_redirect"
 
@@ -342,7 +342,7 @@ def _add_workwx_sign(
     names: Sequence[str], parameters: Mapping[str, Any], secret: str, nonce: Nonce
 ) -> dict[str, str]:
     given = format_fields(parameters)
-    fields = {"nonce_str": given.get("nonce_str") or validate_identifier("nonce", nonce()), **given}
+    fields = {"nonce_str": given.get("nonce_str") or validate_identifier(nonce(), "nonce"), **given}
     require((name for name in names if name != _OPTIONAL), fields)
     text = formatter.query_string_like({name: fields.get(name) for name in names})
     return {**fields, "workwx_sign": hashing.md5(text, validate_secret(secret), agency=True).upper()}
