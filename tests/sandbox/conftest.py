@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import sandboxes
+from sandboxes import NOW
 
 from wechatpay import Builder
 from wechatpay.sandbox import Sandbox
@@ -21,3 +24,15 @@ def instance(sandbox):
     """Give a Builder that calls it."""
     with Builder(**sandbox.settings()) as instance:
         yield instance
+
+
+@pytest.fixture
+def ask():
+    """Give a function that asks a sandbox without a socket, and gives status and JSON."""
+    gateway = Sandbox(identity=sandboxes.identity(), clock=lambda: NOW)
+
+    def ask(target, method="GET"):
+        response = gateway._respond(sandboxes.received(method, target, timestamp=str(NOW))).response
+        return response.status, json.loads(response.body)
+
+    return ask

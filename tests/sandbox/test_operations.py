@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 
 import pytest
-import sandboxes
-from sandboxes import NOW
 
 from wechatpay import catalogue
-from wechatpay.sandbox import Sandbox, test_users
+from wechatpay.sandbox import test_users
 
 PAYER = "oUpF8uMuAJOM2pxb1Q"
 CONTRACTS = f"/v3/edu-papay/user/{PAYER}/contracts"
@@ -26,18 +23,6 @@ AGREEMENTS = [
     )
 ]
 SCORE = "service_id=1&channel_id=2&sub_mchid=3"
-
-
-@pytest.fixture
-def ask():
-    """Give a function that asks a sandbox without a socket, and gives status and JSON."""
-    gateway = Sandbox(identity=sandboxes.identity(), clock=lambda: NOW)
-
-    def ask(target, method="GET"):
-        response = gateway._respond(sandboxes.received(method, target, timestamp=str(NOW))).response
-        return response.status, json.loads(response.body)
-
-    return ask
 
 
 @pytest.mark.parametrize(

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 import sandboxes
-from sandboxes import NOW
 
 from wechatpay import catalogue
 from wechatpay.catalogue import Field
-from wechatpay.sandbox import Sandbox
 from wechatpay.sandbox.parameters import check, check_texts
 
 PAYER = "oUpF8uMuAJOM2pxb1Q"
 CONTRACTS = f"/v3/edu-papay/user/{PAYER}/contracts"
 PLAN = "appid=wx1&plan_id=12535"
-
-
-@pytest.fixture
-def ask():
-    """Give a function that asks a sandbox without a socket, and gives status and JSON."""
-    gateway = Sandbox(identity=sandboxes.identity(), clock=lambda: NOW)
-
-    def ask(target, method="GET"):
-        response = gateway._respond(sandboxes.received(method, target, timestamp=str(NOW))).response
-        return response.status, json.loads(response.body)
-
-    return ask
 
 
 @pytest.mark.parametrize(

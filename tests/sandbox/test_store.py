@@ -338,56 +338,38 @@ def test_owners_keep_their_state_in_tables(sandbox):
 
 def test_transaction_writes_once(tmp_path):
     """What one transaction changed is in the file afterwards, and nothing of it before."""
-    store, owner = Store(tmp_path / "db"), Owner()
-    store.add("owner", owner)
-    store.open()
+    store, owner = open_store(tmp_path)
     with store.transaction():
         owner.table["a"] = 1
         with store.transaction():
             owner.table["b"] = 2
             del owner.table["a"]
     store.close()
-    again, store = Owner(), Store(tmp_path / "db")
-    store.add("owner", again)
-    store.open()
-    store.close()
 
-    assert {"b": 2} == dict(again.table)
+    assert {"b": 2} == saved(tmp_path)
 
 
 def test_failed_write_is_tried_again(tmp_path):
     """The error is ours; nothing that changed is forgotten."""
-    store, owner = Store(tmp_path / "db"), Owner()
-    store.add("owner", owner)
-    store.open()
+    store, owner = open_store(tmp_path)
     store._database.execute("DROP TABLE state")
     with pytest.raises(ConfigurationError, match="db: "), store.transaction():
         owner.table["a"] = 1
     store.close()
     store.open()
     store.close()
-    again, store = Owner(), Store(tmp_path / "db")
-    store.add("owner", again)
-    store.open()
-    store.close()
 
-    assert {"a": 1} == dict(again.table)
+    assert {"a": 1} == saved(tmp_path)
 
 
 def test_wrapped_owner_writes_at_once(tmp_path):
     """Its methods are transactions; its other attributes are what they are."""
-    store, owner = Store(tmp_path / "db"), Owner()
-    store.add("owner", owner)
-    store.open()
+    store, owner = open_store(tmp_path)
     store.wrap(owner).put("a", 1)
     assert store.wrap(owner).table is owner.table
     store.close()
-    again, store = Owner(), Store(tmp_path / "db")
-    store.add("owner", again)
-    store.open()
-    store.close()
 
-    assert {"a": 1} == dict(again.table)
+    assert {"a": 1} == saved(tmp_path)
 
 
 class Owner:
@@ -399,3 +381,18 @@ class Owner:
     def put(self, key, value):
         """Write one entry."""
         self.table[key] = value
+
+
+def open_store(folder):
+    """Open the store of one owner."""
+    store, owner = Store(folder / "db"), Owner()
+    store.add("owner", owner)
+    store.open()
+    return store, owner
+
+
+def saved(folder):
+    """Give what the owner's table has in the file."""
+    store, owner = open_store(folder)
+    store.close()
+    return dict(owner.table)
