@@ -18,7 +18,7 @@ from wechatpay.options import VERBS, Arguments, read_call
 from wechatpay.process import PerProcess
 from wechatpay.transports import AsyncConnections, Connections
 from wechatpay.transports.network import Network
-from wechatpay.uri.hosts import OPEN_PLATFORM
+from wechatpay.uri.hosts import OPEN_PLATFORM, OPEN_PLATFORM_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -256,7 +256,7 @@ class Driver:
 
             check_call(call, place)
         first = place.path.partition("/")[0]
-        if place.origin.lower() == f"https://{OPEN_PLATFORM}" or first in ("wxa", "cgi-bin", "sns"):
+        if place.origin.lower() == f"https://{OPEN_PLATFORM}" or first in OPEN_PLATFORM_FOLDERS:
             name = "mp"
         else:
             name = "v2" if first.lower() == "v2" else "v3"

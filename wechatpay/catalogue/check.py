@@ -18,14 +18,13 @@ from wechatpay import uri
 from wechatpay.apiv3.fields import Sensitive
 from wechatpay.catalogue import lookup
 from wechatpay.errors import InvalidRequestError
+from wechatpay.uri.hosts import OPEN_PLATFORM_FOLDERS
 
 if TYPE_CHECKING:
     from wechatpay.catalogue.model import Field, Fields, Operation
     from wechatpay.messages import Call
 
 __all__ = ["check_call", "suggest"]
-
-_OPEN_PLATFORM = ("wxa/", "cgi-bin/", "sns/")
 
 #: APIv2's fields that the signer adds.
 _ADDED = frozenset({"sign", "nonce_str"})
@@ -54,7 +53,7 @@ def check_call(call: Call, place: uri.Location) -> None:
             not among the documented values, or too long; or an option that it needs is missing.
     """
     route = place.path
-    if route.startswith(_OPEN_PLATFORM):
+    if route.partition("/")[0] in OPEN_PLATFORM_FOLDERS:
         return
     if not re.match(r"v[23]/", route, re.IGNORECASE):
         # A base URI may have put a prefix in front.

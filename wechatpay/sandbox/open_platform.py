@@ -19,6 +19,7 @@ from wechatpay.sandbox.api import Api
 from wechatpay.sandbox.faults.injections import HEADER
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.signing import Signer
+from wechatpay.uri.hosts import OPEN_PLATFORM_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -173,9 +174,6 @@ class Payers:
         return self._ledger.find(out_trade_no=given.get("out_trade_no", ""))
 
 
-_FOLDERS = ("cgi-bin", "sns", "wxa")
-
-
 class OpenPlatform(Api):
     """Handles what begins ``wxa/``, ``cgi-bin/`` or ``sns/``, and refuses WeChat Pay's credentials."""
 
@@ -201,7 +199,7 @@ class OpenPlatform(Api):
     def accepts(self, request: HttpRequest) -> bool:
         """Return whether a request is the open platform's, whatever it carries."""
         # APIv2's customs have a folder of that name, too.
-        return request.segments[0] in _FOLDERS and request.segments[1:2] != ("mch",)
+        return request.segments[0] in OPEN_PLATFORM_FOLDERS and request.segments[1:2] != ("mch",)
 
     def concerns(self, request: HttpRequest) -> bool:
         """Return whether it names the merchant's app, or carries one of its tokens."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_BASE_URI",
     "OPEN_PLATFORM",
+    "OPEN_PLATFORM_FOLDERS",
     "PAYMENT_HOSTS",
     "Trust",
     "check_destination",
@@ -43,6 +44,9 @@ PAYMENT_HOSTS = frozenset(
 
 #: Not WeChat Pay: nothing that is signed, and no certificate, goes there.
 OPEN_PLATFORM = "api.weixin.qq.com"
+
+#: How its paths begin.
+OPEN_PLATFORM_FOLDERS = frozenset({"cgi-bin", "sns", "wxa"})
 
 
 @dataclass(frozen=True, slots=True)
