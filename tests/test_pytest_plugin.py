@@ -266,7 +266,7 @@ def test_misspelt_member(wechatpay):
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*InvalidRequestError: json.atach: unknown*"])
-    assert is_shown == ("def send(self, verb" in result.stdout.str())
+    assert is_shown == ("wechatpay/builder.py:" in result.stdout.str())
     assert "check_call" not in result.stdout.str()
 
 
