@@ -6,10 +6,13 @@ Packagers leave data files out, daemons drop the right to read them, servers run
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import keys
@@ -191,6 +194,18 @@ def test_call_is_refused_by_an_error_of_ours(case, without_data):
 
     assert begins == errors[case][: len(begins)]
     assert case not in reached
+
+
+def test_pyinstaller_puts_the_data_files_into_applications():
+    """The entry point leads to a hook that lists them."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    value = project["entry-points"]["pyinstaller40"]["hook-dirs"]
+    (folder,) = EntryPoint("hook-dirs", value, "pyinstaller40").load()()
+    datas = runpy.run_path(str(Path(folder) / "hook-wechatpay.py"))["datas"]
+    here = PACKAGE / "catalogue"
+
+    assert {str(file) for file in here.iterdir() if file.suffix in (".jsonl", ".tsv")} == dict(datas).keys()
+    assert {"wechatpay/catalogue"} == set(dict(datas).values())
 
 
 def test_package_in_an_archive_reads_its_catalogue(zipped):
