@@ -21,6 +21,8 @@ from wire.gateway import reply, signed
 
 from wechatpay import Builder, ConfigurationError, InvalidRequestError, WeChatPayError, payment
 from wechatpay.crypto import aes_ecb, aes_gcm, hashing, rsa, sm4_gcm
+from wechatpay.notification import NotificationHandler, RedisStore
+from wechatpay.open_platform import RedisTokens
 from wechatpay.sandbox import Sandbox, faults
 
 OPENID = "oUpF8uMuAJOM2pxb1Q"
@@ -232,6 +234,70 @@ def test_wrong_setting_is_reported_without_its_value(build, wrong):
     said = f"{caught.value!r}{pickle.dumps(caught.value)}"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert not any(secret in said for secret in ["secret ", "secret-", *keys.pem().splitlines()[1:4]])
+
+
+#: The merchant's private key in the place of another setting.
+MISPLACED = [
+    *(
+        {name: keys.pem()}
+        for name in [
+            *("mchid", "brand_id", "serial", "certs", "apiv3_key", "secret", "merchant", "app", "tokens"),
+            *("base_uri", "timeout", "headers", "user_agent", "proxies", "verify", "session", "check"),
+        ]
+    ),
+    {"certs": {"PUB_KEY_ID_1": keys.pem()}},
+    {"certs": {"PUB_KEY_ID_1": keys.pem().encode()}},
+    {"certs": {keys.pem(): "PUB_KEY_ID_1"}},
+    {"certs": {1: keys.pem()}},
+    {"merchant": {"cert": keys.pem(), "key": keys.pem()}},
+    {"merchant": {keys.pem(): keys.pem()}},
+    {"certs_cache": [keys.pem()]},
+]
+
+
+@each("wrong", MISPLACED)
+def test_private_key_in_the_place_of_another_setting_is_not_reported(build, wrong):
+    """It is in no frame of ours, whichever setting it was given as."""
+    with pytest.raises(ConfigurationError) as caught:
+        build(**wrong)
+
+    assert not quoted_lines(caught.value)
+
+
+@each(
+    "call",
+    [
+        lambda platform: platform.add("PUB_KEY_ID_1", keys.pem()),
+        lambda platform: platform.add(keys.pem(), keys.public_key("platform")),
+        lambda _: NotificationHandler(certs={"PUB_KEY_ID_1": keys.pem()}, apiv3_key="0" * 32),
+        lambda _: NotificationHandler(secret="0" * 32, mchid=[keys.pem()]),
+    ],
+)
+def test_private_key_in_the_place_of_another_is_not_reported(instance, call):
+    """Nor is it where keys are given later."""
+    with pytest.raises(ConfigurationError) as caught:
+        call(instance.getDriver().platform)
+
+    assert not quoted_lines(caught.value)
+
+
+def quoted_lines(error):
+    """List the lines of the merchant's private key that an error shows."""
+    said = "".join(told(error))
+    return [line for line in keys.pem().splitlines()[1:-1] if line in said]
+
+
+REDIS_URL = "redis://:secret-password@localhost:port/0"
+
+
+@each("store", [RedisTokens, RedisStore])
+def test_password_of_a_redis_server_is_not_reported(store):
+    """The URL of a server may contain one."""
+    pytest.importorskip("redis")
+    with pytest.raises(ConfigurationError) as caught:
+        store(REDIS_URL)
+
+    assert not [text for text in told(caught.value) if "secret-password" in text]
 
 
 KEY = "secret-key".ljust(32, "0")

@@ -15,7 +15,7 @@ from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.identifiers import exact, load_apiv2_key, validate_identifier
 from wechatpay.messages import parse_timeout
 from wechatpay.open_platform.settings import OpenPlatformSettings
-from wechatpay.secret import Secret
+from wechatpay.secret import Secret, conceal
 from wechatpay.uri import hosts
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ class Settings:
     check: bool = False
 
     @classmethod
+    @conceal
     def parse(cls, given: dict[str, Any]) -> Settings:
         """Check and parse the constructor's arguments, in PHP's spelling or ours.
 
@@ -313,6 +314,8 @@ def _transport(values: Mapping[str, Any]) -> Transport:
     verify = values.get("verify")
     if verify is not None and not isinstance(verify, bool | str):
         raise ConfigurationError("verify: True, or the path of a CA bundle as text")
+    if isinstance(verify, str) and "-----BEGIN" in verify:
+        raise ConfigurationError("verify: give the path of a CA bundle, not the bundle itself")
     session, client_session = values.get("session"), values.get("client_session")
     if session is not None:
         if not isinstance(getattr(session, "adapters", None), Mapping):

@@ -90,7 +90,9 @@ def _sources(given: Any) -> dict[str, tuple[Any, Any]]:
     if given is not None and not isinstance(given, Mapping):
         given = {"cert": given}
     if unknown := set(given or ()) - {"cert", "key"}:
-        raise ConfigurationError(f"merchant: {', '.join(map(str, unknown))}: unknown; it has cert and key")
+        # Cut: a longer text may be a key in the place of a name.
+        names = ", ".join(f"{name!s:.16}" for name in unknown)
+        raise ConfigurationError(f"merchant: {names}: unknown; it has cert and key")
     pairs = {}
     for name, source in (given or {}).items():
         if isinstance(source, list | tuple):

@@ -15,6 +15,7 @@ from wechatpay import middleware
 from wechatpay.apiv3.keyring import PUBLIC_KEY_ID, Keyring, PlatformKey, same_serial
 from wechatpay.crypto import pem, suites
 from wechatpay.errors import ConfigurationError, CryptoError
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from wechatpay.transports import AsyncConnections, Connections
 
 __all__ = ["PlatformKeys"]
+
+#: Characters of the longest serial number, or public key id, and some to spare.
+_MAX_SERIAL_SIZE = 64
 
 
 class PlatformKeys:
@@ -144,6 +148,7 @@ class PlatformKeys:
         """
         return self.keyring.get(serial, self._clock() if at is None else at)
 
+    @conceal
     def add(self, serial: str, key: Any, *, name: str = "platform") -> PlatformKey:
         """Trust one more key from now on; one of the same serial number is replaced.
 
@@ -156,8 +161,12 @@ class PlatformKeys:
             ConfigurationError: It does not load, is a certificate with another serial number, the merchant's
                 own, or of another suite than the merchant's key.
         """
-        if not isinstance(serial, str) or not serial:
-            raise ConfigurationError(f"{name}: each key has a serial number, or a public key id, as text")
+        if not isinstance(serial, str) or not 0 < len(serial) <= _MAX_SERIAL_SIZE:
+            # Not quoted: a longer text is a key in its place.
+            raise ConfigurationError(
+                f"{name}: each key has a serial number, or a public key id, as text of up to "
+                f"{_MAX_SERIAL_SIZE} characters"
+            )
         serial = str.__str__(serial)
         place = f"{name}[{serial!r}]"
         loaded = self._load(serial, key, place)

@@ -34,7 +34,7 @@ from wechatpay.notification.reply import Reply
 from wechatpay.notification.steps import Step, Steps, perform
 from wechatpay.notification.store import MemoryStore
 from wechatpay.notification.xml import XMLReader
-from wechatpay.secret import Secret
+from wechatpay.secret import Secret, conceal
 
 if TYPE_CHECKING:
     from wechatpay.apiv3.keyring import PlatformKey
@@ -110,6 +110,7 @@ class NotificationHandler:
         max_body: Bytes of the largest body that is accepted.
     """
 
+    @conceal
     def __init__(  # noqa: PLR0913  keywords, one for each setting
         self,
         *,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wechatpay.errors import ConfigurationError
 from wechatpay.process import PerProcess
 from wechatpay.redis_server import RedisServer
+from wechatpay.secret import conceal
 
 if TYPE_CHECKING:
     import os
@@ -248,6 +249,7 @@ class RedisStore:
         RedisStore(client)                             # your own redis.Redis
     """
 
+    @conceal
     def __init__(
         self, server: str | redis.Redis, *, prefix: str = "wechatpay:event:", ttl: float = _TTL
     ) -> None:

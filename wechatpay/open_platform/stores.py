@@ -21,7 +21,7 @@ from wechatpay.errors import ConfigurationError
 from wechatpay.private_files import OPEN_FLAGS, FileLock, replace_file
 from wechatpay.process import PerProcess
 from wechatpay.redis_server import RedisServer
-from wechatpay.secret import Secret
+from wechatpay.secret import Secret, conceal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -228,6 +228,7 @@ class RedisTokens:
         RedisTokens(client)                             # your own redis.Redis
     """
 
+    @conceal
     def __init__(self, server: str | redis.Redis, *, prefix: str = "wechatpay:token:") -> None:
         """Choose the server; nothing is sent yet.
 
