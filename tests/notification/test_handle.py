@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from aiohttp import web
@@ -115,6 +116,27 @@ def test_plain_function_may_block_without_holding_the_loop_up():
 
     assert [threading.get_ident()] != threads
     assert 1 == len(threads)
+
+
+def test_slow_plain_functions_leave_the_threads_of_the_event_loop_free():
+    """Stores and look-ups of host names need them: a duplicate gets its 503 at once."""
+    service, done = handler(), threading.Event()
+
+    async def main():
+        loop, inside = asyncio.get_running_loop(), asyncio.Event()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+        def block(_):
+            loop.call_soon_threadsafe(inside.set)
+            done.wait(5)
+
+        slow = asyncio.create_task(service.ahandle(signed(BODY), BODY, block))
+        await inside.wait()
+        duplicate = await service.ahandle(signed(BODY), BODY, block)
+        done.set()
+        return duplicate.status, (await slow).status
+
+    assert (503, 200) == asyncio.run(main())
 
 
 class Callable:

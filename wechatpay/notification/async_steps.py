@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,7 +67,9 @@ class _Runner:
         if is_coroutine_function(function):
             awaitable = function(*step.args)
         else:
-            awaitable = await self._finish(asyncio.to_thread(Blocking(function, *step.args)))
+            executor = step.executor() if step.executor else None
+            run, call = contextvars.copy_context().run, Blocking(function, *step.args)
+            awaitable = await self._finish(asyncio.get_running_loop().run_in_executor(executor, run, call))
             if not inspect.isawaitable(awaitable):
                 return awaitable
         if step.final:

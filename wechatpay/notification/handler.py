@@ -34,10 +34,12 @@ from wechatpay.notification.reply import Reply
 from wechatpay.notification.steps import Step, Steps, perform
 from wechatpay.notification.store import MemoryStore
 from wechatpay.notification.xml import XMLReader
+from wechatpay.process import PerProcess
 from wechatpay.secret import Secret, conceal
 
 if TYPE_CHECKING:
     from wechatpay.apiv3.keyring import PlatformKey
+    from wechatpay.background import Executor
     from wechatpay.notification.message import RawHeaders
     from wechatpay.notification.store import ReplayStore
     from wechatpay.settings import Settings
@@ -61,6 +63,9 @@ MAX_BODY = 1 << 16
 
 #: Bytes of the largest body that is verified on the event loop itself: that takes less than 1 ms.
 _SHORT = 1 << 13
+
+#: The most threads that functions of callers run on, async.
+_THREADS = 32
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 
@@ -166,6 +171,8 @@ class NotificationHandler:
         self._clock = clock
         self._renewal = renewal
         self._ttl = ttl
+        # The loop's own threads serve the store and look up host names: slow functions must not occupy them.
+        self._executor = PerProcess(_open_executor)
         self.max_body = max_body
         self.store: ReplayStore = MemoryStore() if store is None else store
 
@@ -219,9 +226,10 @@ class NotificationHandler:
     async def ahandle(self, headers: RawHeaders, body: bytes, process: AsyncProcess) -> Reply:
         """Do the same as `handle`, from the event loop.
 
-        ``process`` and the methods of the store may be coroutine functions; others run on a thread. When the
-        task is cancelled while a function runs on a thread, the cancellation is raised after the function
-        has ended and its event is completed, or released if it failed.
+        ``process`` and the methods of the store may be coroutine functions; others run on a thread, and
+        ``process`` on one of 32 threads of the handler. When the task is cancelled while a function runs on a
+        thread, the cancellation is raised after the function has ended and its event is completed, or
+        released if it failed.
 
         Raises:
             Exception: As `handle` does.
@@ -302,7 +310,8 @@ class NotificationHandler:
         """Handle an event once; if the process dies here, the claim expires."""
         event = notification.id
         try:
-            reply = _reply_with((yield Step(process, notification)), notification)
+            outcome = yield Step(process, notification, executor=self._executor.get)
+            reply = _reply_with(outcome, notification)
         except Exception:
             yield from self._release(event, started)
             raise
@@ -355,6 +364,12 @@ def _reply_with(outcome: Any, notification: Notification) -> Reply:
         f"None to acknowledge, a dict of further fields, or a Reply, such as notification.reject(...){hint}. "
         "The event counts as not handled, and WeChat Pay delivers it again"
     )
+
+
+def _open_executor() -> Executor:
+    from wechatpay.background import Executor  # noqa: PLC0415  blocking callers load no asyncio
+
+    return Executor(_THREADS, "wechatpay-notification")
 
 
 def _load_keys(given: tuple[Any, Any]) -> tuple[Secret[bytes] | None, Secret[str] | None]:

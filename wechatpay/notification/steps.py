@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.middleware import Blocking
+
+if TYPE_CHECKING:
+    from wechatpay.background import Executor
 
 __all__ = ["Step", "StepCancelledError", "Steps", "is_coroutine_function", "perform"]
 
@@ -23,13 +26,14 @@ class Step:
     Async, a coroutine function is awaited, and any other function runs on a thread, where it may block.
     """
 
-    __slots__ = ("args", "coroutine", "final", "function")
+    __slots__ = ("args", "coroutine", "executor", "final", "function")
 
     def __init__(
         self,
         function: Callable[..., Any],
         *args: Any,
         coroutine: Callable[..., Any] | None = None,
+        executor: Callable[[], Executor] | None = None,
         final: bool = False,
     ) -> None:
         """Describe a call.
@@ -38,11 +42,13 @@ class Step:
             function: What to call.
             args: Its arguments.
             coroutine: What to call instead when async.
+            executor: Returns the threads that it may run on when async; by default the event loop's own.
             final: Run it to its end even if the task is cancelled.
         """
         self.function = function
         self.args = args
         self.coroutine = coroutine
+        self.executor = executor
         self.final = final
 
 
