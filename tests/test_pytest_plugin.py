@@ -276,7 +276,8 @@ def test_seed_repeats_the_numbers(run):
 @pytest.mark.parametrize("number", range(2))
 def test_number(wechatpay, wechatpay_sandbox, number):
     wechatpay.v3.pay.transactions.native.post(json=ORDER)
-    print("number", number, wechatpay_sandbox.pay("N20261130").payment.transaction_id[4:10])
+    order = wechatpay_sandbox.pay("N20261130")
+    print("number", number, order.prepay_id, order.payment.transaction_id, order.payer_url)
 """
 
     def numbers(*arguments):

@@ -20,8 +20,8 @@ pytest loads them with the package; nothing needs to be configured::
     for nothing.
 
 The report of a failed test shows the sandbox's traffic and its seed, and the traceback without the frames of
-this package, unless there is ``--full-trace``. ``--wechatpay-seed`` repeats a run with the same numbers and
-generated responses.
+this package, unless there is ``--full-trace``. ``--wechatpay-seed`` repeats a run with the same numbers, but
+for the date in them, and generated responses.
 """
 
 from __future__ import annotations

@@ -61,9 +61,37 @@ def test_orders_have_numbers_like_wechat_pays(paid):
     _, refund = paid.refund("1", "r1", 1, 100)
     found = paid.orders["1"]
 
-    assert re.fullmatch(r"wx20231115061320\d{20}", found.prepay_id)
+    assert re.fullmatch(r"wx20231115\d{26}", found.prepay_id)
     assert re.fullmatch(r"4200\d{6}20231115\d{10}", found.payment.transaction_id)
     assert re.fullmatch(r"50\d{8}20231115\d{11}", refund.refund_id)
+
+
+def numbers(ledger):
+    """Place, pay and refund an order, and return WeChat Pay's numbers."""
+    ledger.place(order(trade_type="NATIVE"))
+    paid = ledger.pay("1")
+    _, refund = ledger.refund("1", "r1", 1, 100)
+    return paid.prepay_id, paid.payer_url, paid.payment.transaction_id, refund.refund_id
+
+
+def test_seed_determines_the_numbers_of_a_day():
+    """Another moment of the day changes none of them, another day changes the date in them alone."""
+    clock = Clock()
+    first = numbers(Ledger(clock, "seed"))
+    clock.now += 3600.25
+    assert first == numbers(Ledger(clock, "seed"))
+
+    clock.now += DAY
+    later = numbers(Ledger(clock, "seed"))
+
+    assert first != later
+    assert list(first) == [each.replace("20231116", "20231115") for each in later]
+    assert not {*first[2:]} & {*numbers(Ledger(clock, "other"))}
+
+
+def test_without_a_seed_numbers_are_new_each_time(clock):
+    """So that an app that has seen a callback does not take another run's for the same."""
+    assert numbers(Ledger(clock))[2:] != numbers(Ledger(clock))[2:]
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,23 @@ def test_reset_returns_to_the_beginning(sandbox):
         assert "NOTPAY" == state(instance, sandbox.identity.mchid, "STORE-3")
 
 
+def test_numbers_are_new_after_a_reset():
+    """An app that runs on has not seen them; with a seed they are the same in each run."""
+
+    def run():
+        sandbox = Sandbox(identity=sandboxes.identity(), seed="tea", clock=lambda: 1_700_000_000)
+        empty = sandbox.save()
+        for restore in (lambda: None, sandbox.reset, lambda: sandbox.load(empty)):
+            restore()
+            sandbox._ledger.place(Order(out_trade_no="STORE-5", appid="wx1", total=1, trade_type="NATIVE"))
+            yield sandbox.pay("STORE-5").payment.transaction_id
+
+    first = list(run())
+
+    assert 3 == len(set(first))
+    assert first == list(run())
+
+
 @pytest.mark.parametrize(
     "saved",
     [{"none": []}, {"1900000109.Ledger.orders": [1]}, {"1900000109.Ledger.orders": [[1, {"$": "x"}]]}],

@@ -5,6 +5,7 @@ All amounts are in fen. https://pay.weixin.qq.com/doc/v3/merchant/4012791858
 
 from __future__ import annotations
 
+import secrets
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -53,7 +54,7 @@ class Ledger:
 
         Args:
             clock: Returns Unix seconds.
-            seed: Mixed into WeChat Pay's numbers.
+            seed: Determines WeChat Pay's numbers, but for their date; ``""`` for new ones in each run.
             refund_delay: Seconds after which the money of an APIv3 refund arrives.
             rules: The rules of the sandbox.
             ledgers: Those of all merchants, by ``mchid``.
@@ -61,7 +62,9 @@ class Ledger:
         self._ledgers = {} if ledgers is None else ledgers
         self._clock = clock
         self._rules = rules or Rules()
-        self._seed = seed
+        # Without a seed, an app that keeps the ids of callbacks must not take another run's for the same.
+        self._seed = seed or secrets.token_hex(8)
+        self._series = 0
         self._refund_delay = refund_delay
         self._lock = threading.RLock()
         self._orders: Table[str, Order] = Table()
@@ -70,6 +73,10 @@ class Ledger:
         self._combined: Table[str, tuple[tuple[str, str], ...]] = Table()
         self._processing: Table[str, float] = Table()
         self._used_codes: Table[str, str] = Table()
+
+    def begin_series(self) -> None:
+        """Give other numbers from now on, also to orders whose numbers were used before: the state is new."""
+        self._series += 1
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -187,8 +194,8 @@ class Ledger:
             now = self._clock()
             if rejection := payment_rejection(order, openid, now):
                 return rejection
-            digits = f"4200{number(self._seed + out_trade_no, 6)}{format_digits(now)[:8]}"
-            digits += number(f"{self._seed}{out_trade_no} {now}", 10)
+            digits = f"4200{self._digits(out_trade_no, 6)}{format_digits(now)[:8]}"
+            digits += self._digits(f"payment {out_trade_no}", 10)
             payment = Payment(digits, openid or order.openid or PAYER, now)
             self._by_transaction[digits] = out_trade_no
             return self._store(replace(order, payment=payment, status="NOTPAY"))
@@ -385,9 +392,12 @@ class Ledger:
 
     def _make_refund(self, out_refund_no: str, amount: int, status: str) -> Refund:
         now = self._clock()
-        digits = f"50{number(self._seed + out_refund_no, 8)}{format_digits(now)[:8]}"
-        digits += number(f"{self._seed}{out_refund_no} {now}", 11)
+        digits = f"50{self._digits(out_refund_no, 8)}{format_digits(now)[:8]}"
+        digits += self._digits(f"refund {out_refund_no}", 11)
         return Refund(digits, out_refund_no, amount, now, status, now if status == "SUCCESS" else 0.0)
+
+    def _digits(self, name: str, count: int) -> str:
+        return number(f"{self._seed} {self._series} {name}", count)
 
     def _update_refund(self, order: Order, refund: Refund) -> tuple[Order, Refund]:
         self._processing.pop(refund.out_refund_no, None)

@@ -108,7 +108,8 @@ class Merchant(MerchantCallbacks):
         deliveries = Deliveries(notifier, now, self._settle, self._store.transaction)
         super().__init__(notifier, deliveries)
         ledgers = environment.ledgers
-        self._ledger = Ledger(now, seed, environment.refund_delay, environment.rules, ledgers)
+        own_seed = f"{seed} {identity.mchid}" if seed else ""
+        self._ledger = Ledger(now, own_seed, environment.refund_delay, environment.rules, ledgers)
         ledgers[identity.mchid] = self._ledger
         self._services = Services(
             identity,

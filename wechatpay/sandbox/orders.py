@@ -208,20 +208,25 @@ class Order:
         return "REFUND" if self.refunds else "SUCCESS"
 
     @property
+    def _session(self) -> str:
+        """Names the payment session; a new one each time that an APIv3 order is repeated."""
+        return self.out_trade_no + f" {self.times_issued}" * (self.times_issued > 1)
+
+    @property
     def prepay_id(self) -> str:
-        """The payment session; a new one each time that an APIv3 order is repeated."""
-        seed = f"prepay {self.out_trade_no}" + f" {self.times_issued}" * (self.times_issued > 1)
-        return f"wx{format_digits(self.issued or self.created)}{number(seed, 18)}00"
+        """The payment session, with the day on which it began."""
+        day = format_digits(self.issued or self.created)[:8]
+        return f"wx{day}{number(f'prepay {self._session}', 24)}00"
 
     @property
     def payer_url(self) -> str:
         """What a Native order's QR code holds, or the page of an H5 order; ``""`` for others."""
-        session = number(self.prepay_id, 10)
+        package = number(f"package {self._session}", 10)
         if self.trade_type == "NATIVE":
-            return f"weixin://wxpay/bizpayurl?pr={session}"
+            return f"weixin://wxpay/bizpayurl?pr={package}"
         if self.trade_type == "MWEB":
             page = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb"
-            return f"{page}?prepay_id={self.prepay_id}&package={session}"
+            return f"{page}?prepay_id={self.prepay_id}&package={package}"
         return ""
 
     def is_payable(self, now: float) -> bool:

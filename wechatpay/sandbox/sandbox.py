@@ -51,7 +51,7 @@ class Sandbox(Merchant, Lifecycle):
         identity: The first merchant's keys, and those of the WeChat Pay that it talks to.
         merchants: All merchants by ``mchid``, the sandbox itself for the first one; each has orders and
             callbacks of its own.
-        seed: Determines WeChat Pay's numbers and generated responses.
+        seed: Determines WeChat Pay's numbers, but for the date in them, and generated responses.
         rules: What is not certain about WeChat Pay, and limits; they can be changed at any time.
     """
 
@@ -84,7 +84,8 @@ class Sandbox(Merchant, Lifecycle):
             tls_port: The port for HTTPS.
             host: The address to listen on. Clients still call ``127.0.0.1``: another address is for
                 containers, whose ports are published there.
-            seed: Determines WeChat Pay's numbers and generated responses.
+            seed: Determines WeChat Pay's numbers, but for the date in them, generated responses, and which
+                requests meet a fault with a probability. Without one, numbers are new in each run.
             refund_delay: Seconds until the money of an APIv3 refund arrives, in the sandbox's clock.
             rules: Limits, such as the minute between two refunds of one order, and what WeChat Pay's
                 documents contradict themselves on.
@@ -225,11 +226,13 @@ class Sandbox(Merchant, Lifecycle):
             ConfigurationError: It is something else; nothing has changed.
         """
         self._store.load(saved)
+        self._begin_series()
         self._wake()
 
     def reset(self) -> None:
         """Return to the beginning: no orders, no callbacks, no faults, no traffic, the machine's time."""
         self._store.clear()
+        self._begin_series()
         for merchant in self.merchants.values():
             merchant.deliveries.reset()
         self._injections.clear()
@@ -238,6 +241,10 @@ class Sandbox(Merchant, Lifecycle):
     def _advance(self, seconds: float | timedelta) -> None:
         with self._store.transaction():
             self._now.advance(seconds)
+
+    def _begin_series(self) -> None:
+        for ledger in self._environment.ledgers.values():
+            ledger.begin_series()
 
     def _wake(self) -> None:
         for merchant in self.merchants.values():
