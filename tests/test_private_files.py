@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
+import itertools
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from wechatpay.private_files import FileLock, replace_file
+from wechatpay.private_files import FileLock, open_file, replace_file
 
 
 @pytest.fixture
@@ -91,6 +94,56 @@ def test_replaced_file_is_private(tmp_path):
 
     assert [file] == list(tmp_path.iterdir())
     assert (b"new", 0o600) == (file.read_bytes(), file.stat().st_mode & 0o777)
+
+
+@pytest.mark.parametrize(("opens", "is_done"), [(3, True), (1000, False)], ids=["for a moment", "for good"])
+def test_file_that_another_process_has_open_on_windows_is_tried_again(opens, is_done, tmp_path, monkeypatch):
+    """Windows refuses to replace a file while somebody reads it, which takes a moment."""
+    real, refusals = Path.replace, itertools.count(1)
+
+    def replace(*paths):
+        if next(refusals) <= opens:
+            raise PermissionError(errno.EACCES, "used by another process")
+        return real(*paths)
+
+    monkeypatch.delattr(os, "geteuid")
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    file = tmp_path / "keys"
+    file.write_bytes(b"old")
+    with contextlib.nullcontext() if is_done else pytest.raises(PermissionError):
+        replace_file(b"new", file)
+
+    assert (b"new" if is_done else b"old") == file.read_bytes()
+    assert [file] == list(tmp_path.iterdir())
+
+
+def test_file_that_windows_is_replacing_is_opened_again(tmp_path, monkeypatch):
+    """A reader is refused, too, for the moment that a replacement takes."""
+    real, refusals = os.open, iter([PermissionError(errno.EACCES, "being replaced")])
+
+    def open_(*arguments):
+        for refusal in refusals:
+            raise refusal
+        return real(*arguments)
+
+    file = tmp_path / "keys"
+    file.write_bytes(b"new")
+    monkeypatch.delattr(os, "geteuid")
+    monkeypatch.setattr(os, "open", open_)
+    os.close(open_file(file))
+
+
+def test_file_that_may_not_be_replaced_elsewhere_fails_at_once(tmp_path, monkeypatch):
+    """Where a refusal lasts, waiting only delays the error."""
+
+    def replace(*_):
+        raise PermissionError(errno.EACCES, "a directory of somebody else")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waits"))
+    with pytest.raises(PermissionError):
+        replace_file(b"new", tmp_path / "keys")
 
 
 def test_file_that_cannot_be_replaced_stays(tmp_path):

@@ -181,6 +181,14 @@ def test_file_that_others_may_write_is_ignored(cache, file, mode, caplog):
     assert "open to others" in caplog.text
 
 
+def test_file_on_windows_is_read(cache, file, monkeypatch):
+    """Windows has no owners, and reports mode 666 of every file: its access lists decide."""
+    monkeypatch.delattr(os, "geteuid")
+    file.chmod(0o666)
+
+    assert cache.read() is not None
+
+
 def test_link_is_not_followed(cache, file, tmp_path):
     """A link in the place of the file leads nowhere."""
     elsewhere = file.rename(tmp_path / "elsewhere.json")

@@ -167,6 +167,17 @@ def test_file_that_is_open_to_others_is_refused(tmp_path, mode):
         store.get(KEY)
 
 
+def test_file_on_windows_is_read(tmp_path, monkeypatch):
+    """Windows has no owners, and reports mode 666 of every file: its access lists decide."""
+    monkeypatch.delattr(os, "geteuid")
+    path = tmp_path / "tokens.json"
+    store = FileTokens(path)
+    store.put(KEY, TOKEN)
+    path.chmod(0o666)
+
+    assert TOKEN == store.get(KEY)
+
+
 def test_file_is_never_seen_in_halves(tmp_path):
     """Readers see the last token or the next, whatever happens in between; writers leave nothing behind."""
     path = tmp_path / "tokens.json"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wechatpay.apiv3.verification import SIGNATURE_HEADERS
 from wechatpay.messages import Headers, Response
-from wechatpay.private_files import OPEN_FLAGS, FileLock, replace_file
+from wechatpay.private_files import FileLock, is_private, open_file, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,9 @@ _log = logging.getLogger("wechatpay")
 
 #: Bytes of a file at most: ten times of what WeChat Pay ever offered.
 _MAX_SIZE = 1 << 18
+
+#: What others may do with the file is to read it: its certificates are encrypted.
+_WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class CertificateCache:
@@ -45,11 +48,11 @@ class CertificateCache:
     def read(self) -> Response | None:
         """Read the last response; ``None`` without one, or if another user may have written the file."""
         try:
-            descriptor = os.open(self._file, os.O_RDONLY | OPEN_FLAGS)
+            descriptor = open_file(self._file)
         except OSError:
             return None
         with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, no path
-            if not _is_private(os.fstat(descriptor)):
+            if not is_private(os.fstat(descriptor), _WRITABLE):
                 _log.warning("%s belongs to another user, or is open to others: ignored", self._file)
                 return None
             return _parse(file.read(_MAX_SIZE))
@@ -77,14 +80,6 @@ class CertificateCache:
             return lock.acquire()
         except OSError:
             return True
-
-
-def _is_private(status: os.stat_result) -> bool:
-    return (
-        stat.S_ISREG(status.st_mode)
-        and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-        and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    )
 
 
 def _render(response: Response) -> bytes:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wechatpay.errors import ConfigurationError
-from wechatpay.private_files import OPEN_FLAGS, FileLock, replace_file
+from wechatpay.private_files import FileLock, is_private, open_file, replace_file
 from wechatpay.process import PerProcess
 from wechatpay.redis_server import RedisServer
 from wechatpay.secret import Secret, conceal
@@ -191,12 +191,11 @@ class FileTokens:
     def _read(self) -> Secret[dict[str, Any]]:
         with self._name_file_in_errors():
             try:
-                descriptor = os.open(self._path, os.O_RDONLY | OPEN_FLAGS)
+                descriptor = open_file(self._path)
             except FileNotFoundError:
                 return Secret({})
             with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, no path
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode) or (os.name == "posix" and status.st_mode & _OTHERS):
+                if not is_private(os.fstat(descriptor), _OTHERS, of_any_owner=True):
                     raise ConfigurationError(
                         f"tokens: {str(self._path)!r} must be a file that only its owner can read: chmod 600"
                     )
