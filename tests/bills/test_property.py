@@ -13,7 +13,7 @@ from sandboxes import Clock, identity
 
 from wechatpay import Builder, bills
 from wechatpay.sandbox import Sandbox
-from wechatpay.sandbox.orders import Order, Payment, Refund
+from wechatpay.sandbox.orders import Order, Payment, Refund, Rejection
 
 DAY = dt.date(2023, 11, 15)
 MIDNIGHT = dt.datetime(2023, 11, 15, tzinfo=dt.timezone(dt.timedelta(hours=8))).timestamp()
@@ -63,6 +63,8 @@ def books(made):
         numbers = {"transaction_id": order.payment.transaction_id, "out_trade_no": order.out_trade_no}
         yield {**numbers, "amount": order.total, "state": order.state, "description": order.description}
         for refund in order.refunds:
+            if refund.is_reversal:
+                continue
             yield {
                 "refund_id": refund.refund_id,
                 "out_refund_no": refund.out_refund_no,
@@ -102,6 +104,33 @@ def test_what_the_ledger_holds_is_found_again(shop, made, is_async, packed):
         assert found.is_clean
         read = {row.out_trade_no: row.description for row in bill if not row.is_refund}
         assert {order.out_trade_no: order.description for order in made} == read
+
+
+def test_reversed_payments_are_found_again(sandbox, instance, clock):
+    """Reversed before and after the payment, after refunds of a part and of all of it."""
+    ledger = sandbox._ledger
+    for number, parts in {"A3": None, "A4": [], "A5": [30], "A6": [30, 70]}.items():
+        ledger.place(Order(out_trade_no=number, appid="wx1", total=100, trade_type="MICROPAY"))
+        if parts is not None:
+            ledger.pay(number, "o-1")
+        for part in parts or ():
+            clock.now += 61
+            assert not isinstance(ledger.refund(number, f"R{number}-{part}", part, 100), Rejection)
+        clock.now += 61
+        assert isinstance(ledger.reverse(number), Order)
+    day = dt.datetime.fromtimestamp(clock.now, dt.timezone(dt.timedelta(hours=8))).date()
+    clock.now += 86_400 * 2
+    orders = [order for number, order in ledger.orders.items() if number >= "A3"]
+    assert ["REVOKED", "REVOKED", "REVOKED", "REFUND"] == [order.state for order in orders]
+    ours = list(books([order for order in orders if order.payment]))
+    ours.append({"out_trade_no": "A3", "amount": 100, "state": "REVOKED"})
+    with bills.fetch(instance, "trade", day, clock=clock) as bill:
+        assert ["0", "0"] == [row["商户退款单号"] for row in bill if row.trade_state == "REVOKED"]
+        found = bills.reconcile(bill, ours)
+        summary = found.summary()
+
+    # Three payments and three refunds; what was reversed unpaid is in no bill.
+    assert (True, 6, 1) == (summary["is_clean"], summary["matched"]["count"], summary["skipped"])
 
 
 #: The cells of payments and of refunds that matter to books.

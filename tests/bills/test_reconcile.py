@@ -11,6 +11,7 @@ import tempfile
 import tracemalloc
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from bill_samples import ALL, FUND, STATEMENT, encode, trade
@@ -176,6 +177,83 @@ class TestOutcomes:
 
         assert [] == outcomes
         assert 1 == found.summary()["skipped"]
+
+
+#: Rows of an order that was reversed: its reversal has the number of a refund, or none.
+PAID = {"微信订单号": PAYMENT["transaction_id"], "商户订单号": PAYMENT["out_trade_no"]}
+REFUNDED = {"订单金额": "0.00", "应结订单金额": "0.00", "申请退款金额": "100.00", "退款金额": "98.00"}
+REVERSED = {
+    "with a number": {
+        **PAID,
+        **REFUNDED,
+        "交易状态": "REVOKED",
+        "微信退款单号": "503",
+        "退款状态": "SUCCESS",
+    },
+    "without a number": {**PAID, "交易状态": "REVOKED"},
+}
+
+
+@pytest.mark.parametrize("reversal", REVERSED.values(), ids=REVERSED)
+class TestReversals:
+    """Code payments that were reversed."""
+
+    OURS: ClassVar = {**PAYMENT, "state": "REVOKED"}
+
+    def test_payment_and_its_reversal_are_one_match(self, reversal):
+        """In whatever order they come."""
+        for rows in ([PAID, reversal], [reversal, PAID]):
+            outcomes, found = compare([self.OURS], trade(*rows), matched=True)
+            assert ["matched"] == outcomes
+            assert {"count": 1, "fen": 10_000} == found.summary()["matched"]
+            assert 1 == found.amounts_compared
+
+    def test_reversal_alone_matches(self, reversal):
+        """The payment may be another day's."""
+        assert ["matched"] == compare([self.OURS], trade(reversal), matched=True)[0]
+
+    def test_amount_is_that_of_the_payment(self, reversal):
+        """A part may have been refunded before the rest was reversed."""
+        reversal = {**reversal, "申请退款金额": "70.00"}
+        assert [] == compare([self.OURS], trade(PAID, reversal))[0]
+        assert ["amount_differs"] == compare([{**self.OURS, "amount": 1}], trade(PAID, reversal))[0]
+
+    @pytest.mark.parametrize(("state", "shown"), [("SUCCESS", "SUCCESS"), ("", ""), ("NOTPAY", "NOTPAY")])
+    def test_reversal_that_our_books_do_not_know_is_found(self, reversal, state, shown):
+        """Otherwise the delivery would go on though the money was returned; books without states, too."""
+        ours = [{**PAYMENT, "state": state}]
+        for rows in ([PAID, reversal], [reversal]):
+            *_, finding = bills.reconcile(bills.read(encode(trade(*rows))), ours)
+            assert ("state_differs", "REVOKED", shown) == (finding.outcome, finding.theirs, finding.ours)
+        assert ["missing_here"] * 2 == compare([], trade(PAID, reversal))[0]
+
+    def test_bill_matches_itself(self, reversal):
+        """Its rows are books, too."""
+        text = encode(trade(PAID, reversal))
+        assert bills.reconcile(bills.read(text), list(bills.read(text))).summary()["is_clean"]
+
+    def test_what_comes_twice_is_found(self, reversal):
+        """In the bill, or in the books."""
+        assert ["duplicate"] == compare([self.OURS], trade(PAID, reversal, reversal))[0]
+        assert ["duplicate"] == compare([self.OURS], trade(PAID, PAID, reversal))[0]
+        assert ["duplicate"] == compare([self.OURS, self.OURS], trade(PAID, reversal))[0]
+        assert ["duplicate"] == compare([self.OURS, self.OURS], trade(reversal, PAID))[0]
+        assert ["state_differs"] * 2 == compare([self.OURS, self.OURS], trade(PAID, PAID))[0]
+
+
+@pytest.mark.parametrize("day", [None, DAY])
+def test_order_that_was_reversed_before_it_was_paid_is_in_no_bill(day):
+    """It is skipped, as a closed one."""
+    ours = {"out_trade_no": "B1", "amount": 1, "state": "REVOKED", "time": at("12:00:00")}
+    outcomes, found = compare([PAYMENT, REFUND, ours], day=day)
+
+    assert [] == outcomes
+    assert 1 == found.skipped
+
+
+def test_reversal_of_an_unknown_order_stands_out():
+    """The books have neither."""
+    assert ["missing_here"] == compare([], trade(REVERSED["with a number"]))[0]
 
 
 class TestDays:

@@ -74,6 +74,7 @@ class Entry(NamedTuple):
         state: WeChat Pay's word, of a known set in the books; ``""`` if it is not to be compared.
         at: Unix seconds; ``None`` if that is not known.
         position: The line in the bill, or the position in the books, from 1.
+        is_reversal: Whether it is a row that says that its order was reversed; never of an entry.
     """
 
     transaction_id: str = ""
@@ -85,6 +86,7 @@ class Entry(NamedTuple):
     state: str = ""
     at: float | None = None
     position: int = 0
+    is_reversal: bool = False
 
     @property
     def is_refund(self) -> bool:
@@ -131,6 +133,7 @@ def entries_of_rows(rows: Iterable[Row], *, with_fees: bool, with_times: bool) -
 def _entries(block: Block, names: list[str]) -> list[Entry]:
     orders, trades, refunds, out_refunds, refunded, paid, statuses, states, fees, times = block.columns(names)
     are_refunds = [refund or out or "" for refund, out in zip(refunds, out_refunds, strict=True)]
+    are_reversals = [state == "REVOKED" for state in states]
     if any(are_refunds):
         amounts = [a if yes else b for yes, a, b in zip(are_refunds, refunded, paid, strict=True)]
         states = [a if yes else b for yes, a, b in zip(are_refunds, statuses, states, strict=True)]
@@ -138,7 +141,7 @@ def _entries(block: Block, names: list[str]) -> list[Entry]:
         amounts = paid
     texts = (_fill(column) for column in (orders, trades, refunds, out_refunds))
     ats = [at.timestamp() if at else None for at in times]
-    rest = (amounts, fees, _fill(states), ats, block.lines)
+    rest = (amounts, fees, _fill(states), ats, block.lines, are_reversals)
     return [*map(Entry._make, zip(*texts, *rest, strict=True))]
 
 

@@ -120,12 +120,13 @@ class Index:
                 return _entry(record), is_taken
         return None, is_taken
 
-    def has_order(self, theirs: Entry) -> bool:
-        """Return whether the books have the order of a refund."""
+    def find_orders(self, theirs: Entry) -> list[Entry]:
+        """Return the entries of the order of a payment or a refund, whether they were taken or not."""
         order = Entry(theirs.transaction_id, theirs.out_trade_no)
-        return any(
+        found = (
             self._find(name, [key]) for name, key in zip(("wechat", "merchant"), order.keys, strict=True)
         )
+        return [_entry(record) for each in found for records in each.values() for record in records]
 
     def rest(self) -> Iterator[tuple[Entry, bool]]:
         """Yield the entries that were not taken, and whether others with the same number were."""
@@ -173,7 +174,7 @@ def _remove(database: sqlite3.Connection, folder: Path) -> None:
 
 
 def _record(entry: Entry) -> tuple[str | None, str | None, str]:
-    order, trade, refund, out_refund, amount, fee, state, at, position = entry
+    order, trade, refund, out_refund, amount, fee, state, at, position, _ = entry
     more = _SEPARATOR.join(
         (
             "" if amount is None else str(amount),

@@ -160,6 +160,8 @@ class Reconciliation(Iterator[Finding]):
         self._window = window
         self._matched = matched
         self._index = Index(books)
+        # Rows whose entry says REVOKED, by the number of their order.
+        self._held: dict[str, tuple[Entry, Entry]] = {}
         self._findings = self._compare(rows)
 
     def __next__(self) -> Finding:
@@ -219,18 +221,14 @@ class Reconciliation(Iterator[Finding]):
     def _compare(self, rows: Iterable[Row]) -> Iterator[Finding]:
         try:
             for theirs, ours, is_taken in self._pairs(rows):
-                if ours is None:
+                if not theirs.is_refund and (ours is None or ours.state == "REVOKED"):
+                    yield from self._reverse(theirs, ours, is_taken=is_taken)
+                elif ours is None:
                     yield self._note(self._explain_absence(theirs, is_taken=is_taken), theirs, None)
-                    continue
-                if ours.amount is not None:
-                    self.amounts_compared += 1
-                if differences := _differ(theirs, ours):
-                    for outcome, they_say, we_say in differences:
-                        yield self._note(outcome, theirs, ours, they_say, we_say)
-                elif self._matched:
-                    yield self._note("matched", theirs, ours)
                 else:
-                    self._count("matched", theirs)
+                    yield from self._report(theirs, ours)
+            for theirs, ours in self._held.values():
+                yield from self._report(theirs, ours)
             for ours, is_taken in self._index.rest():
                 verdict = "duplicate" if is_taken else self._judge(ours)
                 if verdict is None:
@@ -247,17 +245,56 @@ class Reconciliation(Iterator[Finding]):
             for theirs, (ours, is_taken) in zip(batch, self._index.take(batch), strict=True):
                 if is_checked:
                     self._window.check(theirs.at, f"line {theirs.position} of the bill")
-                yield theirs, ours, is_taken
+                if theirs.is_reversal and theirs.is_refund and ours is None and not is_taken:
+                    # The merchant did not make this refund, and may not know its number: its order counts.
+                    order = theirs._replace(refund_id="", out_refund_no="", state="REVOKED")
+                    yield order, *next(self._index.take([order]))
+                else:
+                    yield theirs, ours, is_taken
+
+    def _reverse(self, theirs: Entry, ours: Entry | None, *, is_taken: bool) -> Iterator[Finding]:
+        """Compare what may be one of two rows: a reversed order may have a payment and its reversal."""
+        key = theirs.transaction_id or theirs.out_trade_no
+        first, entry = self._held.get(key, (theirs, ours))
+        if entry is not None and first.state != theirs.state:
+            del self._held[key]
+            payment = theirs if first.is_reversal else first
+            yield from self._report(payment._replace(state="REVOKED"), entry)
+            if ours is not None:
+                yield self._note("duplicate", None, ours)
+        elif ours is not None and first is theirs:
+            # The other row may follow.
+            self._held[key] = theirs, ours
+        elif ours is not None:
+            yield from self._report(theirs, ours)
+        elif is_taken and theirs.is_reversal and first is theirs:
+            state = self._index.find_orders(theirs)[0].state
+            outcome = "duplicate" if state == "REVOKED" else "state_differs"
+            yield self._note(outcome, theirs, None, "REVOKED", state)
+        else:
+            yield self._note(self._explain_absence(theirs, is_taken=is_taken), theirs, None)
+
+    def _report(self, theirs: Entry, ours: Entry) -> Iterator[Finding]:
+        """Compare a row with its entry."""
+        if ours.amount is not None:
+            self.amounts_compared += 1
+        if differences := _differ(theirs, ours):
+            for outcome, they_say, we_say in differences:
+                yield self._note(outcome, theirs, ours, they_say, we_say)
+        elif self._matched:
+            yield self._note("matched", theirs, ours)
+        else:
+            self._count("matched", theirs)
 
     def _explain_absence(self, theirs: Entry, *, is_taken: bool) -> str:
         if is_taken:
             return "duplicate"
-        is_foreign = theirs.is_refund and not self._index.has_order(theirs)
+        is_foreign = theirs.is_refund and not self._index.find_orders(theirs)
         return "refund_without_order" if is_foreign else "missing_here"
 
     def _judge(self, ours: Entry) -> str | None:
         """Return what comes of an entry that no row matches; ``None`` if no bill of these days has it."""
-        if ours.state in (NOT_REFUNDED if ours.is_refund else UNPAID):
+        if ours.state in (NOT_REFUNDED if ours.is_refund else UNPAID | {"REVOKED"}):
             return None
         return self._window.judge(ours.at)
 
@@ -301,7 +338,7 @@ def _differ(theirs: Entry, ours: Entry) -> list[tuple[str, object, object]]:
         found.append(("amount_differs", theirs.amount, ours.amount))
     if ours.fee is not None and (theirs.fee is None or not rounds_to(theirs.fee, ours.fee)):
         found.append(("fee_differs", theirs.fee, ours.fee))
-    if ours.state and not _agree(theirs, ours):
+    if (ours.state or (theirs.is_reversal and not theirs.is_refund)) and not _agree(theirs, ours):
         found.append(("state_differs", theirs.state, ours.state))
     return found
 

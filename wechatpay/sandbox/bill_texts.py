@@ -116,6 +116,7 @@ class Line:
         order, refund = self.order, self.refund
         escapes = _REFUND_ESCAPES if refund else _TRADE_ESCAPES
         status = {"CLOSED": "FAIL", "ABNORMAL": "CHANGE"}
+        is_reversal = refund is not None and refund.is_reversal
         return {
             "交易时间": format_local(self.at),
             "公众账号ID": order.sub_appid or order.appid,
@@ -126,7 +127,7 @@ class Line:
             "商户订单号": order.out_trade_no,
             "用户标识": self.payment.openid,
             "交易类型": order.trade_type,
-            "交易状态": "REFUND" if refund else "SUCCESS",
+            "交易状态": "REVOKED" if is_reversal else "REFUND" if refund else "SUCCESS",
             "付款银行": "OTHERS",
             "货币种类": order.currency,
             "应结订单金额": yuan(self.paid),
@@ -134,7 +135,7 @@ class Line:
             "退款申请时间": format_local(self.at),
             "退款成功时间": format_local(refund.done) if refund and refund.done else "",
             "微信退款单号": refund.refund_id if refund else "0",
-            "商户退款单号": refund.out_refund_no if refund else "0",
+            "商户退款单号": refund.out_refund_no if refund and not is_reversal else "0",
             "退款金额": yuan(self.refunded),
             "充值券退款金额": yuan(0),
             "退款类型": "ORIGINAL" if refund else "",

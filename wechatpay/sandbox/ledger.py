@@ -288,7 +288,10 @@ class Ledger:
         return (ended_rejection(order) or order) if isinstance(order, Order) else order
 
     def reverse(self, out_trade_no: str) -> Order | Rejection:
-        """Reverse a code payment: an unpaid one is closed, a paid one refunded; again, nothing changes."""
+        """Reverse a code payment: an unpaid one is closed, of a paid one what is left is refunded.
+
+        Nothing changes if it is done again, or if all was refunded before.
+        """
         with self._lock:
             order = self.find(out_trade_no=out_trade_no)
             if order is None:
@@ -301,8 +304,11 @@ class Ledger:
             if age > REVERSE_PERIOD:
                 return Rejection.REVERSED_LATE
             left = order.total - order.refunded
-            if order.payment and left:
+            if order.payment and not left:
+                return order
+            if order.payment:
                 refund = self._make_refund(f"{out_trade_no}-reverse", left, "SUCCESS")
+                refund = replace(refund, is_reversal=True)
                 self._by_refund[refund.refund_id] = out_trade_no
                 order = replace(order, refunds=(*order.refunds, refund))
             return self._store(replace(order, status="REVOKED"))

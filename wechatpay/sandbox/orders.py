@@ -106,6 +106,7 @@ class Refund:
         channel: ``ORIGINAL``, or ``OTHER_BANKCARD`` after an abnormal refund.
         reason: Shown to the payer.
         protocol: ``v2`` or ``v3``, which is also that of its callback.
+        is_reversal: Whether WeChat Pay made it because the order was reversed.
     """
 
     refund_id: str
@@ -118,6 +119,7 @@ class Refund:
     channel: str = "ORIGINAL"
     reason: str = ""
     protocol: str = "v3"
+    is_reversal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
