@@ -283,6 +283,22 @@ def _explain_request_id(request_id: str) -> str:
     return _explain(None if request_id.endswith("-0") else explain_request_id(request_id))
 
 
+def describe_unsent(what: str, error: Exception) -> ConnectError:
+    """Make the error of a call that was not sent, because another request that it needs failed.
+
+    Args:
+        what: What the call needs, and could not get.
+        error: Why the other request failed. Only texts of ours are quoted: that of a foreign error, such as a
+            remote signer's, may hold a secret.
+    """
+    ours = error if isinstance(error, WeChatPayError) else None
+    return ConnectError(
+        f"nothing was sent: {what} ({ours or type(error).__name__})",
+        request=ours.request if ours else None,
+        response=ours.response if ours else None,
+    )
+
+
 def _certain_meaning(found: list[Explanation], message: str) -> Explanation | None:
     """Choose the explanation of this very message; else the one that holds whatever the message is."""
     if same := [each for each in found if each.message == message]:

@@ -10,7 +10,7 @@ from open_platform.accounts import APP
 from open_platform.conftest import respond
 from wire.gateway import reply
 
-from wechatpay import APIError, DecodeError, NoResponseError
+from wechatpay import APIError, ConnectError, DecodeError
 from wechatpay.open_platform import MemoryTokens, Token
 
 APPID = APP["appid"]
@@ -246,13 +246,22 @@ def test_middleware_that_moves_a_call_moves_its_token(build, gateway, client):
     ]
 
 
-def test_fetch_that_gets_no_response_fails_the_call(instance, gateway, client):
-    """No response to the fetch is the call's error; the call itself was not sent."""
-    gateway.behaviour = lambda _, peer: peer.close()
-    with pytest.raises(NoResponseError, match="/cgi-bin/stable_token"):
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [
+        (lambda peer: peer.close(), "no complete response"),
+        (lambda peer: peer.send(reply(b"", "502 Bad Gateway")), "502 no error code"),
+        (lambda peer: peer.send(reply(b"", "302 Found", ("Location", "/"))), "302: redirects"),
+    ],
+    ids=["no response", "5xx", "redirect"],
+)
+def test_call_whose_token_cannot_be_requested_is_not_sent(instance, gateway, client, behave, reason):
+    """The error says so: the outcome of the token request is unknown, that of the call is not."""
+    gateway.behaviour = lambda _, peer: behave(peer)
+    with pytest.raises(ConnectError, match=rf"^nothing was sent: the access_token .*{reason}"):
         send(client, instance)
 
-    assert 1 == len(gateway.seen)
+    assert ["/cgi-bin/stable_token"] == [seen.target for seen in gateway.seen]
 
 
 def test_tokens_that_are_kept_are_taken_up(build, gateway, platform, client):

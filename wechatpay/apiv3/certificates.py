@@ -20,11 +20,11 @@ from wechatpay.crypto import pem
 from wechatpay.errors import (
     APIError,
     ConfigurationError,
-    ConnectError,
     CryptoError,
     DecodeError,
     ServerError,
     WeChatPayError,
+    describe_unsent,
 )
 from wechatpay.messages import Request
 
@@ -198,11 +198,6 @@ def explain(error: Exception) -> WeChatPayError:
             return copy.copy(error)
     if isinstance(error, ConfigurationError):
         return copy.copy(error)
-    # The text of a foreign error, such as a remote signer's, may hold a secret.
-    ours = isinstance(error, WeChatPayError)
-    return ConnectError(
-        "nothing was sent: WeChat Pay's certificates, without which no response can be verified, could not "
-        f"be downloaded ({error if ours else type(error).__name__})",
-        request=getattr(error, "request", None) if ours else None,
-        response=getattr(error, "response", None) if ours else None,
+    return describe_unsent(
+        "WeChat Pay's certificates, without which no response can be verified, could not be downloaded", error
     )

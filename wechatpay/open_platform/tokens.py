@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from wechatpay import jsontext, uri
-from wechatpay.errors import APIError, ConfigurationError, DecodeError, WeChatPayError
+from wechatpay.errors import (
+    APIError,
+    ConfigurationError,
+    DecodeError,
+    NoResponseError,
+    RedirectError,
+    ServerError,
+    WeChatPayError,
+    describe_unsent,
+)
 from wechatpay.logs import log_step
 from wechatpay.messages import Request
 from wechatpay.middleware import Blocking, Pause
@@ -187,7 +196,7 @@ class AccessTokens:
         Raises:
             APIError: The platform refuses the token request.
             DecodeError: The response holds no token.
-            TransportError: The platform, or the store, does not respond.
+            ConnectError: The platform, or the store, does not respond.
             ConfigurationError: The store is a file that cannot be used.
         """
         base_uri = _base_uri(request)
@@ -291,7 +300,13 @@ class AccessTokens:
             self._app.appid,
             ", with force_refresh" * force,
         )
-        response = yield from needed.proceed(self._build(needed, force=force))
+        try:
+            response = yield from needed.proceed(self._build(needed, force=force))
+        except (NoResponseError, RedirectError, ServerError) as error:
+            # Their texts are about the token request: the caller would query, and nothing was sent.
+            raise describe_unsent(
+                "the access_token that the call needs could not be requested", error
+            ) from None
         return _read_token(response, now)
 
     def _content(self, *, force: bool) -> bytes:
