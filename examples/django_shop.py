@@ -35,6 +35,9 @@ wechatpay = Builder(
 log = logging.getLogger("shop")
 PRICES = {"tea": 101}  # in fen
 orders = {}  # stands for your database: save an order before you call WeChat Pay
+# States only move forward in these lists: a callback may come late, or after one that was sent later.
+STATES = ["NOTPAY", "CLOSED", "SUCCESS", "REFUND"]
+REFUND_STATES = ["REQUESTED", "PROCESSING", "ABNORMAL", "CLOSED", "SUCCESS"]
 
 
 class Errors:
@@ -141,7 +144,9 @@ def notified(notification: Notification):
     if notification.event_type == "TRANSACTION.SUCCESS" and not book(number, event):
         return notification.reject("another amount was paid")  # and comes again, until somebody looks into it
     if notification.event_type.startswith("REFUND."):
-        orders[number]["refunds"][event["out_refund_no"]] = event["refund_status"]
+        refunds, refund_number = orders[number]["refunds"], event["out_refund_no"]
+        known = refunds.get(refund_number, "REQUESTED")
+        refunds[refund_number] = max(known, event["refund_status"], key=REFUND_STATES.index)
     return notification.acknowledge()
 
 
@@ -157,7 +162,7 @@ def book(number, transaction):
     if transaction["trade_state"] == "SUCCESS" and paid != order["total"]:
         log.error("order %s: %s fen were paid instead of %s", number, paid, order["total"])
         return False
-    order["state"] = transaction["trade_state"]
+    order["state"] = max(order["state"], transaction["trade_state"], key=STATES.index)
     return True
 
 

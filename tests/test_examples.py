@@ -165,6 +165,27 @@ def test_shop_reports_a_payment_of_another_amount(shop, sandbox):
     assert 2 == shop.log.read_text().count(f"order {order['number']}: 1 fen were paid instead of 101")
 
 
+def test_shop_takes_no_state_back_when_callbacks_come_late(shop, sandbox):
+    """A refunded order stays so, and a refund that succeeded: after it was abnormal, not before."""
+    number = shop.post("native", item="tea")[1]["number"]
+    order = {"out_trade_no": number, "amount": {"total": 101}}
+    refunds = {name: {**order, "out_refund_no": name} for name in ("R1", "R2")}
+    events = [
+        ("TRANSACTION.SUCCESS", {**order, "trade_state": "REFUND"}),
+        ("TRANSACTION.SUCCESS", {**order, "trade_state": "SUCCESS"}),
+        ("REFUND.SUCCESS", {**refunds["R1"], "refund_status": "SUCCESS"}),
+        ("REFUND.ABNORMAL", {**refunds["R1"], "refund_status": "ABNORMAL"}),
+        ("REFUND.ABNORMAL", {**refunds["R2"], "refund_status": "ABNORMAL"}),
+        ("REFUND.SUCCESS", {**refunds["R2"], "refund_status": "SUCCESS"}),
+    ]
+    notification = testing.Platform(identity=sandbox.identity).notification
+
+    assert [200] * 6 == [shop.notify(notification(*event)) for event in events]
+    # The sandbox, which the shop queries, still calls the order unpaid.
+    expected = {"total": 101, "state": "REFUND", "refunds": {"R1": "SUCCESS", "R2": "SUCCESS"}}
+    assert expected == shop.order(number)
+
+
 def test_shop_refuses_a_forged_callback(shop):
     """A callback that WeChat Pay did not sign gets 401, and books nothing."""
     _, order = shop.post("native", item="tea")
