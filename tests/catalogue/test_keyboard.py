@@ -64,6 +64,8 @@ def test_help_shows_title_parameters_and_link(instance):
         ("https://api.mch.weixin.qq.com/v3/pay/transactions/id/42?mchid=19", "GET v3/pay/transactions/id/"),
         ("https://api.mch.weixin.qq.com/secapi/pay/refund", "POST v2/secapi/pay/refund"),
         ("transaction.success", "trade_state"),
+        ("v2/payment", "transaction-success"),
+        ("v2/contract-ended", "pap-contract-state-changed"),
         ("order_closed", "ORDER_CLOSED"),
         ("v2/secapi/pay/refund", "one of transaction_id, out_trade_no is required"),
         ("v2/secapi/pay/refund", "security=True"),
@@ -106,5 +108,9 @@ def test_the_command_suggests():
 
     assert 1 == done.exit_code
     assert "did you mean `jsapi`" in done.stderr
+    assert "did you mean `jsapi`" in explain("POST", "v3/pay/transactions/jsapy").stderr
+    assert (
+        "'v3/pay/transactions/jsapi' takes POST, not GET" in explain("GET v3/pay/transactions/jsapi").stderr
+    )
     assert "try --search" in explain("nonsense").stderr
     assert 2 == explain().exit_code

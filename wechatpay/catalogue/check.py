@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wechatpay.catalogue.model import Field, Fields, Operation
     from wechatpay.messages import Call
 
-__all__ = ["check_call", "suggest"]
+__all__ = ["check_call", "suggest", "suggest_verb"]
 
 #: APIv2's fields that the signer adds.
 _ADDED = frozenset({"sign", "nonce_str"})
@@ -101,6 +101,17 @@ def suggest(path: str, verb: str = "") -> str:
     return ""
 
 
+def suggest_verb(path: str, verb: str) -> str:
+    """Return which verbs a path takes; ``""`` for an unknown path.
+
+    Args:
+        path: Template or expanded path; APIv2's begin with ``v2/``.
+        verb: Upper-case method, which it does not take.
+    """
+    verbs = lookup.children(path).verbs
+    return f"{uri.quote(path)} takes {', '.join(verbs)}, not {verb}" if verbs else ""
+
+
 class _Mismatch(Exception):  # noqa: N818  becomes an InvalidRequestError
     """A part of a call that the documents do not allow."""
 
@@ -119,9 +130,9 @@ class _Rules:
 
 
 def _unknown_operation(verb: str, template: str, route: str) -> str:
-    if verbs := lookup.children(route).verbs:
-        return f"check: {uri.quote(template)} takes {', '.join(verbs)}, not {verb}"
-    newer = "leave `check` out for an operation that is newer than the catalogue"
+    if verbs := suggest_verb(route, verb):
+        return f"check: {verbs}"
+    newer = "give check=False in a call of an operation that is newer than the catalogue"
     return f"check: the catalogue has no {verb} {uri.quote(template)}; {suggest(template, verb) or newer}"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wechatpay.builder import Node, _VerbNode
 from wechatpay.catalogue import lookup
+from wechatpay.catalogue.check import suggest, suggest_verb
 from wechatpay.catalogue.explanations import Explanation, explain_code, explain_request_id
 from wechatpay.options import VERBS
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from wechatpay.catalogue.model import Event, Field, Fields, Operation
 
-__all__ = ["describe_node", "describe_path", "explain_topic", "summarize"]
+__all__ = ["describe_node", "describe_path", "explain_topic", "suggest_topic", "summarize"]
 
 _REQUEST_ID = re.compile(r"(.*-)?[0-9]+")
 
@@ -56,9 +57,11 @@ def explain_topic(topic: str) -> str:
 
     Args:
         topic: Such as ``v3/pay/transactions/jsapi``, with or without a verb before it, or the URL of a call;
-            ``TRANSACTION.SUCCESS``, ``PARAM_ERROR``, in any case; or ``08F78AAE0610D3F9-268512771``.
+            ``TRANSACTION.SUCCESS``, ``PARAM_ERROR``, in any case; ``v2/payment`` and the like, as the sandbox
+            names events; or ``08F78AAE0610D3F9-268512771``.
     """
     topic = topic.strip()
+    topic = lookup.EVENTS_V2.get(topic, topic)
     if event := lookup.events().get(topic) or lookup.events().get(topic.upper()):
         return "\n".join(_event(event))
     if codes := explain_code(topic) or explain_code(topic.upper()):
@@ -67,6 +70,12 @@ def explain_topic(topic: str) -> str:
         return _explanation(found)
     verb, path = _CALL.fullmatch(topic).groups("")  # type: ignore[union-attr]  # it matches any text
     return describe_path(path, verb.upper()) or describe_path(f"v2/{path}", verb.upper())
+
+
+def suggest_topic(topic: str) -> str:
+    """Suggest what may have been meant by a topic that is not known; ``""`` if nothing is like it."""
+    verb, path = _CALL.fullmatch(topic.strip()).groups("")  # type: ignore[union-attr]  # it matches any text
+    return suggest_verb(path, verb.upper()) or suggest(path, verb.upper())
 
 
 def summarize(operation: Operation) -> str:

@@ -15,6 +15,7 @@ from wechatpay.errors import ConfigurationError
 from wechatpay.options import VERBS
 
 __all__ = [
+    "EVENTS_V2",
     "EncryptedFields",
     "Level",
     "by_template",
@@ -28,6 +29,17 @@ __all__ = [
     "search",
     "spell",
 ]
+
+#: The catalogue's names of APIv2's callbacks, which have no event type, by those of the sandbox.
+EVENTS_V2 = {
+    "v2/combined-payment": "combined-transactions-success",
+    "v2/contract-ended": "pap-contract-state-changed",
+    "v2/contract-signed": "pap-contract-state-changed",
+    "v2/payment": "transaction-success",
+    "v2/refund": "refund-processed",
+    "v2/risk": "transactions-risk-occurred",
+    "v2/vehicle": "vehicle-state-changed-for-parking",
+}
 
 #: Overseas prefixes of a path, which the documents leave to the base URI.
 _PREFIXES = ("hk/v3/", "global/v3/")

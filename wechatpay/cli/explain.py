@@ -25,8 +25,7 @@ def explain(
     Exits with 1 if nothing is known.
     """
     from wechatpay import catalogue  # noqa: PLC0415  other commands need not load it
-    from wechatpay.catalogue.check import suggest  # noqa: PLC0415  the same
-    from wechatpay.catalogue.describe import explain_topic, summarize  # noqa: PLC0415  the same
+    from wechatpay.catalogue.describe import explain_topic, suggest_topic, summarize  # noqa: PLC0415  the same
 
     topic = " ".join(words or ())
     if search:
@@ -36,7 +35,7 @@ def explain(
     else:
         raise typer.BadParameter("give a topic, or --search with words")
     if not text:
-        hint = suggest(topic) or "try --search with words of its title"
+        hint = suggest_topic(topic) or "try --search with words of its title"
         typer.echo(f"wechatpay: nothing is known about {search or topic!r}: {hint}", err=True)
         raise typer.Exit(1)
     typer.echo(text)

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from wechatpay import catalogue
+from wechatpay.catalogue import lookup
 from wechatpay.sandbox.clock import format_digits, format_local, format_rfc3339
 
 if TYPE_CHECKING:
@@ -19,15 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Event", "change", "find", "known", "values"]
 
-#: The catalogue's names of the APIv2 callbacks that have an example under another name.
-_EXAMPLES = {
-    "combined-transactions-success": "v2/combined-payment",
-    "pap-contract-state-changed": "v2/contract-signed",
-    "refund-processed": "v2/refund",
-    "transaction-success": "v2/payment",
-    "transactions-risk-occurred": "v2/risk",
-    "vehicle-state-changed-for-parking": "v2/vehicle",
-}
+#: The names of the examples of APIv2's callbacks, by the catalogue's.
+_EXAMPLES = {name: example for example, name in lookup.EVENTS_V2.items() if example != "v2/contract-ended"}
 
 
 @dataclass(frozen=True, slots=True)
