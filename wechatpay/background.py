@@ -7,6 +7,7 @@ import atexit
 import logging
 import math
 import os
+import socket
 import threading
 import time
 import weakref
@@ -88,6 +89,7 @@ class Background:
 
         Raises:
             RuntimeError: No thread can be started.
+            OSError: No file descriptors are left for an event loop.
         """
         worker = current_worker() or self._worker.get()
         while not worker.submit(job, launch):
@@ -118,11 +120,14 @@ class Worker(threading.Thread):
 
     Raises:
         RuntimeError: No thread can be started.
+        OSError: No file descriptors are left for an event loop.
     """
 
     def __init__(self) -> None:
         super().__init__(name="wechatpay", daemon=True)
         self.pid = os.getpid()
+        with socket.socket(), socket.socket(), socket.socket():
+            pass  # as many as an event loop takes: one that is half made complains when it is collected
         self.loop = asyncio.new_event_loop()
         self._executor = Executor(thread_name_prefix="wechatpay-executor")
         self.loop.set_default_executor(self._executor)

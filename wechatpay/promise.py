@@ -29,7 +29,7 @@ from wechatpay.background import (
     call_soon,
     resolve_future,
 )
-from wechatpay.errors import InvalidRequestError, NoResponseError, ReadTimeoutError
+from wechatpay.errors import ConnectError, InvalidRequestError, NoResponseError, ReadTimeoutError
 from wechatpay.messages import Response
 from wechatpay.process import CURRENT_JOB
 
@@ -331,6 +331,12 @@ class Promise(Coroutine[Any, Any, T_co]):
         except RuntimeError as error:
             kind = NoResponseError if self._parents else InvalidRequestError
             self._settle(error=kind(f"{self._name} cannot run any more: {error}"))
+        except OSError as error:
+            why = f"no event loop can be started ({error.strerror})"
+            if self._parents:
+                self._settle(error=NoResponseError(f"{self._name} cannot run any more: {why}"))
+            else:
+                self._settle(error=ConnectError(f"{self._name}: nothing was sent: {why}"))
         return self
 
     def _launch(self, factory: Factory, context: Context, conclude: Callable[[], None] | None = None) -> None:

@@ -593,6 +593,28 @@ class TestNoDescriptors:
 
         assert 1 == len(gateway.seen)
 
+    def test_no_event_loop_can_be_made(self, build, gateway, exhausted):
+        """The promise is rejected, as of any call that fails; nothing was sent."""
+        instance = build()
+        exhausted()
+        promise = instance.v3.x.getAsync()
+        with pytest.raises(ConnectError, match=r"GET /v3/x: nothing was sent.*Too many open files"):
+            promise.wait()
+        gc.collect()  # a loop that was half made would complain
+
+        assert [] == gateway.seen
+
+    def test_no_callback_can_be_called(self, instance, exhausted):
+        """What became of the call is known to the promise that it is chained to."""
+        promise = instance.v3.x.getAsync()
+        promise.wait()
+        instance.getDriver().close()
+        exhausted()
+        with pytest.raises(NoResponseError, match=r"cannot run any more.*Too many open files"):
+            promise.then(print).wait()
+
+        assert 200 == promise.wait().status_code
+
     def test_no_download_can_be_written(self, pooled, build, gateway, exhausted):
         """The error says what could not be done."""
         instance = build()
