@@ -303,3 +303,38 @@ def test_shares_and_returns_are_in_the_fund_bill(shop):
 
     assert ("收入", "0.40") == (returned["收支类型"], returned["收支金额(元)"])
     assert {("支出", "1.00")} == {(row["收支类型"], row["收支金额(元)"]) for row in shared}
+
+
+@pytest.mark.parametrize("kind", ["fund", "sub-merchant-fund"])
+def test_fund_bill_of_a_sub_merchant_has_its_own_shares(shop, kind):
+    """Neither those of another sub-merchant nor the merchant's own transfers."""
+    shop.sandbox.confirm_transfer(shop.transfer()["out_bill_no"])
+    receiver = {**MERCHANT, "name": Sensitive("张三"), "relation_type": "PARTNER", "appid": APP}
+    made, returned = {}, {}
+    for party in (SUB, OTHER):
+        order = shop.paid(sub_mchid=party, amount={"total": 1000}, settle_info={"profit_sharing": True})
+        shop.sandbox.advance(60)
+        shop.instance.v3.profitsharing.receivers.add.post(json={**receiver, "sub_mchid": party})
+        parts = [{**MERCHANT, "amount": 100, "description": "share"}]
+        paid = {"transaction_id": order.payment.transaction_id, "sub_mchid": party, "appid": APP}
+        number, back = documented.number(), documented.number()
+        made[party] = share(shop, **paid, out_order_no=number, receivers=parts, unfreeze_unsplit=False)
+        body = {"out_order_no": number, "out_return_no": back, "return_mchid": RECEIVER, "amount": 40}
+        body |= {"description": "return", "sub_mchid": party}
+        returned[party] = shop.instance.v3.profitsharing.returnOrders.post(json=body).json()
+    day = datetime.fromtimestamp(shop.sandbox.now, CHINA).date()
+    shop.sandbox.advance(2 * 86400)
+
+    def booked(**options):
+        rows = bills.fetch(
+            shop.instance, kind if options else "fund", day, clock=lambda: shop.sandbox.now, **options
+        )
+        return {row.business_id for row in rows if row.business_name != "交易"}
+
+    for party in (SUB, OTHER):
+        numbers = {made[party]["order_id"], returned[party]["return_id"]}
+        # The module's other tests share orders of the same sub-merchant.
+        assert numbers <= booked(sub_mchid=party)
+        assert not numbers & booked(sub_mchid=SUB if party == OTHER else OTHER)
+        assert numbers < booked()
+    assert {made[OTHER]["order_id"], returned[OTHER]["return_id"]} == booked(sub_mchid=OTHER)

@@ -154,10 +154,12 @@ class Bills:
 
     def _fund_writer(self, call: Call) -> Callable[[date], bytes | None]:
         account = call.query.get("account_type", "BASIC")
-        orders = self._orders(call.query.get("sub_mchid", ""))
+        wanted = call.query.get("sub_mchid", "")
+        orders = self._orders(wanted)
+        others = [entry for entry in self._others() if wanted in {"", entry.sub_mchid}]
         # A platform asks for all accounts of its sub-merchants at once.
         account = "BASIC" if account == "ALL" else account
-        return lambda day: fund_bill(orders, call.mchid, day, account, self._others())
+        return lambda day: fund_bill(orders, call.mchid, day, account, others)
 
     def _given_bill(self, call: Call) -> HttpResponse:
         return self._offer(call, _write_nothing)

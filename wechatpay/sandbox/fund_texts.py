@@ -55,6 +55,7 @@ class FundEntry:
         applicant: Who caused it.
         remark: A text.
         voucher: The merchant's number.
+        sub_mchid: The sub-merchant whose account it is; ``""`` for the merchant's own.
     """
 
     at: float
@@ -65,6 +66,7 @@ class FundEntry:
     applicant: str
     remark: str
     voucher: str
+    sub_mchid: str = ""
 
 
 def fund_bill(

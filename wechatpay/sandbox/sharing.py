@@ -316,13 +316,33 @@ class SharingLedger:
         """Return the bookings of shares and returns."""
         with self._lock:
             shared = [
-                _booking(made.at, made.order_id, "分账", -part.amount, part.description, part.detail_id)
+                FundEntry(
+                    made.at,
+                    made.order_id,
+                    "分账",
+                    "分账",
+                    -part.amount,
+                    "system",
+                    part.description,
+                    part.detail_id,
+                    made.sub_mchid,
+                )
                 for made in self._sharings.values()
                 for part in made.parts
                 if not made.is_unfreezing
             ]
             returned = [
-                _booking(r.at, r.return_id, "分账回退", r.amount, r.description, r.out_return_no)
+                FundEntry(
+                    r.at,
+                    r.return_id,
+                    "分账回退",
+                    "分账回退",
+                    r.amount,
+                    "system",
+                    r.description,
+                    r.out_return_no,
+                    self._sharings[r.out_order_no].sub_mchid,
+                )
                 for r in self._returns.values()
             ]
         return shared + returned
@@ -360,12 +380,6 @@ class SharingLedger:
             part.description,
             sub_mchid=made.sub_mchid,
         )
-
-
-def _booking(  # noqa: PLR0913, PLR0917  the columns of the bill
-    at: float, number_: str, kind: str, amount: int, note: str, voucher: str
-) -> FundEntry:
-    return FundEntry(at, number_, kind, kind, amount, "system", note, voucher)
 
 
 def _relation(sub_mchid: str, kind: str, account: str) -> str:
