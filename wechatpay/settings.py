@@ -83,7 +83,9 @@ class SettingsDict(TypedDict, total=False):
         cloud: ``True`` in WeChat's cloud hosting, which adds access tokens itself.
         base_uri: Where requests go; ``https://api.mch.weixin.qq.com/`` by default. Makes its host trusted.
             One that is not WeChat Pay's, a sandbox or a gateway, gets the open platform's requests as well.
-        timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default; ``None``: no timeout.
+        timeout: Seconds, or ``(connect, read)``; ``(5, 30)`` by default; ``None``: no timeout. For blocking
+            calls the time to connect holds for each address of the host, and does not bound the lookup of its
+            name.
         headers: Headers of every request.
         proxies: HTTP proxies, ``{"https": "http://proxy:3128", "no_proxy": "internal.example"}``, with the
             keys of requests; the environment's by default, ``{}`` for none. SOCKS is not supported.
