@@ -156,6 +156,8 @@ def test_state_lists_what_happened(sandbox, v3, ask):
         {"Origin": "https://example.com"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "null"},
+        {"Host": "[::1"},
+        {"Origin": "http://["},
     ],
     ids=str,
 )
@@ -167,6 +169,16 @@ def test_foreign_page_is_refused(sandbox, ask, method, action, headers):
 
     assert (403, {"message": "requests of other origins are refused"}) == (status, found)
     assert sandbox.now < before + 3600
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[" * 100_000, b'{"seconds":' + b"[" * 100_000], ids=["cut", "nested", "nested member"]
+)
+def test_body_that_does_not_parse_is_refused(ask, body):
+    """The reply says that the request was wrong; nothing of the sandbox failed."""
+    status, found = ask("advance", body=body)
+
+    assert (400, {"message"}) == (status, set(found))
 
 
 def test_own_origin_is_accepted(sandbox, ask):

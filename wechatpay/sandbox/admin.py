@@ -76,16 +76,19 @@ def respond(sandbox: Sandbox, request: HttpRequest) -> Delivery:
             return Delivery(_get(sandbox, name, dict(request.query)))
         if request.method == "POST":
             return Delivery(_post(sandbox, name, json.loads(request.body or b"{}")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         # A wrong member is one of the function that has the action's name.
         return Delivery(_error(400, str(error).removeprefix("_")))
     return Delivery(_unknown())
 
 
 def _is_local(request: HttpRequest) -> bool:
-    host = urlsplit(f"//{request.headers.get('Host', '')}")
     origin = request.headers.get("Origin")
-    return host.hostname in _LOOPBACK and (origin is None or urlsplit(origin).netloc == host.netloc)
+    try:
+        host = urlsplit(f"//{request.headers.get('Host', '')}")
+        return host.hostname in _LOOPBACK and (origin is None or urlsplit(origin).netloc == host.netloc)
+    except ValueError:  # not a host, such as "[::1"
+        return False
 
 
 def _error(status: int, message: str) -> HttpResponse:
