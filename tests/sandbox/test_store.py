@@ -163,12 +163,29 @@ def test_numbers_are_new_after_a_reset():
 
 @pytest.mark.parametrize(
     "saved",
-    [{"none": []}, {"1900000109.Ledger.orders": [1]}, {"1900000109.Ledger.orders": [[1, {"$": "x"}]]}],
+    [
+        {"none": []},
+        {1: [], "none": []},
+        {"1900000109.Ledger.orders": [1]},
+        {"1900000109.Ledger.orders": [[1, {"$": "x"}]]},
+        {"1900000109.Ledger.orders": [[[1], 1]]},
+        {"1900000109.Ledger.orders": None},
+    ],
 )
 def test_nonsense_is_not_loaded(sandbox, saved):
     """An error says so, and nothing changes."""
     with Builder(**sandbox.settings()) as instance:
         order(instance, sandbox.identity.mchid, "STORE-4")
+    with pytest.raises(ConfigurationError, match="saved: "):
+        sandbox.load({**sandbox.save(), **saved})
+
+    assert ["STORE-4"] == list(sandbox.orders)
+
+
+@pytest.mark.parametrize("saved", [{}, {"clock.advanced": []}, None, [], "{}"], ids=str)
+def test_part_of_a_state_is_not_loaded(sandbox, saved):
+    """What `save` returns has every table; anything else would wipe those that it lacks."""
+    sandbox._ledger.place(Order(out_trade_no="STORE-4", appid="wx1", total=1, trade_type="NATIVE"))
     with pytest.raises(ConfigurationError, match="saved: "):
         sandbox.load(saved)
 

@@ -17,6 +17,7 @@ import sqlite3
 import threading
 from base64 import b64decode, b64encode
 from collections import UserDict
+from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -147,7 +148,6 @@ class Store:
             return {
                 name: [[encode(key), encode(value)] for key, value in table.items()]
                 for name, table in self._tables.items()
-                if table
             }
 
     def load(self, saved: Mapping[str, Any]) -> None:
@@ -156,13 +156,19 @@ class Store:
         Raises:
             ConfigurationError: It is not what `dump` returned for the same merchants.
         """
-        if unknown := set(saved) - set(self._tables):
+        if not isinstance(saved, Mapping):
+            raise ConfigurationError(f"saved: give what save() returned, not {type(saved).__name__}")
+        if unknown := set(map(str, saved)) - set(self._tables):
             raise ConfigurationError(
                 f"saved: the sandbox has no {min(unknown)!r:.80}; use the same merchants"
             )
+        if missing := set(self._tables) - set(saved):
+            raise ConfigurationError(
+                f"saved: {min(missing)!r} is missing; give all that save() returned, of the same merchants"
+            )
         with self.transaction():
             try:
-                decoded = {name: [(decode(k), decode(v)) for k, v in rows] for name, rows in saved.items()}
+                decoded = {name: {decode(k): decode(v) for k, v in rows} for name, rows in saved.items()}
             except (ValueError, TypeError, AttributeError, KeyError):
                 raise ConfigurationError("saved: it is not what save() returned") from None
             self.clear()
