@@ -164,6 +164,24 @@ def test_what_the_payer_gets_signed_is_refused_as_a_callback(refused, make):
     assert "it was signed with secret for something else" in str(error)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"return_code": "SUCCESS", "event_code": "1", "risk_level": "LOW", "transaction_id_list": "{}"},
+        {"change_type": "ADD", "contract_code": "1", "contract_id": "1", "operate_time": "1"},
+        {"plate_number": "粤B88888", "vehicle_event_createtime": "20180225112233"},
+        {"openid": "o", "is_subscribe": "Y", "product_id": "1"},
+    ],
+    ids=["risk", "contract", "parking", "native"],
+)
+def test_callback_with_the_required_fields_of_its_kind_alone_is_read(fields):
+    """What is optional may be left out."""
+    fields = {"mch_id": MCHID, "nonce_str": "n"} | fields
+    fields["sign"] = digests.digest(fields)
+
+    assert fields == handler().parse({}, digests.document(fields)).resource
+
+
 @pytest.mark.parametrize("name", ["return_code", "result_code", "nonce_str", "total_fee"])
 def test_payment_that_is_not_whole_is_not_called_one(name):
     """What ``original_type`` calls a payment has what every payment has."""
