@@ -215,6 +215,7 @@ class AlteredV2(AlteredBill):
     """An altered bill of APIv2."""
 
     protocols = frozenset({"v2"})
+    templates = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +306,68 @@ class TestFaults:
             fetch(to=tmp_path)
         assert not leftovers(tmp_path)
         assert 6 == sum(OFFER in request.path for request in sandbox.requests)
+
+    @pytest.mark.parametrize(
+        ("fault", "path"),
+        [
+            (WrongDigest(), DOWNLOAD),
+            (WrongDigest(), "v3/global/profit-sharing/bill-download-url"),
+            (WrongDigest(), "v3/certificates"),
+            (ExpiredUrl(), DOWNLOAD),
+            (ForeignUrl(), "v3/global/statements"),
+            (AlteredBill(), OFFER),
+            (CutBill(), "v3/profitsharing/bills"),
+        ],
+    )
+    def test_fault_of_another_path_is_refused(self, sandbox, fault, path):
+        """A test that injects it there would pass for nothing: the error says where it applies."""
+        name = type(fault).__name__
+        with pytest.raises(
+            ConfigurationError, match=f"^path: {name} does not apply to '{path}', but to .*v3/"
+        ):
+            sandbox.inject(fault, path=path)
+        assert not sandbox.faults
+
+    @pytest.mark.parametrize(
+        ("fault", "error"),
+        [
+            (AlteredBill(), bills.DigestError),
+            (CutBill(), bills.DigestError),
+            (WrongDigest(), bills.DigestError),
+            (ForeignUrl(), InvalidRequestError),
+        ],
+    )
+    def test_fault_without_a_path_waits_for_its_request(self, sandbox, instance, fetch, fault, error):
+        """Whatever is called before does not take it."""
+        sandbox.inject(fault)
+        instance.v3.pay.transactions.outTradeNo._number_.get(
+            number="A1", query={"mchid": sandbox.identity.mchid}
+        )
+        with pytest.raises(error):
+            fetch()
+        assert not sandbox.faults
+
+    @pytest.mark.parametrize(
+        ("fault", "path"),
+        [(ExpiredUrl(), "v3/merchant/fund/withdraw/bill-type/NO_SUCC"), (AlteredBill(), None)],
+    )
+    def test_fault_leaves_error_responses_as_they_are(self, sandbox, fetch, fault, path):
+        """There is no file, or nothing that names one: the day is empty, the URL has expired."""
+        sandbox.inject(fault, path=path)
+        if path:
+            assert fetch("failed-withdrawals").is_empty
+        else:
+            sandbox.inject(ExpiredUrl())
+            assert 3 == len(list(fetch()))
+        assert not sandbox.faults
+
+    @pytest.mark.parametrize("kind", ["ecommerce-fund", "failed-withdrawals"])
+    def test_every_file_can_be_altered(self, sandbox, fetch, kind):
+        """An encrypted one, and one without amounts."""
+        sandbox.bills.put("v3/merchant/fund/withdraw/bill-type/{bill_type}", DAY, b"a,b\r\n`1,`2\r\n")
+        sandbox.inject(AlteredBill())
+        with pytest.raises(bills.DigestError):
+            fetch(kind)
 
     def test_altered_encrypted_bill_is_refused(self, sandbox, fetch, tmp_path):
         """The cipher's tag is checked before anything is kept."""

@@ -278,30 +278,66 @@ def _sha1(text: bytes) -> str:
     return hashlib.sha1(text, usedforsecurity=False).hexdigest()
 
 
-class _BillFault(Fault):
-    """A fault of a bill, which APIv3 offers."""
+#: The operations that offer a file, with a digest and without one.
+_OFFERS_WITH_DIGEST = frozenset(
+    {
+        "v3/bill/fundflowbill",
+        "v3/bill/sub-merchant-fundflowbill",
+        "v3/bill/tradebill",
+        "v3/ecommerce/bill/fundflowbill",
+        "v3/funds-to-oversea/bill-download-url",
+        "v3/merchant/fund/withdraw/bill-type/{bill_type}",
+        "v3/payscore/merchant-bill",
+        "v3/profitsharing/bills",
+    }
+)
+_OFFERS = _OFFERS_WITH_DIGEST | {
+    "v3/global/profit-sharing/bill-download-url",
+    "v3/global/profit-sharing/refunds/bill-download-url",
+}
+
+
+class _FileFault(Fault):
+    """A fault of a bill's file: an error response, such as that to an expired URL, stays as it is."""
 
     __slots__ = ()
 
     protocols = frozenset({"v3"})
-
-
-@dataclass(frozen=True, slots=True)
-class AlteredBill(_BillFault):
-    """A file with one amount altered, packed as before: :class:`~wechatpay.bills.DigestError`."""
+    templates = frozenset({_PATH[1:]})
 
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
-        """Alter the file."""
+        """Change the file."""
         response = proceed()
-        is_packed = response.body.startswith(b"\x1f\x8b")
-        text = gzip.decompress(response.body) if is_packed else response.body
-        altered = text.replace(b".0", b".1", 1)
-        body = gzip.compress(altered) if is_packed else altered
+        body = self.change(response.body) if response.status == _OK else response.body
         return Delivery(signer.sign(replace(response, body=body)))
+
+    def change(self, body: bytes) -> bytes:
+        """Return the changed file."""
+        raise NotImplementedError
+
+
+_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class CutBill(_BillFault):
+class AlteredBill(_FileFault):
+    """A file with one amount altered, packed as before: :class:`~wechatpay.bills.DigestError`.
+
+    A file without amounts, or an encrypted one, has another last byte.
+    """
+
+    def change(self, body: bytes) -> bytes:
+        """Alter the file."""
+        is_packed = body.startswith(b"\x1f\x8b")
+        text = gzip.decompress(body) if is_packed else body
+        altered = text.replace(b".0", b".1", 1)
+        if altered == text:
+            altered = text[:-1] + bytes([text[-1] ^ 1])
+        return gzip.compress(altered) if is_packed else altered
+
+
+@dataclass(frozen=True, slots=True)
+class CutBill(_FileFault):
     """A file that ends early, in a response that is whole: :class:`~wechatpay.bills.DigestError`.
 
     Attributes:
@@ -310,20 +346,24 @@ class CutBill(_BillFault):
 
     size: int = 20
 
-    def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
+    def change(self, body: bytes) -> bytes:
         """Cut the end off."""
-        response = proceed()
-        return Delivery(signer.sign(replace(response, body=response.body[: -self.size])))
+        return body[: -self.size]
 
 
-class _OfferFault(_BillFault):
-    """A fault of the response that offers a bill, which is signed all the same."""
+class _OfferFault(Fault):
+    """A fault of the response that offers a bill, which is signed all the same; errors stay as they are."""
 
     __slots__ = ()
+
+    protocols = frozenset({"v3"})
+    templates = _OFFERS
 
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
         """Change the members before they are signed."""
         response = proceed()
+        if response.status != _OK:
+            return Delivery(signer.sign(response))
         members = json.loads(response.body)
         for part in members.get("download_bill_list", [members]):
             self.change(part)
@@ -338,6 +378,8 @@ class _OfferFault(_BillFault):
 @dataclass(frozen=True, slots=True)
 class WrongDigest(_OfferFault):
     """The digest of another file: :class:`~wechatpay.bills.DigestError`."""
+
+    templates = _OFFERS_WITH_DIGEST
 
     def change(self, part: dict[str, Any]) -> None:
         """Replace the digest."""

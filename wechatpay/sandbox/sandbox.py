@@ -196,7 +196,7 @@ class Sandbox(Merchant, Lifecycle):
 
         Raises:
             ConfigurationError: ``times`` or ``probability`` is out of range, the path is not documented, or
-                the fault is not one, or applies to callbacks only.
+                the fault is not one, or applies to callbacks or other paths only.
         """
         self._injections.add(fault, times, path, probability)
         self._exchanges.notify()

@@ -21,11 +21,13 @@ class Fault(ABC):
     Attributes:
         protocols: What it applies to: requests of ``v3``, ``v2`` or ``mp`` (the open platform), and
             ``v3 callback`` or ``v2 callback``.
+        templates: The paths of those requests; empty for any.
     """
 
     __slots__ = ()
 
     protocols: ClassVar[frozenset[str]] = frozenset({"v3", "v2", "mp"})
+    templates: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:

@@ -17,7 +17,7 @@ from wechatpay.sandbox.operations import Template, is_documented, nearest
 from wechatpay.sandbox.rules import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wechatpay.sandbox.messages import HttpRequest
 
@@ -140,14 +140,20 @@ class _Waiting:
 
     def concerns(self, request: HttpRequest, protocol: str) -> bool:
         is_here = self.template is None or self.template.match(request.segments) is not None
-        return is_here and protocol in self.fault.protocols
+        return is_here and protocol in self.fault.protocols and _concerns(self.fault, request.segments)
 
 
-def _parse_path(path: str) -> Template:
+def _concerns(fault: Fault, path: Sequence[str]) -> bool:
+    """Return whether a fault applies to a path, or to a template, both as their segments."""
+    templates = map(Template.parse, fault.templates)
+    return not fault.templates or any(template.match(path) is not None for template in templates)
+
+
+def _parse_path(path: str, fault: Fault) -> Template:
     """Parse the path of a fault.
 
     Raises:
-        ConfigurationError: No request that is documented has it.
+        ConfigurationError: No request that is documented has it, or the fault does not apply to it.
     """
     known = path.replace("<", "{").replace(">", "}").removeprefix("/")
     if not known.startswith(_OPEN_PLATFORM) and ("?" in known or not is_documented(known)):
@@ -155,6 +161,11 @@ def _parse_path(path: str) -> Template:
         raise ConfigurationError(
             f"path: {path!r:.80} is not documented; "
             + (f"did you mean {like!r}?" if like else "give the whole path, without the host")
+        )
+    if not _concerns(fault, known.split("/")):
+        raise ConfigurationError(
+            f"path: {type(fault).__name__} does not apply to {path!r:.80}, but to "
+            f"{', '.join(sorted(fault.templates))}; leave it out for any of them"
         )
     # The chain's `v2/` is not sent.
     return Template.parse(known.removeprefix("v2/"))
@@ -186,7 +197,7 @@ class Injections:
 
         Raises:
             ConfigurationError: ``times`` is less than 1, the probability is not one, the path is not
-                documented, or the fault is not one, or applies to callbacks only.
+                documented, or the fault is not one, or applies to callbacks or other paths only.
         """
         if isinstance(fault, str):
             fault, where = parse(fault)
@@ -205,7 +216,7 @@ class Injections:
             raise ConfigurationError(
                 f"fault: {type(fault).__name__} applies to callbacks; pass it to notify()"
             )
-        template = None if path is None else _parse_path(path)
+        template = None if path is None else _parse_path(path, fault)
         with self._lock:
             self._waiting.append(_Waiting(fault, times, path, template, probability))
 
