@@ -6,6 +6,7 @@ import asyncio
 import gc
 import gzip
 import hashlib
+import json
 import os
 import re
 import stat
@@ -20,6 +21,7 @@ import smkeys
 from bill_samples import ALL, encode
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1
+from sandboxes import identity
 from scenes import Shop
 
 from wechatpay import (
@@ -38,8 +40,9 @@ from wechatpay import (
     bills,
 )
 from wechatpay.crypto.sm2 import Sm3
-from wechatpay.sandbox import faults
+from wechatpay.sandbox import Rules, Sandbox, faults
 from wechatpay.sandbox.bills import AlteredBill, CutBill, ExpiredUrl, ForeignUrl, WrongDigest
+from wechatpay.sandbox.clock import CHINA
 from wechatpay.sandbox.fund_texts import Share
 from wechatpay.sandbox.messages import Delivery
 
@@ -170,6 +173,61 @@ class TestKinds:
         assert 503 < len(first) < 600
         with fetch("fund") as bill:
             assert 1000 < sum(1 for _ in bill)
+
+
+class TestState:
+    """Generated orders and given files are part of the sandbox's state."""
+
+    @staticmethod
+    def change(sandbox):
+        """Fill a day, and give another bill."""
+        sandbox.bills.fill(DAY, 3, "seed")
+        sandbox.bills.put("v3/profitsharing/bills", DAY, b"a,b\r\n`1,`2\r\n")
+
+    @staticmethod
+    def look(fetch):
+        """Return what they look like."""
+        with fetch() as trade, fetch("sharing") as sharing:
+            numbers = [row.out_trade_no for row in trade] if trade.paths else []
+            return numbers, [path.read_bytes() for path in sharing.paths]
+
+    def test_reset_removes_them(self, sandbox, fetch):
+        """There are no orders, either; a new one is alone in its bill."""
+        self.change(sandbox)
+        sandbox.reset()
+        assert ([], []) == self.look(fetch)
+
+    def test_they_are_saved_and_loaded(self, sandbox, fetch):
+        """As JSON, into the same sandbox or another one."""
+        self.change(sandbox)
+        before = self.look(fetch)
+        saved = json.loads(json.dumps(sandbox.save()))
+        sandbox.reset()
+        sandbox.load(saved)
+
+        assert before == self.look(fetch)
+        assert 6 <= len(before[0])
+
+    def test_they_are_kept_in_the_file(self, tmp_path):
+        """A process that begins anew has them."""
+        today = datetime.now(CHINA).date()
+        for is_new in (True, False):
+            with (
+                Sandbox(identity=identity(), db=tmp_path / "db", rules=Rules(early_bills=True)) as sandbox,
+                Builder(**sandbox.settings()) as instance,
+            ):
+                if is_new:
+                    sandbox.bills.fill(today, 3, "seed")
+                else:
+                    with bills.fetch(instance, "trade", today) as bill:
+                        assert 3 == sum(not row.is_refund for row in bill)
+
+    @pytest.mark.parametrize("count", [-3, 1.0, "3", True, None])
+    def test_count_that_is_not_a_number_is_refused(self, sandbox, fetch, count):
+        """The bill stays as it was."""
+        with pytest.raises(ConfigurationError, match="count: give a whole number, 0 or more"):
+            sandbox.bills.fill(DAY, count)
+        assert ["A1", "A2", "A1"] == self.look(fetch)[0]
 
 
 class TestV2Funds:

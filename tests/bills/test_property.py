@@ -89,7 +89,7 @@ def shop():
 def test_what_the_ledger_holds_is_found_again(shop, made, is_async, packed):
     """Whatever was bought, for whatever amount: all of it matches, with its texts."""
     sandbox, instance, clock = shop
-    sandbox._services.bills._generated = {DAY: made}
+    sandbox._ledger._orders = {order.out_trade_no: order for order in made}
 
     async def run():
         async with instance:
@@ -143,7 +143,7 @@ CELLS = {"SUCCESS": [*NUMBERS, "交易状态", "订单金额"], "REFUND": [*NUMB
 def test_every_altered_row_is_found(shop, made, data):
     """Any cell of a row is changed, by whoever could change digest and summary, too: it is found."""
     sandbox, instance, clock = shop
-    sandbox._services.bills._generated = {DAY: made}
+    sandbox._ledger._orders = {order.out_trade_no: order for order in made}
     with bills.fetch(instance, "trade", DAY, clock=clock) as bill:
         text = bill.paths[0].read_bytes().decode("utf-8-sig")
         expected = [dict(row) for row in bill]

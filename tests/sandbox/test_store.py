@@ -349,7 +349,6 @@ def test_owners_keep_their_state_in_tables(sandbox):
     exempt = {
         "Bills.files",  # links for half a minute
         "Bills.generated",  # made again from the seed
-        "Bills.given",  # what a test gave
         "Deliveries.attempts",  # what happened, for tests to look at
         "Deliveries.delivered",
         "Deliveries.in_progress",

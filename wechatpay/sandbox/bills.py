@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1
 
 from wechatpay.crypto import aes_gcm, sm4_gcm
+from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Headers
 from wechatpay.sandbox import bill_texts, error_responses
 from wechatpay.sandbox.bill_texts import trade_bill
@@ -30,9 +31,10 @@ from wechatpay.sandbox.faults.fault import Fault
 from wechatpay.sandbox.fund_texts import fund_bill, overseas_sharing_bill, sharing_bill
 from wechatpay.sandbox.messages import Delivery, HttpResponse
 from wechatpay.sandbox.parameters import Violation
+from wechatpay.sandbox.store import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -90,8 +92,11 @@ class Bills:
         self._others = others
         self._shares = shares
         self._public_key = public_key
-        self._generated: dict[date, list[Order]] = {}
-        self._given: dict[tuple[str, date], bytes] = {}
+        # Generated orders, as count and seed, and given files; both by the day as ISO text.
+        self._filled: Table[str, tuple[int, str]] = Table()
+        self._given: Table[tuple[str, str], bytes] = Table()
+        # Made from these, and what is offered for some seconds: no state.
+        self._generated: dict[tuple[str, int, str], list[Order]] = {}
         self._files: dict[str, tuple[float, bytes]] = {}
         self.handlers: dict[tuple[str, str], Handler] = {
             ("GET", "v3/bill/tradebill"): self._trade_bill,
@@ -123,8 +128,14 @@ class Bills:
             day: The day, in China.
             count: How many; a million take about a minute, and 1 GB.
             seed: The same seed makes the same orders.
+
+        Raises:
+            ConfigurationError: ``count`` is not a whole number, or negative.
         """
-        self._generated[day] = list(bill_texts.generate_orders(count, day, seed))
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise ConfigurationError(f"count: give a whole number, 0 or more, not {count!r:.40}")
+        self._filled[day.isoformat()] = (count, seed)
+        self._generate()
 
     def put(self, template: str, day: date, text: bytes) -> None:
         """Give the bill of a day: this text in place of what the ledger holds.
@@ -138,11 +149,22 @@ class Bills:
             day: The day, in China.
             text: The file, not packed and not encrypted.
         """
-        self._given[template, day] = text
+        self._given[template, day.isoformat()] = text
+
+    def _generate(self) -> Iterator[Order]:
+        """Return the generated orders of all days; those of a loaded state are made at their first use."""
+        keys = [(day, *filled) for day, filled in self._filled.items()]
+        self._generated = {
+            key: self._generated.get(key)
+            or list(bill_texts.generate_orders(key[1], date.fromisoformat(key[0]), key[2]))
+            for key in keys
+        }
+        return chain.from_iterable(self._generated.values())
 
     def _orders(self, sub_mchid: str = "") -> list[Order]:
-        generated = chain.from_iterable(self._generated.values())
-        return [o for o in (*self._ledger.orders.values(), *generated) if sub_mchid in {"", o.sub_mchid}]
+        return [
+            o for o in (*self._ledger.orders.values(), *self._generate()) if sub_mchid in {"", o.sub_mchid}
+        ]
 
     def _trade_bill(self, call: Call) -> HttpResponse:
         kind = call.query.get("bill_type", "ALL")
@@ -245,7 +267,7 @@ class Bills:
             return error_responses.invalid_request("请求的账单日期已过期")
         if not self.are_ready(day):
             return error_responses.error(400, "STATEMENT_CREATING", "账单生成中")
-        made = self._given.get((call.operation.template, day)) or write(day)
+        made = self._given.get((call.operation.template, day.isoformat())) or write(day)
         return made or error_responses.error(400, "NO_STATEMENT_EXIST", "请求的账单文件不存在")
 
     def _name(self, call: Call, text: bytes, file: bytes) -> dict[str, Any]:

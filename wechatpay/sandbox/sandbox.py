@@ -214,8 +214,8 @@ class Sandbox(Merchant, Lifecycle):
     def save(self) -> dict[str, Any]:
         """Return the whole state, ready for :func:`json.dumps`, to `load` it later or elsewhere.
 
-        Orders, refunds, transfers, callbacks that wait, and the clock are part of it; keys, faults and
-        traffic are not.
+        Orders, refunds, transfers, the bills of filled days, callbacks that wait, and the clock are part of
+        it; keys, faults and traffic are not.
         """
         return self._store.dump()
 
@@ -230,7 +230,7 @@ class Sandbox(Merchant, Lifecycle):
         self._wake()
 
     def reset(self) -> None:
-        """Return to the beginning: no orders, no callbacks, no faults, no traffic, the machine's time."""
+        """Return to the beginning: no orders, bills, callbacks, faults and traffic, the machine's time."""
         self._store.clear()
         self._begin_series()
         for merchant in self.merchants.values():

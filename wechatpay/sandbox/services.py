@@ -89,6 +89,7 @@ class Services:
             self.score_orders,
             self.agreements,
             self.sharings,
+            self.bills,
         )
         payments = Payments(ledger, rules)
         self.handlers: dict[tuple[str, str], Handler] = {
