@@ -7,7 +7,6 @@ import atexit
 import logging
 import math
 import os
-import socket
 import threading
 import time
 import weakref
@@ -126,8 +125,6 @@ class Worker(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="wechatpay", daemon=True)
         self.pid = os.getpid()
-        with socket.socket(), socket.socket(), socket.socket():
-            pass  # as many as an event loop takes: one that is half made complains when it is collected
         self.loop = asyncio.new_event_loop()
         self._executor = Executor(thread_name_prefix="wechatpay-executor")
         self.loop.set_default_executor(self._executor)

@@ -134,14 +134,6 @@ def test_any_merchant_is_taken_where_none_is_set():
     assert handler(mchid=None).parse({}, payment(mch_id="")).id
 
 
-def test_callback_that_names_no_merchant_is_refused(refused):
-    """WeChat Pay's callbacks name it, all of them."""
-    error = refused(payment(mch_id=""))
-
-    assert MalformedNotificationError is type(error)
-    assert "mch_id: missing" in str(error)
-
-
 @pytest.mark.parametrize(
     "make",
     [

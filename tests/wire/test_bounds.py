@@ -593,6 +593,7 @@ class TestNoDescriptors:
 
         assert 1 == len(gateway.seen)
 
+    @pytest.mark.filterwarnings("ignore:.*BaseEventLoop.__del__:pytest.PytestUnraisableExceptionWarning")
     def test_no_event_loop_can_be_made(self, build, gateway, exhausted):
         """The promise is rejected, as of any call that fails; nothing was sent."""
         instance = build()
@@ -600,10 +601,11 @@ class TestNoDescriptors:
         promise = instance.v3.x.getAsync()
         with pytest.raises(ConnectError, match=r"GET /v3/x: nothing was sent.*Too many open files"):
             promise.wait()
-        gc.collect()  # a loop that was half made would complain
+        gc.collect()  # asyncio complains about the loop that it could not make
 
         assert [] == gateway.seen
 
+    @pytest.mark.filterwarnings("ignore:.*BaseEventLoop.__del__:pytest.PytestUnraisableExceptionWarning")
     def test_no_callback_can_be_called(self, instance, exhausted):
         """What became of the call is known to the promise that it is chained to."""
         promise = instance.v3.x.getAsync()
@@ -614,6 +616,7 @@ class TestNoDescriptors:
             promise.then(print).wait()
 
         assert 200 == promise.wait().status_code
+        gc.collect()  # as above
 
     def test_no_download_can_be_written(self, pooled, build, gateway, exhausted):
         """The error says what could not be done."""

@@ -136,8 +136,7 @@ class NotificationHandler:
                 certificate or public key. For APIv3, with ``apiv3_key``.
             apiv3_key: The APIv3 key, 32 bytes.
             secret: The APIv2 key, 32 characters. For APIv2.
-            mchid: The merchant whose APIv2 callbacks are accepted: they must name it. By default any that
-                ``secret`` verifies.
+            mchid: The merchant whose APIv2 callbacks are accepted; by default any that ``secret`` verifies.
             store: Which events were handled; by default a `MemoryStore`, for one process. Several processes
                 need a `SQLiteStore` or a `RedisStore`.
             ttl: Seconds after which an event that a process began to handle, and never finished, is handled

@@ -69,7 +69,7 @@ class XMLReader:
         """Verify and parse a callback.
 
         Raises:
-            MalformedNotificationError: It is not XML, lacks a field, or does not name the merchant.
+            MalformedNotificationError: It is not XML, or lacks a field.
             UnsignedNotificationError: It has no ``sign``.
             ForgedNotificationError: Its ``sign`` or ``req_info`` was not made with the secret.
             ForeignNotificationError: It names another merchant.
@@ -145,13 +145,9 @@ class XMLReader:
         return text
 
     def _check_merchant(self, fields: dict[str, Any]) -> None:
-        if self.mchid is None:
-            return
-        names = [name for name in _MERCHANT_NAMES if name in fields]
-        if not names:
-            raise MalformedNotificationError("mch_id: missing; the callback must name the merchant")
-        for name in names:
-            if fields[name] != self.mchid:
+        # One that names no merchant is for the owner of the secret.
+        for name in _MERCHANT_NAMES:
+            if self.mchid is not None and fields.get(name, self.mchid) != self.mchid:
                 raise ForeignNotificationError(
                     f"{name}: the callback is for merchant {fields[name]!r:.40}, not for {self.mchid!r}"
                 )
