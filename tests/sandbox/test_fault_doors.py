@@ -115,6 +115,8 @@ def test_late_response_of_a_request_that_was_not_executed_is_an_error(sandbox, i
         ("ErrorResponse; invented=1", 400, "PARAM_ERROR"),
         ("ErrorResponse; probability=0.5", 400, "PARAM_ERROR"),
         ("Delay", 400, "PARAM_ERROR"),
+        ("Delay; seconds=-1", 400, "PARAM_ERROR"),
+        ("SlowBody; seconds=1e9", 400, "PARAM_ERROR"),
         ("Reencoded", 400, "PARAM_ERROR"),
     ],
 )

@@ -242,6 +242,14 @@ def test_number_of_times_is_checked(sandbox, times):
         sandbox.inject(faults.Reset(), times=times)
 
 
+@pytest.mark.parametrize("kind", [faults.Delay, faults.SlowBody])
+@pytest.mark.parametrize("seconds", [-1, 86401, float("nan"), "5"])
+def test_seconds_of_a_fault_are_checked(kind, seconds):
+    """A day at most."""
+    with pytest.raises(ConfigurationError, match="seconds: give 0 to 86400, not "):
+        kind(seconds)
+
+
 @pytest.mark.parametrize("status", [200, 302, 600])
 def test_status_of_an_error_is_checked(status):
     """An error response is a 4xx or 5xx."""

@@ -120,6 +120,7 @@ def test_unpaid_order_can_be_closed_twice(sandbox, v3):
     [
         ({"out_trade_no": "1"}, "out_trade_no"),
         ({"amount": {"total": 0}}, "/amount/total"),
+        ({"amount": {"total": 10**30}}, "/amount/total"),
         ({"amount": {}}, "/amount/total"),
         ({"amount": {"total": "100"}}, "/amount/total"),
         ({"notify_url": "http://example.com/notify"}, "notify_url"),

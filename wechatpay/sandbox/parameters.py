@@ -28,6 +28,9 @@ _JSON_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "object": (dict, "对象规则校验失败，应为对象"),
 }
 
+#: What an integer of 64 bits is at most; the documents state no bound for most of them.
+_HIGHEST = 2**63 - 1
+
 _MISSING = "必填性规则校验失败，此字段为必填项"
 
 
@@ -159,6 +162,8 @@ def _check_member(field: Field, name: str, member: Any, decrypt: Callable[[str],
     expected, rule = _JSON_TYPES.get(kind, (object, ""))
     if not isinstance(member, expected) or (isinstance(value, bool) and kind in {"integer", "number"}):
         yield Violation("body", name, value, rule)
+    elif kind == "integer" and not -_HIGHEST <= value <= _HIGHEST:
+        yield Violation("body", name, value, f"数值规则校验失败，应在-{_HIGHEST}至{_HIGHEST}之间")
     elif kind == "object":
         yield from _body_violations(field.fields, value, f"{name}/", decrypt)
         yield from _check_one_of(field.one_of, value, f"{name}/")

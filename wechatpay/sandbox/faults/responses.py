@@ -148,17 +148,25 @@ class Hang(Fault):
         return Delivery(None, delay=_FOREVER)
 
 
+def _check_seconds(seconds: float) -> None:
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= _FOREVER:
+        raise ConfigurationError(f"seconds: give 0 to {_FOREVER:.0f}, not {seconds!r:.40}")
+
+
 @dataclass(frozen=True, slots=True)
 class Delay(Fault):
     """A late response: :class:`~wechatpay.ReadTimeoutError`, if ``timeout`` is less.
 
     Attributes:
-        seconds: How long.
+        seconds: How long, up to a day.
         executed: Whether the request is executed, at once; otherwise the late response is an error.
     """
 
     seconds: float
     executed: bool = True
+
+    def __post_init__(self) -> None:
+        _check_seconds(self.seconds)
 
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
         """Respond late."""
@@ -170,12 +178,15 @@ class SlowBody(Fault):
     """A body that comes in small pieces: :class:`~wechatpay.ReadTimeoutError`, if ``timeout`` is less.
 
     Attributes:
-        seconds: How long the whole body takes.
+        seconds: How long the whole body takes, up to a day.
         executed: Whether the request is executed before; otherwise the body is an error's.
     """
 
     seconds: float
     executed: bool = True
+
+    def __post_init__(self) -> None:
+        _check_seconds(self.seconds)
 
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
         """Send the body slowly."""
