@@ -127,6 +127,9 @@ class TestFetch:
 
         assert "" == out
         assert "nothing happened that day" in err
+        assert f"wechatpay bill reconcile empty OURS --day {day}" in err
+        assert 0 == run("fund", day, "-o", tmp_path)
+        assert "reconcile" not in capsys.readouterr().err
 
     def test_terminal_gets_a_sentence(self, sandbox, run, capsys, tmp_path, today, terminal):
         """With the size and the digest."""
@@ -359,6 +362,38 @@ class TestReconcile:
         assert 0 == run("reconcile", *files, "--no-require-amounts")
         summary = json.loads(capsys.readouterr().out)["summary"]
         assert (True, 0) == (summary["is_clean"], summary["amounts_compared"])
+
+    def test_empty_day_is_compared(self, run, capsys, tmp_path):
+        """It has no file: the word empty says so, and what is paid in the books is missing there."""
+        ours = tmp_path / "ours.csv"
+        ours.write_text(
+            "out_trade_no,amount_fen,state,time\n"
+            "A1,5,SUCCESS,2026-11-27T12:00:00+08:00\nA2,5,NOTPAY,2026-11-27T12:00:00+08:00\n"
+            "A3,5,SUCCESS,2026-11-28T12:00:00+08:00\n"
+        )
+        assert 3 == run("reconcile", "empty", ours, "--day", "2026-11-27")
+        finding, summary = map(json.loads, capsys.readouterr().out.splitlines())
+        assert ("missing_there", "A1") == (finding["outcome"], finding["out_trade_no"])
+        assert 2 == summary["summary"]["skipped"]
+        assert 0 == run("reconcile", "empty", ours, "--day", "2026-11-26")
+
+    def test_help_says_what_stands_for_an_empty_day(self, run, capsys):
+        """With an example."""
+        assert 0 == run("reconcile", "--help")
+        assert "reconcile empty ours.csv --day" in " ".join(capsys.readouterr().out.split())
+
+    @pytest.mark.parametrize("name", ["trade-2026-11-27.csv", "."])
+    def test_bill_that_is_not_there_is_explained(self, run, capsys, files, tmp_path, name):
+        """Nothing is taken for an empty day that nobody called one."""
+        assert 2 == run("reconcile", tmp_path / name, files[1])
+        words = " ".join(capsys.readouterr().err.split())
+        assert "is not a file; for a day on which nothing happened write empty in its place" in words
+
+    def test_wrong_day_is_an_error(self, run, capsys, files):
+        """What is missing would not be expected on it."""
+        assert 1 == run("reconcile", *files, "--day", "2026-03-03")
+        words = " ".join(capsys.readouterr().err.split())
+        assert "line 2 of the bill is of 2026-03-02, and the days given are 2026-03-03" in words
 
     def test_unclear_books_are_an_error(self, run, capsys, files):
         """The entry is named."""

@@ -29,12 +29,18 @@ from wechatpay.builder import Builder
 from wechatpay.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["bill"]
 
 #: The exit code of a comparison that found differences: 1 and 2 mean that it failed.
 DIFFERENT = 3
+
+#: What stands for the bill of a day on which nothing happened: there is no file.
+_EMPTY = "empty"
+
+#: The kinds that books are compared with.
+_RECONCILED = frozenset({"hk-statement", "statement", "trade", "v2-trade"})
 
 #: Rows that a terminal shows.
 _SHOWN = 20
@@ -173,7 +179,7 @@ def show(
 
 @bill.command(short_help="Compare a bill with your own books.")
 def reconcile(  # noqa: PLR0913  each is an option
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The bill, packed or not.")],
+    file: Annotated[str, typer.Argument(help=f"The bill, packed or not; {_EMPTY} for a day without one.")],
     ours: Annotated[
         Path,
         typer.Argument(
@@ -193,12 +199,15 @@ def reconcile(  # noqa: PLR0913  each is an option
 
     A terminal gets a line for each difference, and a summary; a pipe gets lines of JSON, the last of which is
     the summary. Exits with 3 if there are differences.
+
+    For a day on which nothing happened WeChat Pay has no bill: write empty in place of the file, and the
+    day, as in: wechatpay bill reconcile empty ours.csv --day 2026-11-27
     """
     days = _days([day]) if day else []
     window = (days[0], days[-1]) if days else None
     with (
         _interruptible(),
-        bills.read(file) as rows,
+        _open_bill(file) as rows,
         bills.reconcile(rows, ours, day=window, matched=matched, require_amounts=require_amounts) as found,
     ):
         if csv:
@@ -209,6 +218,16 @@ def reconcile(  # noqa: PLR0913  each is an option
             _show_findings(found)
     if not found.is_clean:
         raise typer.Exit(DIFFERENT)
+
+
+def _open_bill(file: str) -> AbstractContextManager[Iterable[bills.Row]]:
+    if file == _EMPTY:
+        return nullcontext(())
+    if not os.path.isfile(file):  # noqa: PTH113  as the user wrote it
+        raise ConfigurationError(
+            f"FILE: {file!r} is not a file; for a day on which nothing happened write {_EMPTY} in its place"
+        )
+    return bills.read(file)
 
 
 def _days(texts: list[str]) -> list[date]:
@@ -290,6 +309,8 @@ def _report(made: bills.Bill, *, as_json: bool) -> None:
         return
     if made.is_empty:
         typer.echo(f"{made.kind} {made.date}: nothing happened that day, there is no bill", err=True)
+        if made.kind in _RECONCILED:
+            typer.echo(f"compare: wechatpay bill reconcile {_EMPTY} OURS --day {made.date}", err=True)
     for path, digest in zip(made.paths, made.digests, strict=True):
         if sys.stdout.isatty():
             checked = f"{digest.type} {digest.value}" if digest else "no digest to check"
