@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import time
+import weakref
 
 import merchants
 import pytest
@@ -176,3 +179,25 @@ def test_verifier_can_be_replaced(gateway, instance, stack, client, caplog):
 
     assert {"proof": 1} == client.call(instance[PATH], "get").json()
     assert (["signer", "verifier"], []) == (list(stack), caplog.records)
+
+
+def test_failed_call_leaves_no_reference_cycle(gateway, instance, client):
+    """The error, and what its frames hold, are freed at once."""
+    client.call(instance.v3.x, "get")
+    gateway.respond(signed(b'{"code":"PARAM_ERROR"}', "400 Bad Request"))
+    freed = []
+
+    def fail():
+        try:
+            client.call(instance.v3.x, "get")
+        except APIError as error:
+            freed.append(weakref.ref(error))
+
+    gc.collect()
+    gc.disable()
+    try:
+        fail()
+        time.sleep(0.05)  # the thread of the call may still run
+        assert freed[0]() is None
+    finally:
+        gc.enable()

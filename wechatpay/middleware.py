@@ -128,6 +128,8 @@ def run(steps: Steps[_T], perform: Callable[[Any], Any]) -> _T:
     except StopIteration as stop:
         result: _T = stop.value
         return result
+    finally:
+        del value  # an error: its traceback has this frame
 
 
 async def arun(steps: Steps[_T], perform: Callable[[Any], Awaitable[Any]]) -> _T:
@@ -144,6 +146,8 @@ async def arun(steps: Steps[_T], perform: Callable[[Any], Awaitable[Any]]) -> _T
     except StopIteration as stop:
         result: _T = stop.value
         return result
+    finally:
+        del value  # an error: its traceback has this frame
 
 
 def unknown_effect(effect: object) -> ConfigurationError:
