@@ -162,6 +162,20 @@ class TestKinds:
         with fetch("v2-trade", appid="wx1", mchid=sandbox.identity.mchid) as bill:
             assert ["A1", "A2", "A1"] == [row.out_trade_no for row in bill]
 
+    @pytest.mark.parametrize("kind", ["trade", "statement", "v2-trade"])
+    def test_bill_of_a_sub_merchant_has_its_own_orders(self, fetch, sandbox, kind):
+        """Without one it has those of all."""
+        sandbox._ledger._orders["A2"] = replace(sandbox._ledger._orders["A2"], sub_mchid="1900000777")
+        mchid = sandbox.identity.mchid
+        options = {
+            "trade": {},
+            "statement": {"mchid": mchid, "base_uri": sandbox.base_uri},
+            "v2-trade": {"appid": "wx1", "mchid": mchid},
+        }[kind]
+        for more, expected in (({}, {"A1", "A2"}), ({"sub_mchid": "1900000777"}, {"A2"})):
+            with fetch(kind, **options, **more) as bill:
+                assert expected == {row.out_trade_no for row in bill}
+
     def test_filled_day_has_any_number_of_rows(self, fetch, sandbox):
         """The sandbox makes as many orders as wanted, the same ones from the same seed."""
         sandbox.bills.fill(DAY, 500, "seed")

@@ -234,9 +234,8 @@ class Bills:
         return [share for share in self._shares() if len(wanted) == 1 or share.sub_mchid in wanted]
 
     def _statement(self, call: Call) -> HttpResponse:
-        made = self._write(
-            call, lambda day: bill_texts.statement(self._orders(), call.mchid, day), "date", "%Y%m%d"
-        )
+        orders = self._orders(call.query.get("sub_mchid", ""))
+        made = self._write(call, lambda day: bill_texts.statement(orders, call.mchid, day), "date", "%Y%m%d")
         if isinstance(made, HttpResponse):
             return made
         headers = {"Content-Type": "text/plain; charset=utf-8", "Wechatpay-Statement-Sha1": _sha1(made)}

@@ -245,7 +245,8 @@ class PaymentsV2:
             return refuse("invalid bill_date", error_code="20001")
         if not self._have_bills(day):
             return refuse("Bill Creating", error_code="20002")
-        orders, kind = self._ledger.orders.values(), sent.get("bill_type", "ALL")
+        wanted, kind = sent.get("sub_mch_id", ""), sent.get("bill_type", "ALL")
+        orders = [order for order in self._ledger.orders.values() if wanted in {"", order.sub_mchid}]
         if (bill := bill_texts.trade_bill(orders, sent["mch_id"], day, kind)) is None:
             return refuse("No Bill Exist", error_code="20002")
         return _download(bill, sent)
