@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 __all__ = ["main"]
@@ -22,6 +23,8 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    if isinstance(sys.stdout, io.TextIOWrapper):  # others know all characters, or are closed
+        sys.stdout.reconfigure(errors="replace")  # an output that lacks a character must fail no command
     return app(prog_name="wechatpay")  # type: ignore[no-any-return]  # it exits, and returns nothing
 
 

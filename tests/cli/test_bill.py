@@ -303,6 +303,99 @@ class TestShow:
         assert "line 5: the summary has count 3" in " ".join(capsys.readouterr().err.split())
 
 
+class TestOutput:
+    """What a pipe, a file and a terminal get, whatever their encoding is."""
+
+    @pytest.fixture
+    def start(self, monkeypatch):
+        """Give a function that runs ``wechatpay bill`` in a process whose streams use an encoding."""
+
+        def start(encoding, *arguments, **options):
+            monkeypatch.setenv("PYTHONIOENCODING", encoding)
+            command = [sys.executable, "-c", CODE, "bill", *map(str, arguments)]
+            return subprocess.run(command, check=False, timeout=60, **options)
+
+        return start
+
+    @pytest.fixture
+    def bill(self, tmp_path):
+        """Give a bill with a character that GBK lacks."""
+        text = ALL.replace("A20260302-1", "A20260302-\U0001f9cb")
+        assert text != ALL
+        (tmp_path / "tea.csv").write_bytes(encode(text))
+        return tmp_path / "tea.csv"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("show", "BILL"),
+            ("show", "BILL", "--json"),
+            ("reconcile", "BILL", "OURS"),
+            ("reconcile", "BILL", "OURS", "--csv"),
+        ],
+        ids=" ".join,
+    )
+    def test_data_is_utf_8(self, start, bill, files, arguments):
+        """As all files of this package are: the encoding of a Chinese Windows loses characters."""
+        paths = {"BILL": bill, "OURS": files[1]}
+        run = start("gbk", *(paths.get(word, word) for word in arguments), capture_output=True)
+
+        assert b"" == run.stderr
+        assert "\U0001f9cb" in run.stdout.decode("utf-8")
+
+    def test_csv_keeps_its_line_ends(self, start, files):
+        """What is written is what a file of this package has, on every system."""
+        out = start("gbk:strict", "show", files[0], capture_output=True).stdout
+
+        assert out.count(b"\r\n") == out.count(b"\n") == out.count(b"\r") > 0
+
+    def test_terminal_gets_question_marks(self, start, bill):
+        """A terminal that lacks a character shows the rest."""
+        master, slave = pty.openpty()
+        run = start("gbk", "show", bill, stdout=slave, stderr=subprocess.PIPE)
+        os.close(slave)
+        seen = os.read(master, 65536).decode("gbk")
+        os.close(master)
+
+        assert (0, b"") == (run.returncode, run.stderr)
+        assert "A20260302-?" in seen
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [("show", "BILL"), ("show", "BILL", "--json"), ("reconcile", "BILL", "OURS")],
+        ids=" ".join,
+    )
+    def test_closed_output_is_explained(self, start, files, arguments):
+        """There is nowhere to print to."""
+        paths = dict(zip(("BILL", "OURS"), files, strict=True))
+        run = start(
+            "utf-8",
+            *(paths.get(word, word) for word in arguments),
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: os.close(1),
+        )
+
+        assert (2, "wechatpay: stdout is closed: redirect it to a file\n") == (
+            run.returncode,
+            run.stderr.decode(),
+        )
+
+    def test_bill_is_fetched_without_an_output(self, sandbox, start, tmp_path, today):
+        """The file matters, not the line that names it."""
+        run = start(
+            "utf-8",
+            "trade",
+            today,
+            "-o",
+            tmp_path,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: os.close(1),
+        )
+
+        assert (0, b"") == (run.returncode, run.stderr)
+        assert (tmp_path / f"trade-{today}.csv").exists()
+
+
 class TestReconcile:
     """``wechatpay bill reconcile FILE OURS``."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from decimal import Decimal
 from itertools import islice
 from json import dumps
 from pathlib import Path  # noqa: TC003  typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeAlias
 
 import typer
 from rich.console import Console
@@ -167,14 +168,15 @@ def show(
 
     A terminal gets a table of the first rows; a pipe gets all rows as CSV.
     """
+    out = _open_stdout()
     with bills.read(file) as rows:
         if json:
             for row in rows.dicts():
-                typer.echo(dumps(row, ensure_ascii=False, default=str))
-        elif sys.stdout.isatty():
+                typer.echo(dumps(row, ensure_ascii=False, default=str), out)
+        elif out.isatty():
             _show_table(rows, None if every else _SHOWN)
         else:
-            bills.to_csv(rows, sys.stdout)
+            bills.to_csv(rows, out)
 
 
 @bill.command(short_help="Compare a bill with your own books.")
@@ -203,7 +205,7 @@ def reconcile(  # noqa: PLR0913  each is an option
     For a day on which nothing happened WeChat Pay has no bill: write empty in place of the file, and the
     day, as in: wechatpay bill reconcile empty ours.csv --day 2026-11-27
     """
-    days = _days([day]) if day else []
+    out, days = _open_stdout(), _days([day]) if day else []
     window = (days[0], days[-1]) if days else None
     with (
         _interruptible(),
@@ -211,9 +213,9 @@ def reconcile(  # noqa: PLR0913  each is an option
         bills.reconcile(rows, ours, day=window, matched=matched, require_amounts=require_amounts) as found,
     ):
         if csv:
-            found.to_csv(sys.stdout)
-        elif json or not sys.stdout.isatty():
-            found.to_json(sys.stdout)
+            found.to_csv(out)
+        elif json or not out.isatty():
+            found.to_json(out)
         else:
             _show_findings(found)
     if not found.is_clean:
@@ -228,6 +230,19 @@ def _open_bill(file: str) -> AbstractContextManager[Iterable[bills.Row]]:
             f"FILE: {file!r} is not a file; for a day on which nothing happened write {_EMPTY} in its place"
         )
     return bills.read(file)
+
+
+def _open_stdout() -> TextIO:
+    """Return stdout for data: UTF-8 with its own line ends, as files have them, unless it is a terminal.
+
+    Raises:
+        ConfigurationError: It is closed.
+    """
+    if not sys.stdout:
+        raise ConfigurationError("stdout is closed: redirect it to a file")
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8", newline="")
+    return sys.stdout
 
 
 def _days(texts: list[str]) -> list[date]:
@@ -305,14 +320,14 @@ def _report(made: bills.Bill, *, as_json: bool) -> None:
         files = [
             {"path": str(path), "digest": digest} for path, digest in zip(made.paths, digests, strict=True)
         ]
-        typer.echo(dumps({**members, "files": files}, ensure_ascii=False))
+        typer.echo(dumps({**members, "files": files}, ensure_ascii=False), _open_stdout())
         return
     if made.is_empty:
         typer.echo(f"{made.kind} {made.date}: nothing happened that day, there is no bill", err=True)
         if made.kind in _RECONCILED:
             typer.echo(f"compare: wechatpay bill reconcile {_EMPTY} OURS --day {made.date}", err=True)
     for path, digest in zip(made.paths, made.digests, strict=True):
-        if sys.stdout.isatty():
+        if sys.stdout and sys.stdout.isatty():
             checked = f"{digest.type} {digest.value}" if digest else "no digest to check"
             typer.echo(f"{made.kind} {made.date}  {path.stat().st_size:,} bytes, {checked}\n  {path}")
         else:
