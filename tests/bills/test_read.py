@@ -397,7 +397,7 @@ class TestDamage:
 
     def test_bytes_that_are_not_utf_8_are_an_error(self):
         """The line of the first wrong byte is named."""
-        with pytest.raises(bills.BillFormatError, match="line 3: is not UTF-8"):
+        with pytest.raises(bills.BillFormatError, match="line 3: is not UTF-8: give the file as it was"):
             list(bills.read(encode(ALL).replace(b"`REFUND", b"`\xff\xff")))
 
     @pytest.mark.parametrize(

@@ -473,6 +473,13 @@ class TestBooks:
         with pytest.raises(InvalidRequestError, match=rf"{name} cannot be read"):
             compare(tmp_path / name)
 
+    @pytest.mark.parametrize("name", ["ours.csv", "ours.jsonl"])
+    def test_books_in_gbk_are_refused_with_advice(self, tmp_path, name):
+        """A spreadsheet of a Chinese Windows writes them unless it is told not to."""
+        (tmp_path / name).write_bytes("out_trade_no,amount_fen,商品\nA1,5,奶茶\n".encode("gbk"))
+        with pytest.raises(InvalidRequestError, match=rf"{name} is not UTF-8: save it as 'CSV UTF-8'"):
+            compare(tmp_path / name)
+
     def test_other_bills_have_no_orders(self):
         """A fund bill cannot be compared with orders."""
         with pytest.raises(InvalidRequestError, match="kind 'fund' has no orders"):

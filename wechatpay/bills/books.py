@@ -174,6 +174,11 @@ def parse_entries(ours: Any, *, require_amounts: bool = True) -> Iterator[Entry]
                 yield from _parse_csv(csv.reader(file, strict=True), require_amounts=require_amounts)
         except InvalidRequestError:
             raise
+        except UnicodeDecodeError:
+            raise InvalidRequestError(
+                f"ours: {path.name} is not UTF-8: save it as 'CSV UTF-8' (a spreadsheet's plain 'CSV' has "
+                "the encoding of the system, such as GBK)"
+            ) from None
         except (csv.Error, ValueError) as error:
             raise InvalidRequestError(f"ours: {path.name} cannot be read: {error}") from None
 

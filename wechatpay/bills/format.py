@@ -112,7 +112,7 @@ def _decode(block: bytes, first: int) -> str:
         return block.decode()
     except UnicodeDecodeError as error:
         line = first + block.count(b"\n", 0, error.start)
-        raise BillFormatError("is not UTF-8", line=line) from None
+        raise BillFormatError("is not UTF-8: give the file as it was downloaded", line=line) from None
 
 
 def find_layout(line: str) -> Layout:
