@@ -190,5 +190,8 @@ def send(
             response=response,
         )
     if status >= errors_from and (failure := fail(request, response)):
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback has this frame
     return Response(status, response.headers, response.content, f"{request.method} {request.route}")
