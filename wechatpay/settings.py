@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from wechatpay import formatter, options
 from wechatpay.apiv2.certificate import Identity
 from wechatpay.apiv3.settings import Merchant
+from wechatpay.crypto.pem import file_path
 from wechatpay.errors import ConfigurationError, InvalidRequestError
 from wechatpay.identifiers import exact, load_apiv2_key, validate_identifier
 from wechatpay.messages import parse_timeout
@@ -89,7 +90,8 @@ class SettingsDict(TypedDict, total=False):
         headers: Headers of every request.
         proxies: HTTP proxies, ``{"https": "http://proxy:3128", "no_proxy": "internal.example"}``, with the
             keys of requests; the environment's by default, ``{}`` for none. SOCKS is not supported.
-        verify: ``True``, or the path of a CA bundle, for TLS; the environment's bundle by default.
+        verify: ``True``, or the path or ``file://`` URL of a CA bundle, for TLS; by default the bundle of the
+            environment.
         session: A ``requests.Session`` of your own for the blocking side, except calls with ``security``. Its
             adapters, hooks, headers, proxies and TLS settings apply; its ``auth``, ``params`` and cookies do
             not. No adapter may retry. ``timeout`` then bounds each read, not the whole of a response.
@@ -316,8 +318,10 @@ def _transport(values: Mapping[str, Any]) -> Transport:
     verify = values.get("verify")
     if verify is not None and not isinstance(verify, bool | str):
         raise ConfigurationError("verify: True, or the path of a CA bundle as text")
-    if isinstance(verify, str) and "-----BEGIN" in verify:
-        raise ConfigurationError("verify: give the path of a CA bundle, not the bundle itself")
+    if isinstance(verify, str):
+        if "-----BEGIN" in verify:
+            raise ConfigurationError("verify: give the path of a CA bundle, not the bundle itself")
+        verify = file_path(verify)
     session, client_session = values.get("session"), values.get("client_session")
     if session is not None:
         if not isinstance(getattr(session, "adapters", None), Mapping):

@@ -254,9 +254,10 @@ def test_settings_can_be_handed_over_as_json(mode):
     assert 200 == response.status_code
 
 
-def test_settings_for_tls_can_be_pasted(sandbox, tmp_path):
+@pytest.mark.parametrize("folder", ["keys", "我的 keys%20"], ids=["plain", "percent-encoded"])
+def test_settings_for_tls_can_be_pasted(sandbox, tmp_path, folder):
     """What the handout's comment says is all that APIv2's ``security`` takes."""
-    text, _, comment = settings_snippet(sandbox, tmp_path).partition(
+    text, _, comment = settings_snippet(sandbox, tmp_path / folder).partition(
         "# APIv2 with security=True wants TLS:\n# "
     )
     names = {}

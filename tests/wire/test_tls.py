@@ -53,6 +53,14 @@ def test_configured_authority_is_accepted(name, client, build, gateway, folder):
     assert 1 == len(gateway.seen)
 
 
+@pytest.mark.parametrize("name", ["authority.pem", "hashed"], ids=["bundle", "directory"])
+def test_configured_authority_may_be_a_url(name, client, build, gateway, folder):
+    """``file://``, as keys may be."""
+    instance = build(verify=(folder / name).as_uri())
+
+    assert 200 == client.call(instance.v3.x, "get").status_code
+
+
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_bundle_of_the_environment_is_read_once(name, client, build, gateway, folder, monkeypatch):
     """As requests does, but sync and async, and at construction."""

@@ -27,6 +27,7 @@ __all__ = [
     "PUBLIC",
     "Item",
     "Source",
+    "file_path",
     "find_item",
     "is_certificate",
     "load_certificate",
@@ -239,12 +240,7 @@ def _read_text(source: str, name: str) -> bytes:
     if source.startswith(_SCHEMES):
         return base64_decode("".join(source.partition("://")[2].split()), name)
     if source.startswith(_FILE):
-        # file:///C:/key.pem: the drive follows the third slash.
-        path = re.sub(r"^/(?=[A-Za-z]:[/\\])", "", source.removeprefix(_FILE))
-        decoded = unquote(path)
-        # "file://" is often put before a plain path, which may hold a % of its own.
-        is_plain = not os.path.exists(decoded) and os.path.exists(path)  # noqa: PTH110 - Path raises for what is too long or odd to be a path
-        return _read_file(path if is_plain else decoded, name)
+        return _read_file(file_path(source), name)
     if os.path.exists(_expand(source)):  # noqa: PTH110 - Path raises for what is too long or odd to be a path
         return _read_file(source, name)
     if _LOOKS_LIKE_A_PATH.fullmatch(source):
@@ -253,6 +249,18 @@ def _read_text(source: str, name: str) -> bytes:
         f"{name}: a text of {len(source)} characters that is neither PEM (no -----BEGIN), a file:// URL"
         " nor the path of an existing file; bare base64 needs its scheme in front, like private.pkcs8://"
     )
+
+
+def file_path(text: str) -> str:
+    """Return the path that a ``file://`` URL names; any other text as it is."""
+    if not text.startswith(_FILE):
+        return text
+    # file:///C:/key.pem: the drive follows the third slash.
+    path = re.sub(r"^/(?=[A-Za-z]:[/\\])", "", text.removeprefix(_FILE))
+    decoded = unquote(path)
+    # "file://" is often put before a plain path, which may hold a % of its own.
+    is_plain = not os.path.exists(decoded) and os.path.exists(path)  # noqa: PTH110 - Path raises for what is too long or odd to be a path
+    return path if is_plain else decoded
 
 
 def _expand(path: str | bytes) -> str | bytes:

@@ -44,7 +44,7 @@ instance = Builder(
     check=True,
 )
 # APIv2 with security=True wants TLS:
-# base_uri="{tls_uri}", verify=f"{{keys[7:]}}/authority.pem"
+# base_uri="{tls_uri}", verify=f"{{keys}}/authority.pem"
 """
 
 _PHP = """\
