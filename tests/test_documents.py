@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import tomllib
 from pathlib import Path
 from socketserver import BaseServer
 
@@ -87,6 +88,15 @@ def test_links_lead_somewhere(page):
         headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE) if anchor else []
         slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
         assert not anchor or anchor in slugs, f"{path}#{anchor}"
+
+
+def test_source_distribution_has_every_page():
+    """Pages link to each other."""
+    project = tomllib.loads((pages.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    # The build adds the licence and the page that the index shows.
+    included = {"LICENSE", "README.md", *project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]}
+
+    assert {path.name for path in pages.ROOT.glob("*.md")} <= included
 
 
 def test_every_path_of_the_architecture_exists():
