@@ -201,11 +201,10 @@ def test_pyinstaller_puts_the_data_files_into_applications():
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
     value = project["entry-points"]["pyinstaller40"]["hook-dirs"]
     (folder,) = EntryPoint("hook-dirs", value, "pyinstaller40").load()()
-    datas = runpy.run_path(str(Path(folder) / "hook-wechatpay.py"))["datas"]
-    here = PACKAGE / "catalogue"
+    datas = dict(runpy.run_path(str(Path(folder) / "hook-wechatpay.py"))["datas"])
 
-    assert {str(file) for file in here.iterdir() if file.suffix in (".jsonl", ".tsv")} == dict(datas).keys()
-    assert {"wechatpay/catalogue"} == set(dict(datas).values())
+    assert {str(file) for file in PACKAGE.rglob("*") if file.suffix in (".jsonl", ".tsv")} == datas.keys()
+    assert {"wechatpay/catalogue", "wechatpay/sandbox"} == set(datas.values())
 
 
 def test_package_in_an_archive_reads_its_catalogue(zipped):

@@ -1,9 +1,9 @@
-"""Put the catalogue's data files into the application."""
+"""Put the data files, such as the catalogue's, into the application."""
 
 from importlib.resources import files
 from pathlib import Path
 
-_FOLDER = Path(str(files("wechatpay.catalogue")))
-_FILES = (*_FOLDER.glob("*.jsonl"), *_FOLDER.glob("*.tsv"))
+_ROOT = Path(str(files("wechatpay")))
+_FILES = (*_ROOT.rglob("*.jsonl"), *_ROOT.rglob("*.tsv"))
 
-datas = [(str(file), "wechatpay/catalogue") for file in _FILES]
+datas = [(str(file), str(file.parent.relative_to(_ROOT.parent))) for file in _FILES]
