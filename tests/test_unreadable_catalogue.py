@@ -21,6 +21,7 @@ import pytest
 from wire.gateway import SERIAL, Gateway, reply, signed
 
 import wechatpay
+from wechatpay import WeChatPayError
 
 PACKAGE = Path(wechatpay.__file__).parent
 JSON = ("Content-Type", "application/json")
@@ -96,6 +97,12 @@ for case, error in errors.items():
 """
 
 
+def behave(seen, peer):
+    """Respond as the request asks for."""
+    response = RESPONSES.get(seen.headers["case"])
+    peer.reset() if response is None else peer.send(response)
+
+
 def run(package, *, descriptors=None):
     """Make all the calls in a process of its own.
 
@@ -106,11 +113,6 @@ def run(package, *, descriptors=None):
     Returns:
         The text of each error, its class first; what was logged; the cases that reached the gateway.
     """
-
-    def behave(seen, peer):
-        response = RESPONSES.get(seen.headers["case"])
-        peer.reset() if response is None else peer.send(response)
-
     gateway = Gateway()
     gateway.behaviour = behave
     options = ", ".join(f"{case!r}: dict({written})" for case, (written, _) in REFUSALS.items())
@@ -194,6 +196,24 @@ def test_call_is_refused_by_an_error_of_ours(case, without_data):
 
     assert begins == errors[case][: len(begins)]
     assert case not in reached
+
+
+@pytest.mark.parametrize("case", OUTCOMES)
+def test_error_keeps_its_class_where_modules_cannot_be_loaded(case, client, build, gateway, monkeypatch):
+    """Sync and async."""
+    for module in ("catalogue", "catalogue.check", "catalogue.lookup"):
+        monkeypatch.setitem(sys.modules, f"wechatpay.{module}", None)
+    begins, holds = OUTCOMES[case]
+    gateway.behaviour = behave
+    instance = build(secret="s" * 32)
+    node = instance.v2.pay.micropay if case == "v2" else instance.v3.pay.transactions.native
+    options = {"xml": {"mch_id": merchants.MCHID}} if case == "v2" else {"json": {"out_trade_no": "N1"}}
+    with pytest.raises(WeChatPayError) as caught:
+        client.call(node, "post", headers={"Case": case}, **options)
+    text = f"{caught.type.__name__} {caught.value}"
+
+    assert begins == text[: len(begins)]
+    assert holds in text
 
 
 def test_pyinstaller_puts_the_data_files_into_applications():
