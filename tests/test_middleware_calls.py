@@ -188,7 +188,7 @@ def test_verifier_can_be_replaced(gateway, instance, stack, client, caplog):
 
 
 @pytest.mark.parametrize(
-    "received", [signed(b'{"code":"PARAM_ERROR"}', "400 Bad Request"), b""], ids=["400", "none"]
+    "received", [reply(b'{"code":"PARAM_ERROR"}', "400 Bad Request"), b""], ids=["400", "none"]
 )
 def test_failed_call_leaves_no_reference_cycle(gateway, build, received):
     """The error, and what its frames hold, are freed at once."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -28,19 +29,23 @@ JSON = ("Content-Type", "application/json")
 #: What follows depends on whether the catalogue can be read: a connection that broke left a descriptor free.
 QUERY = "the outcome is unknown: query "
 
-#: What the gateway sends, by the header ``Case`` of a request; ``None`` closes the connection.
+#: What makes what the gateway sends, by the header ``Case`` of a request; other cases close the connection.
+#: A signature must be fresh: a whole run takes longer than one is accepted.
 RESPONSES = {
-    "warm-up": signed(b"{}"),
-    "error": reply(
-        '{"code":"PARAM_ERROR","message":"参数错误"}'.encode(), "400 Bad", JSON, ("Request-ID", "08AB-7")
+    "warm-up": partial(signed, b"{}"),
+    "error": partial(
+        reply,
+        '{"code":"PARAM_ERROR","message":"参数错误"}'.encode(),
+        "400 Bad",
+        JSON,
+        ("Request-ID", "08AB-7"),
     ),
-    "server error": reply(b'{"code":"SYSTEM_ERROR","message":"x"}', "502 Bad Gateway", JSON),
-    "not found": reply(b'{"code":"RESOURCE_NOT_EXISTS","message":"x"}', "404 Not Found", JSON),
-    "reset": None,
-    "redirect": reply(b"", "302 Found"),
-    "unsigned": reply(b"{}"),
-    "forged": signed(b"{}", key="merchant"),
-    "v2": reply(b"<xml><return_code>FAIL</return_code><return_msg>x</return_msg></xml>"),
+    "server error": partial(reply, b'{"code":"SYSTEM_ERROR","message":"x"}', "502 Bad Gateway", JSON),
+    "not found": partial(reply, b'{"code":"RESOURCE_NOT_EXISTS","message":"x"}', "404 Not Found", JSON),
+    "redirect": partial(reply, b"", "302 Found"),
+    "unsigned": partial(reply, b"{}"),
+    "forged": partial(signed, b"{}", key="merchant"),
+    "v2": partial(reply, b"<xml><return_code>FAIL</return_code><return_msg>x</return_msg></xml>"),
 }
 
 #: The text of each error that a response becomes: how it begins, and what it holds.
@@ -100,7 +105,7 @@ for case, error in errors.items():
 def behave(seen, peer):
     """Respond as the request asks for."""
     response = RESPONSES.get(seen.headers["case"])
-    peer.reset() if response is None else peer.send(response)
+    peer.send(response()) if response else peer.reset()
 
 
 def run(package, *, descriptors=None):

@@ -87,7 +87,9 @@ _Json = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")]
 
 #: The option of each argument, and what it is; its default is in the environment.
 _OPTIONS = {
-    "account": Annotated[str, typer.Option(help="basic, operation, fees, deposit or all.")],
+    "account": Annotated[
+        str, typer.Option(help="basic, operation, fees; also deposit of a sub-merchant; all: ecommerce-fund.")
+    ],
     "algorithm": Annotated[str, typer.Option(help="AEAD_AES_256_GCM or SM4_GCM.")],
     "appid": Annotated[str, typer.Option(envvar="WECHATPAY_APPID", help="The app.")],
     "bill_type": Annotated[str, typer.Option(help="ALL, SUCCESS, REFUND …")],
