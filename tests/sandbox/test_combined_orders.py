@@ -244,6 +244,26 @@ def test_parts_of_two_merchants_may_have_one_number(mall):
     assert [200, 200] == [refund(one, first), refund(two, first)]
 
 
+def test_unionid_is_found_by_each_part(mall):
+    """Whichever merchant has the part: by WeChat Pay's number, or by the merchant's."""
+    one, _ = mall
+    number, *_ = place(one, sub_orders=[part(), part(mchid=OTHER)])
+    one.sandbox.pay(number)
+    found = one.instance.chain("v3/combine-transactions/out-trade-no/{n}").get(n=number).json()
+    asked = [
+        query
+        for each in found["sub_orders"]
+        for query in (
+            {"transaction_id": each["transaction_id"]},
+            {"mch_id": each["mchid"], "out_trade_no": each["out_trade_no"]},
+        )
+    ]
+    payer = found["combine_payer_info"]
+    ids = [one.instance.wxa.getpaidunionid.get(query={**payer, **query}).json()["unionid"] for query in asked]
+
+    assert (4, 1) == (len(ids), len(set(ids)))
+
+
 def test_part_of_an_unknown_merchant_stays_with_who_combined_it(shop):
     """The sandbox has no other place for it."""
     number, _, second = place(shop, sub_orders=[part(), part(mchid="1900000999")])

@@ -40,7 +40,11 @@ REVERSE_PERIOD = timedelta(days=7).total_seconds()
 
 
 class Ledger:
-    """One merchant's orders; thread-safe."""
+    """One merchant's orders; thread-safe.
+
+    Attributes:
+        ledgers: Those of all merchants, by ``mchid``.
+    """
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class Ledger:
             rules: The rules of the sandbox.
             ledgers: Those of all merchants, by ``mchid``.
         """
-        self._ledgers = {} if ledgers is None else ledgers
+        self.ledgers = {} if ledgers is None else ledgers
         self._clock = clock
         self._rules = rules or Rules()
         # Without a seed, an app that keeps the ids of callbacks must not take another run's for the same.
@@ -119,7 +123,7 @@ class Ledger:
 
     def ledger_of(self, mchid: str) -> Ledger:
         """Return the ledger of a merchant's parts of combined orders; this one if the merchant is unknown."""
-        return self._ledgers.get(mchid, self)
+        return self.ledgers.get(mchid, self)
 
     def find_combined(self, combine_out_trade_no: str) -> tuple[Order, ...]:
         """Return the parts of a combined order that the merchant placed; ``()`` if unknown."""

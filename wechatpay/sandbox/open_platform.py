@@ -141,7 +141,6 @@ class Payers:
 
     def __init__(self, identity: Identity, clock: Callable[[], float], ledger: Ledger) -> None:
         self._appid = identity.app["appid"]
-        self._mchid = identity.mchid
         self._clock = clock
         self._ledger = ledger
 
@@ -167,11 +166,12 @@ class Payers:
         return f"oTmHY{test_users.number(openid, 23)}"
 
     def _order(self, given: Mapping[str, str]) -> Order | None:
+        ledgers = self._ledger.ledgers
         if number := given.get("transaction_id"):
-            return self._ledger.find(transaction_id=number)
-        if given.get("mch_id") != self._mchid:
-            return None
-        return self._ledger.find(out_trade_no=given.get("out_trade_no", ""))
+            found = (ledger.find(transaction_id=number) for ledger in ledgers.values())
+            return next(filter(None, found), None)
+        ledger = ledgers.get(given.get("mch_id", ""))
+        return ledger.find(out_trade_no=given.get("out_trade_no", "")) if ledger else None
 
 
 class OpenPlatform(Api):
