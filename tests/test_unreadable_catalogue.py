@@ -190,7 +190,7 @@ def test_unreadable_catalogue_is_logged_once(without_data):
     _, logged, _ = without_data
 
     assert 1 == len(logged)
-    assert "--collect-data wechatpay" in logged[0]
+    assert "include the data files in wechatpay/catalogue/" in logged[0]
 
 
 @pytest.mark.parametrize("case", REFUSALS)

@@ -240,7 +240,7 @@ def read_lines(name: str) -> list[str]:
         return files("wechatpay.catalogue").joinpath(name).read_text("utf-8").splitlines()
     except OSError as error:
         flaw = f"the catalogue cannot be read ({error}): install the package with its data files; "
-    raise ConfigurationError(f"{flaw}for PyInstaller, pass --collect-data wechatpay")
+    raise ConfigurationError(f"{flaw}for PyInstaller, include the data files in wechatpay/catalogue/")
 
 
 def _read(name: str) -> list[dict[str, Any]]:
