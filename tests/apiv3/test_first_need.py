@@ -116,6 +116,13 @@ def test_failed_download_says_that_nothing_was_sent(client, downloading, wechat,
     assert {"/v3/certificates"} == {seen.target for seen in gateway.seen}
 
 
+def test_download_without_signature_headers_is_explained_by_its_host(client, downloading, wechat):
+    """It is a response, not a callback: the host was wrong, or a proxy on the way removed them."""
+    wechat.download = lambda peer: peer.send(reply(b"{}"))
+    with pytest.raises(ConnectError, match=r"127\.0\.0\.1:\d+ is not a host of WeChat Pay"):
+        client.call(downloading.v3.x, "get")
+
+
 def test_wrong_apiv3_key_is_named(client, build, wechat):
     """The error for an APIv3 key that differs from the console's names the setting."""
     instance = build(**rotation.settings(apiv3_key=b"another0apiv3key0of0032characters"[:32]))

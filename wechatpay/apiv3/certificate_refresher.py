@@ -310,7 +310,7 @@ class CertificateRefresher:
         response = yield from flow
         now = self._clock()
         try:
-            return verify(response, self._keys, self._apiv3_key, signed_about=now, now=now)
+            return verify(response, self._keys, self._apiv3_key, signed_about=now, now=now, request=request)
         except (VerificationError, DecodeError, ConfigurationError) as error:
             error.request, error.response = request, response
             raise

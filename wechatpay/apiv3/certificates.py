@@ -93,8 +93,14 @@ def make_request(settings: Settings, headers: Headers, suite: str) -> Request:
     )
 
 
-def verify(
-    response: Response, keys: PlatformKeys, apiv3_key: Secret[bytes], *, signed_about: float, now: float
+def verify(  # noqa: PLR0913  keywords, but for the first three
+    response: Response,
+    keys: PlatformKeys,
+    apiv3_key: Secret[bytes],
+    *,
+    signed_about: float,
+    now: float,
+    request: Request | None = None,
 ) -> Download:
     """Decrypt the certificates of a response, and verify its signature with a known key or one of them.
 
@@ -104,13 +110,14 @@ def verify(
         apiv3_key: The APIv3 key.
         signed_about: When it was signed, in Unix seconds, with a tolerance of 300 s.
         now: Unix seconds.
+        request: The request, by whose host missing signature headers are explained.
 
     Raises:
         ConfigurationError: The APIv3 key does not decrypt it, or a public key that is not known signs it.
         DecodeError: It is not a list of certificates, or one of them is wrong.
         VerificationError: The signature cannot be verified.
     """
-    headers = SignatureHeaders.read(response.headers, signed_about, RESPONSE)
+    headers = SignatureHeaders.read(response.headers, signed_about, RESPONSE, request)
     at = int(headers.timestamp)
     contained = _read(response.json(), apiv3_key, keys.suite)
     key = keys.get(headers.serial, at) or contained.get(headers.serial)
