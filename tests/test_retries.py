@@ -120,14 +120,15 @@ SETTLES_NOTHING = [
     APIError(status_code=403, code="NO_AUTH"),
     APIError(status_code=403, code="NOT_ENOUGH"),
     APIError(status_code=403),
+    APIError(status_code=404, code="ORDER_NOT_EXIST"),  # not verified: a hint, not a fact
     InvalidRequestError(),
     ConfigurationError(),
 ]
 SETTLES = [
-    APIError(status_code=400, code="ORDERPAID"),
-    APIError(status_code=200, code="ORDERPAID"),
-    APIError(status_code=400, code="ALREADY_EXISTS"),
-    APIError(status_code=404, code="ORDER_NOT_EXIST"),
+    APIError(status_code=400, code="ORDERPAID", verified=True),
+    APIError(status_code=200, code="ORDERPAID", verified=True),
+    APIError(status_code=400, code="ALREADY_EXISTS", verified=True),
+    APIError(status_code=404, code="ORDER_NOT_EXIST", verified=True),
 ]
 
 

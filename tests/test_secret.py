@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import pickle
 import traceback
+import weakref
 
 import pytest
 
@@ -31,6 +34,21 @@ def test_secret_is_not_shown():
 def test_function_gets_the_secret_and_its_arguments():
     """`pass_to` calls the function as the caller would."""
     assert ("s3cr3t", 1, 2) == Secret("s3cr3t").pass_to(lambda value, a, *, b: (value, a, b), 1, b=2)
+
+
+def test_error_of_a_function_frees_the_secret_with_it():
+    """No reference cycle keeps a key in memory."""
+    secret = Secret({"s3cr3t"})
+    freed = weakref.ref(secret.reveal())
+    gc.disable()
+    try:
+        with contextlib.suppress(TypeError):
+            secret.pass_to(refuse, "no number")
+        del secret
+
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 def test_error_of_a_function_loses_the_frames_that_hold_the_secret():

@@ -63,7 +63,7 @@ def retry(attempts: int = 3, *, delay: float = 1.0, most: float = 30.0) -> Middl
     raised then, with the last one as its ``__cause__``:
 
     * An attempt's outcome is unknown (``SYSTEM_ERROR``), and the last attempt does not settle it. It is
-      settled by a response, and by an error whose code says what the state of the order is, such as
+      settled by a response, and by a verified error whose code says what the state of the order is, such as
       ``ORDERPAID``, ``ORDER_CLOSED`` or ``RESOURCE_NOT_EXISTS``. A connection failure, 401, 429, ``NO_AUTH``,
       ``PARAM_ERROR``, ``NOT_ENOUGH`` and all other codes do not settle it. For a GET any error response does.
     * An attempt was sent, and the last one was not: `ConnectError` means that no attempt was sent.
@@ -133,4 +133,4 @@ def _supersedes(later: WeChatPayError, earlier: WeChatPayError, request: Request
     if not isinstance(later, APIError):
         return False  # the later attempt was not sent, the earlier one was
     is_open = isinstance(earlier, _UNKNOWN_OUTCOME) and request.method != "GET"
-    return not is_open or later.code in _STATE_CODES
+    return not is_open or (later.verified and later.code in _STATE_CODES)

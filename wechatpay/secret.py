@@ -43,7 +43,10 @@ class Secret(Generic[T]):
         except BaseException as error:  # noqa: BLE001  raised again below
             failure: Any = error
         failure.__traceback__ = failure.__context__ = None
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback has this frame, and this the secret
 
     def __repr__(self) -> str:
         return "<Secret>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -353,7 +354,8 @@ def _transport(values: Mapping[str, Any]) -> Transport:
 
 def _makes_sessions(given: Any) -> bool:
     """Return whether ``given`` may be a function that makes a session for a loop."""
-    if not callable(given) or isinstance(given, type) or inspect.iscoroutinefunction(given):
+    called = given.func if isinstance(given, functools.partial) else given
+    if not callable(called) or isinstance(called, type) or inspect.iscoroutinefunction(called):
         return False
     try:
         signature = inspect.signature(given)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -137,6 +139,39 @@ def test_slow_plain_functions_leave_the_threads_of_the_event_loop_free():
         return duplicate.status, (await slow).status
 
     assert (503, 200) == asyncio.run(main())
+
+
+def test_event_whose_claim_expires_while_it_waits_for_a_thread_is_not_handled(monkeypatch):
+    """Another process may handle it by then; if none does, the next delivery is handled."""
+    monkeypatch.setattr("wechatpay.notification.handler._THREADS", 1)
+    service, seen = handler(ttl=0.1), []
+    bodies = [envelope(id="first"), envelope(id="second")]
+
+    def settle(notification):
+        seen.append(notification.id)
+        time.sleep(0.2)
+
+    async def main():
+        calls = [service.ahandle(signed(body), body, settle) for body in bodies]
+        replies = await asyncio.gather(*calls)
+        again = await service.ahandle(signed(bodies[1]), bodies[1], settle)
+        return [reply.status for reply in (*replies, again)]
+
+    assert [200, 503, 200] == asyncio.run(main())
+    assert ["first", "second"] == seen
+
+
+def test_plain_function_has_the_context_variables_of_the_caller():
+    """Tracers and translations are found by them."""
+    language, seen = contextvars.ContextVar("language"), []
+
+    async def main():
+        language.set("zh")
+        await handler().ahandle(signed(BODY), BODY, lambda _: seen.append(language.get(None)))
+
+    asyncio.run(main())
+
+    assert ["zh"] == seen
 
 
 class Callable:

@@ -282,8 +282,16 @@ async def make_client_session(_):
 
 @pytest.mark.parametrize(
     "given",
-    [42, "session", aiohttp.ClientSession, lambda: None, lambda _, __: None, make_client_session],
-    ids=["number", "text", "class", "no parameter", "two parameters", "async"],
+    [
+        42,
+        "session",
+        aiohttp.ClientSession,
+        lambda: None,
+        lambda _, __: None,
+        make_client_session,
+        functools.partial(aiohttp.ClientSession, trust_env=False),
+    ],
+    ids=["number", "text", "class", "no parameter", "two parameters", "async", "partial"],
 )
 def test_client_session_is_a_function(given, build):
     """Each loop needs a session of its own; what cannot make one is refused at construction."""
@@ -386,6 +394,14 @@ def test_malformed_packing_is_not_a_response(packed, client, instance, gateway):
     gateway.respond(reply(packed, "200 OK", ("Content-Encoding", "gzip")))
     with pytest.raises(NoResponseError, match=r"outcome unknown.*\(its compressed body is malformed\)"):
         client.call(instance.v3.x, "get")
+
+
+@pytest.mark.parametrize("encoding", ["", "identity"])
+def test_body_that_is_not_encoded_is_read_as_it_is(encoding, client, instance, gateway):
+    """A proxy may leave the header and empty it."""
+    gateway.respond(signed(b'{"a":1}', "200 OK", ("Content-Encoding", encoding)))
+
+    assert {"a": 1} == client.call(instance.v3.x, "get").json()
 
 
 @pytest.mark.parametrize("to_file", [False, True], ids=["memory", "sink"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,7 +32,7 @@ from wechatpay.notification.message import (
     verify,
 )
 from wechatpay.notification.reply import Reply
-from wechatpay.notification.steps import Step, Steps, perform
+from wechatpay.notification.steps import Step, Steps, is_coroutine_function, perform
 from wechatpay.notification.store import MemoryStore
 from wechatpay.notification.xml import XMLReader
 from wechatpay.process import PerProcess
@@ -308,9 +309,19 @@ class NotificationHandler:
     ) -> Steps[Reply]:
         """Handle an event once; if the process dies here, the claim expires."""
         event = notification.id
+
+        @functools.wraps(process)
+        def call_in_time(notification: Notification) -> Any:
+            if time.monotonic() - started >= self._ttl:
+                raise _ExpiredError  # it waited for a thread, and another delivery may be handled by now
+            return process(notification)
+
+        function = process if is_coroutine_function(process) else call_in_time
         try:
-            outcome = yield Step(process, notification, executor=self._executor.get)
+            outcome = yield Step(function, notification, executor=self._executor.get)
             reply = _reply_with(outcome, notification)
+        except _ExpiredError:
+            return notification.reject("waited too long", 503)
         except Exception:
             yield from self._release(event, started)
             raise
@@ -343,6 +354,10 @@ class NotificationHandler:
             _log.exception(
                 "callback %s is blocked for %s s: the store did not release it", escape(event), self._ttl
             )
+
+
+class _ExpiredError(Exception):
+    """A function was not called, as the claim had expired when its turn came."""
 
 
 def _reply_with(outcome: Any, notification: Notification) -> Reply:

@@ -266,7 +266,7 @@ def packing(headers: Mapping[str, str], status: int, request: Request) -> str:
     Raises:
         NoResponseError: It is packed in a way that is not known here.
     """
-    encoding = headers.get("Content-Encoding", "identity").lower()
+    encoding = (headers.get("Content-Encoding") or "identity").lower()
     if encoding not in ("identity", "gzip", "x-gzip", "deflate"):
         raise NoResponseError(
             f"{request.method} {request.path}: outcome unknown: the response, with status {status}, is "
