@@ -10,7 +10,7 @@ from open_platform.accounts import APP
 from open_platform.conftest import respond
 from wire.gateway import reply
 
-from wechatpay import APIError, ConnectError, DecodeError
+from wechatpay import APIError, ConnectError
 from wechatpay.open_platform import MemoryTokens, Token
 
 APPID = APP["appid"]
@@ -172,9 +172,9 @@ def test_wrong_secret_is_explained(build, platform, client):
     ],
 )  # fmt: skip
 def test_response_without_token_is_an_error(instance, gateway, client, body):
-    """What is not a token with its lifetime is not taken for one."""
+    """What is not a token with its lifetime is not used as one, and the call is not sent."""
     gateway.respond(reply(body))
-    with pytest.raises(DecodeError, match="the response holds no access_token"):
+    with pytest.raises(ConnectError, match=r"^nothing was sent: .*the response holds no access_token"):
         send(client, instance)
 
 
@@ -252,16 +252,35 @@ def test_middleware_that_moves_a_call_moves_its_token(build, gateway, client):
         (lambda peer: peer.close(), "no complete response"),
         (lambda peer: peer.send(reply(b"", "502 Bad Gateway")), "502 no error code"),
         (lambda peer: peer.send(reply(b"", "302 Found", ("Location", "/"))), "302: redirects"),
+        (lambda peer: peer.send(reply(b"<html>", "200 OK", ("Content-Type", "text/html"))), "is not JSON"),
     ],
-    ids=["no response", "5xx", "redirect"],
+    ids=["no response", "5xx", "redirect", "page"],
 )
 def test_call_whose_token_cannot_be_requested_is_not_sent(instance, gateway, client, behave, reason):
     """The error says so: the outcome of the token request is unknown, that of the call is not."""
     gateway.behaviour = lambda _, peer: behave(peer)
-    with pytest.raises(ConnectError, match=rf"^nothing was sent: the access_token .*{reason}"):
+    with pytest.raises(ConnectError, match=rf"^nothing was sent: the access_token .*{reason}") as caught:
         send(client, instance)
 
     assert ["/cgi-bin/stable_token"] == [seen.target for seen in gateway.seen]
+    assert "/cgi-bin/stable_token" == caught.value.request.path
+
+
+@pytest.mark.parametrize("code", ["40001", "40014", "42001"])
+def test_refused_call_whose_token_cannot_be_replaced_is_refused(instance, gateway, platform, client, code):
+    """The call was sent: no error says that it was not."""
+    send(client, instance)
+    refusal = reply(f'{{"errcode":{code},"errmsg":"invalid credential"}}'.encode())
+    gateway.behaviour = lambda seen, peer: (
+        peer.close() if "stable_token" in seen.target else peer.send(refusal)
+    )
+    with pytest.raises(APIError, match=f"cgi-bin/message/template/send → 200 {code}") as caught:
+        send(client, instance)
+
+    assert code == caught.value.code
+    assert caught.value.retryable
+    assert isinstance(caught.value.__cause__, ConnectError)
+    assert "nothing was sent" not in str(caught.value)
 
 
 def test_tokens_that_are_kept_are_taken_up(build, gateway, platform, client):

@@ -22,7 +22,7 @@ from wire.gateway import reply
 from wechatpay import (
     APIError,
     ConfigurationError,
-    DecodeError,
+    ConnectError,
     NoResponseError,
     TransportError,
     WeChatPayError,
@@ -70,6 +70,14 @@ def hang_up_at_once(_, peer, __):
     peer.close()
 
 
+def refuse_for_good(seen, peer, platform):
+    """Give one token, refuse it, and give no other."""
+    if "stable_token" in seen.line and platform.tokens:
+        peer.close()
+    else:
+        refuse(seen, peer, platform)
+
+
 def response_nonsense(_, peer, __):
     """Give a token that is none."""
     peer.send(reply(b'{"access_token":"S3CRET"}'))
@@ -87,9 +95,10 @@ def redirect(seen, peer, platform):
     ("behaviour", "kind"),
     [
         (refuse, WeChatPayError),
+        (refuse_for_good, APIError),
         (hang_up, NoResponseError),
         (hang_up_at_once, TransportError),
-        (response_nonsense, DecodeError),
+        (response_nonsense, ConnectError),
         (redirect, WeChatPayError),
     ],
 )
@@ -209,7 +218,7 @@ def test_interruption_at_any_line_leaves_no_secret_in_the_frames(build, platform
 def test_token_without_a_lifetime_is_in_no_frame(build, gateway, client):
     """A token that cannot be used is none that may be shown."""
     gateway.respond(reply(b'{"access_token":"S3CRET","expires_in":0}'))
-    with pytest.raises(DecodeError) as caught:
+    with pytest.raises(ConnectError) as caught:
         send(client, build(app=APP))
 
     assert "S3CRET" not in local_variables(caught.value)

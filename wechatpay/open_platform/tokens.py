@@ -19,6 +19,7 @@ from wechatpay import jsontext, uri
 from wechatpay.errors import (
     APIError,
     ConfigurationError,
+    ConnectError,
     DecodeError,
     NoResponseError,
     RedirectError,
@@ -103,6 +104,7 @@ class Authenticator:
         """Send with a token; replace the token and send once more if it is refused.
 
         Raises:
+            APIError: The token is refused, and so is its replacement, or none could be requested.
             ConfigurationError: A token is needed, and the setting ``app`` was left out.
         """
         if request.route in _SECRET_IN_QUERY:
@@ -117,11 +119,16 @@ class Authenticator:
         token = yield from self._tokens.get(request, proceed)
         try:
             return (yield from proceed(_with_token(request, token)))
-        except APIError as error:
-            if error.code not in _TOKEN_REFUSED:
+        except APIError as refusal:
+            if refusal.code not in _TOKEN_REFUSED:
                 raise
-            log_step(request, "the access_token was refused (%s): replacing it, sending again", error.code)
-        token = yield from self._tokens.get(request, proceed, refused=token)
+            log_step(request, "the access_token was refused (%s): replacing it, sending again", refusal.code)
+            try:
+                token = yield from self._tokens.get(request, proceed, refused=token)
+            except ConnectError as error:
+                # It says that nothing was sent. The call was, and had no effect.
+                refusal.retryable = True
+                raise refusal from error
         return (yield from proceed(_with_token(request, token)))
 
     def _needs_token(self, request: Request) -> bool:
@@ -195,8 +202,7 @@ class AccessTokens:
 
         Raises:
             APIError: The platform refuses the token request.
-            DecodeError: The response holds no token.
-            ConnectError: The platform, or the store, does not respond.
+            ConnectError: The platform, or the store, does not respond, or the response holds no token.
             ConfigurationError: The store is a file that cannot be used.
         """
         base_uri = _base_uri(request)
@@ -300,14 +306,15 @@ class AccessTokens:
             self._app.appid,
             ", with force_refresh" * force,
         )
+        request = self._build(needed, force=force)
         try:
-            response = yield from needed.proceed(self._build(needed, force=force))
-        except (NoResponseError, RedirectError, ServerError) as error:
+            return _read_token((yield from needed.proceed(request)), now)
+        except (DecodeError, NoResponseError, RedirectError, ServerError) as error:
             # Their texts are about the token request: the caller would query, and nothing was sent.
+            error.request = error.request or request
             raise describe_unsent(
                 "the access_token that the call needs could not be requested", error
             ) from None
-        return _read_token(response, now)
 
     def _content(self, *, force: bool) -> bytes:
         try:
