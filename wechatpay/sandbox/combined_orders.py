@@ -159,7 +159,7 @@ def describe_combined(parts: tuple[Order, ...], mchid: str) -> dict[str, Any]:
     paid: dict[str, Any] = {}
     if first.payment:
         paid = {
-            "combine_transaction_id": f"45{number(first.combine_out_trade_no, 26)}",
+            "combine_transaction_id": f"45{number(first.payment.transaction_id, 26)}",
             "combine_payer_info": {"openid": first.payment.openid},
         }
     scene = {"scene_info": {"device_id": first.device_id}} if first.device_id else {}

@@ -36,7 +36,6 @@ __all__ = [
     "Contract",
     "Contracts",
     "describe_contract",
-    "new_contract_id",
 ]
 
 #: Seconds after which a contract ends.
@@ -59,9 +58,9 @@ class Contract:
     Attributes:
         code: The merchant's ``out_contract_code``; of education contracts the ``presign_token``.
         kind: ``papay``, ``insurance`` or ``edu-papay``.
-        contract_id: WeChat Pay's number.
         plan_id: The template.
         appid: The app.
+        contract_id: WeChat Pay's number; `Contracts.prepare` makes it.
         openid: The payer; ``""`` until somebody signs.
         sub_mchid: The sub-merchant of a partner's contract.
         sub_appid: The sub-merchant's app.
@@ -86,9 +85,9 @@ class Contract:
 
     code: str
     kind: str
-    contract_id: str
     plan_id: str
     appid: str
+    contract_id: str = ""
     openid: str = ""
     sub_mchid: str = ""
     sub_appid: str = ""
@@ -109,6 +108,11 @@ class Contract:
     estimated: int = 0
     protocol: str = "v3"
     request_serial: str = ""
+
+    @property
+    def session(self) -> str:
+        """The session in which the payer signs: ``pre_entrustweb_id``."""
+        return number(f"presign {self.contract_id}", 20)
 
 
 class Contracts:
@@ -155,8 +159,8 @@ class Contracts:
             ]
         return signed[::-1]
 
-    def prepare(self, contract: Contract, *, out_trade_no: str = "") -> bool:
-        """Prepare a contract for signing; ``False`` if one with that number was signed already.
+    def prepare(self, contract: Contract, *, out_trade_no: str = "") -> Contract | None:
+        """Prepare a contract for signing, and return it; ``None`` if one with that number was signed already.
 
         Args:
             contract: The contract.
@@ -164,11 +168,12 @@ class Contracts:
         """
         with self._lock:
             if self.find(code=contract.code):
-                return False
-            self._contracts[contract.code] = contract
+                return None
+            contract_id = f"20{self._ledger.make_number(f'contract {contract.code}', 16)}"
+            prepared = self.change(contract, contract_id=contract_id)
             if out_trade_no:
                 self._ordered[out_trade_no] = contract.code
-            return True
+            return prepared
 
     def change(self, contract: Contract, **changes: Any) -> Contract:
         """Replace attributes of a contract."""
@@ -358,8 +363,3 @@ def _describe_schedule(contract: Contract) -> dict[str, Any]:
         "deduct_amount": scheduled if paid else None,
         "deduct_date": format_rfc3339(contract.deducted)[:10] if paid else None,
     }
-
-
-def new_contract_id(code: str) -> str:
-    """Return WeChat Pay's number of a contract."""
-    return f"20{number(f'contract {code}', 16)}"

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.clock import format_rfc3339
-from wechatpay.sandbox.contracts import Contract, new_contract_id
+from wechatpay.sandbox.contracts import Contract
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.order_checks import amount_violation
 from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.payments import DESCRIPTIONS
 from wechatpay.sandbox.responses import shape
-from wechatpay.sandbox.test_users import number, standing
+from wechatpay.sandbox.test_users import standing
 
 if TYPE_CHECKING:
     from wechatpay.sandbox.apiv3 import Call, Handler
@@ -61,12 +61,11 @@ class EduPapay:
         if standing(body["openid"]) is None:
             return error_responses.error(400, "PARAM_ERROR", "无效的openid")
         names = ("openid", "plan_id", "user_id", "period_start_date", "sub_mchid")
-        token = number(" ".join(str(body.get(name)) for name in names), 32)
+        token = self._ledger.make_number(" ".join(str(body.get(name)) for name in names), 32)
         self._contracts.prepare(
             Contract(
                 code=token,
                 kind="edu-papay",
-                contract_id=new_contract_id(token),
                 plan_id=body["plan_id"],
                 appid=body["appid"],
                 openid=body["openid"],

@@ -146,15 +146,14 @@ class Ledger:
                 return rejection
             now = self._clock()
             known = self.find(out_trade_no=order.out_trade_no)
+            if known and order.protocol != "v3":
+                return known
             if known is None:
                 expires = max(order.expires, now + _SHORTEST) if order.expires else 0.0
-                placed = replace(order, created=now, issued=now, times_issued=1, expires=expires)
-            elif order.protocol == "v3":
-                placed = replace(known, issued=now, times_issued=known.times_issued + 1)
-            else:
-                placed = known
-            self._orders[order.out_trade_no] = placed
-            return placed
+                known = replace(order, created=now, expires=expires)
+            times = known.times_issued + 1
+            session = self.make_number(f"session {times} {order.out_trade_no}", 32)
+            return self._store(replace(known, issued=now, times_issued=times, session=session))
 
     def place_combined(self, orders: Iterable[Order]) -> tuple[Order, ...] | Rejection:
         """Accept the parts of a combined order, each in its merchant's ledger: all of them or none."""
@@ -198,8 +197,8 @@ class Ledger:
             now = self._clock()
             if rejection := payment_rejection(order, openid, now):
                 return rejection
-            digits = f"4200{self._digits(out_trade_no, 6)}{format_digits(now)[:8]}"
-            digits += self._digits(f"payment {out_trade_no}", 10)
+            digits = f"4200{self.make_number(out_trade_no, 6)}{format_digits(now)[:8]}"
+            digits += self.make_number(f"payment {out_trade_no}", 10)
             payment = Payment(digits, openid or order.openid or PAYER, now)
             self._by_transaction[digits] = out_trade_no
             return self._store(replace(order, payment=payment, status="NOTPAY"))
@@ -402,11 +401,17 @@ class Ledger:
 
     def _make_refund(self, out_refund_no: str, amount: int, status: str) -> Refund:
         now = self._clock()
-        digits = f"50{self._digits(out_refund_no, 8)}{format_digits(now)[:8]}"
-        digits += self._digits(f"refund {out_refund_no}", 11)
+        digits = f"50{self.make_number(out_refund_no, 8)}{format_digits(now)[:8]}"
+        digits += self.make_number(f"refund {out_refund_no}", 11)
         return Refund(digits, out_refund_no, amount, now, status, now if status == "SUCCESS" else 0.0)
 
-    def _digits(self, name: str, count: int) -> str:
+    def make_number(self, name: str, count: int) -> str:
+        """Make one of WeChat Pay's numbers: another seed, merchant or series has another one.
+
+        Args:
+            name: What it is the number of.
+            count: How many digits it has.
+        """
         return number(f"{self._seed} {self._series} {name}", count)
 
     def _update_refund(self, order: Order, refund: Refund) -> tuple[Order, Refund]:

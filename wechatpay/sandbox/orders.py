@@ -150,6 +150,7 @@ class Order:
         expires: Unix seconds after which it cannot be paid; 0 for seven days after ordering.
         issued: Unix seconds of the last time that it was ordered.
         times_issued: How often it was ordered.
+        session: Digits of the payment session; new ones each time that an APIv3 order is repeated.
         created: Unix seconds.
         status: ``NOTPAY``, ``CLOSED``, ``USERPAYING``, ``PAYERROR`` or ``REVOKED``, of a deduction ``ACCEPT``
             or ``PAY_FAIL``; see `state`.
@@ -182,6 +183,7 @@ class Order:
     expires: float = 0.0
     issued: float = 0.0
     times_issued: int = 0
+    session: str = ""
     created: float = 0.0
     status: str = "NOTPAY"
     payment: Payment | None = None
@@ -210,20 +212,15 @@ class Order:
         return "REFUND" if self.refunds else "SUCCESS"
 
     @property
-    def _session(self) -> str:
-        """Names the payment session; a new one each time that an APIv3 order is repeated."""
-        return self.out_trade_no + f" {self.times_issued}" * (self.times_issued > 1)
-
-    @property
     def prepay_id(self) -> str:
         """The payment session, with the day on which it began."""
         day = format_digits(self.issued or self.created)[:8]
-        return f"wx{day}{number(f'prepay {self._session}', 24)}00"
+        return f"wx{day}{number(f'prepay {self.session}', 24)}00"
 
     @property
     def payer_url(self) -> str:
         """What a Native order's QR code holds, or the page of an H5 order; ``""`` for others."""
-        package = number(f"package {self._session}", 10)
+        package = number(f"package {self.session}", 10)
         if self.trade_type == "NATIVE":
             return f"weixin://wxpay/bizpayurl?pr={package}"
         if self.trade_type == "MWEB":

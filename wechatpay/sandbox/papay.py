@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox import error_responses
 from wechatpay.sandbox.clock import format_rfc3339
-from wechatpay.sandbox.contracts import Contract, describe_contract, new_contract_id
+from wechatpay.sandbox.contracts import Contract, describe_contract
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.order_checks import amount_violation
 from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.payments import reject
 from wechatpay.sandbox.responses import shape
-from wechatpay.sandbox.test_users import number, standing
+from wechatpay.sandbox.test_users import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,6 @@ class Papay:
             Contract(
                 code=code,
                 kind="insurance" if "/insurance-sign/" in call.operation.template else "papay",
-                contract_id=new_contract_id(code),
                 plan_id=str(body["plan_id"]),
                 appid=body.get("sp_appid") or body["appid"],
                 openid=openid,
@@ -109,7 +108,7 @@ class Papay:
         )
         if not prepared:
             return error_responses.invalid_request(_RULE)
-        session = number(f"presign {code}", 20)
+        session = prepared.session
         members = {
             "pre_entrustweb_id": session,
             "redirect_url": f"https://payapp.weixin.qq.com/papay/h5entrustweb?pre_entrustweb_id={session}",
@@ -127,7 +126,6 @@ class Papay:
             contract = Contract(
                 code=info["contract_code"],
                 kind="papay",
-                contract_id=new_contract_id(info["contract_code"]),
                 plan_id=info["plan_id"],
                 appid=info.get("contract_appid") or call.body.get("sp_appid") or call.body["appid"],
                 sub_mchid=call.body.get("sub_mchid", ""),

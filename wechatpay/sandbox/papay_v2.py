@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from wechatpay.errors import ConfigurationError
 from wechatpay.sandbox.clock import format_local
-from wechatpay.sandbox.contracts import CONTRACT_LIFETIME, TERMINATION_MODES, Contract, new_contract_id
+from wechatpay.sandbox.contracts import CONTRACT_LIFETIME, TERMINATION_MODES, Contract
 from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.payments import DESCRIPTIONS
 from wechatpay.sandbox.payments_v2 import describe_payment, links, parse_order, reject, validate
-from wechatpay.sandbox.test_users import number
 from wechatpay.sandbox.xml_messages import documented, failure, lasting, success
 
 if TYPE_CHECKING:
@@ -59,18 +58,17 @@ class PapayV2:
 
     def _prepare_app(self, sent: Mapping[str, str]) -> HttpResponse:
         """APP纯签约: prepare a contract for signing in an app."""
-        if not self._contracts.prepare(_parse_contract(sent)):
+        if not (prepared := self._contracts.prepare(_parse_contract(sent))):
             return failure(sent, *_CODE_USED)
-        session = _session(sent)
-        path = f"pages/index/index?session_id={session}"
+        path = f"pages/index/index?session_id={prepared.session}"
         mini_program = {"miniprogram_username": "gh_9ced09aef0b5", "miniprogram_path": path}
-        return success(sent, {**mini_program, "pre_entrustweb_id": session})
+        return success(sent, {**mini_program, "pre_entrustweb_id": prepared.session})
 
     def _prepare_h5(self, sent: Mapping[str, str]) -> HttpResponse:
         """H5纯签约: prepare a contract for signing in a browser."""
-        if not self._contracts.prepare(_parse_contract(sent)):
+        if not (prepared := self._contracts.prepare(_parse_contract(sent))):
             return failure(sent, *_CODE_USED)
-        page = f"https://payapp.weixin.qq.com/papay/h5entrustweb?pre_entrustweb_id={_session(sent)}"
+        page = f"https://payapp.weixin.qq.com/papay/h5entrustweb?pre_entrustweb_id={prepared.session}"
         return documented({"return_code": "SUCCESS", "result_code": "SUCCESS", "redirect_url": page})
 
     def _order(self, sent: Mapping[str, str]) -> HttpResponse:
@@ -199,16 +197,11 @@ class PapayV2:
         )
 
 
-def _session(sent: Mapping[str, str]) -> str:
-    return number(f"presign {sent['contract_code']}", 20)
-
-
 def _parse_contract(sent: Mapping[str, str], notify_url: str = "") -> Contract:
     code = sent["contract_code"]
     return Contract(
         code=code,
         kind="papay",
-        contract_id=new_contract_id(code),
         plan_id=sent["plan_id"],
         appid=sent.get("contract_appid") or sent["appid"],
         openid=sent.get("openid", ""),

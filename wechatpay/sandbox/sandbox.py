@@ -85,7 +85,8 @@ class Sandbox(Merchant, Lifecycle):
             host: The address to listen on. Clients still call ``127.0.0.1``: another address is for
                 containers, whose ports are published there.
             seed: Determines WeChat Pay's numbers, but for the date in them, generated responses, and which
-                requests meet a fault with a probability. Without one, numbers are new in each run.
+                requests meet a fault with a probability. Without one, the numbers of orders, payments,
+                refunds, transfers, shares, contracts and service orders are new in each run.
             refund_delay: Seconds until the money of an APIv3 refund arrives, in the sandbox's clock.
             rules: Limits, such as the minute between two refunds of one order, and what WeChat Pay's
                 documents contradict themselves on.

@@ -151,7 +151,7 @@ class ScoreOrders:
     def _deduct(self, out_order_no: str) -> ScoreOrder:
         order = self._orders[out_order_no]
         payment = Order(
-            out_trade_no=f"41{number(f'{out_order_no} {order.total}', 26)}",
+            out_trade_no=_payment_number(order),
             appid=order.body["appid"],
             total=order.total,
             trade_type="AUTH",
@@ -190,7 +190,7 @@ class ScoreOrders:
                     return error_responses.invalid_request(message)
                 order = ScoreOrder(
                     body["out_order_no"],
-                    f"15{number('score ' + body['out_order_no'], 26)}",
+                    f"15{self._ledger.make_number('score ' + body['out_order_no'], 26)}",
                     body.get("sub_mchid", ""),
                     openid,
                     self._clock(),
@@ -299,8 +299,13 @@ class ScoreOrders:
     def _announce(self, order: ScoreOrder, event: str) -> None:
         described = describe(order, self._mchid)
         if order.transaction_id:
-            described["out_trade_no"] = f"41{number(f'{order.out_order_no} {order.total}', 26)}"
+            described["out_trade_no"] = _payment_number(order)
         described.pop("notify_url", None)
         members = {name: value for name, value in described.items() if value is not None}
         details: Any = {"id": f"EV-{order.order_id}-{order.state}"}
         self._send(Task(event, order.body.get("notify_url", ""), CompleteResource(members), details))
+
+
+def _payment_number(order: ScoreOrder) -> str:
+    """Return the ``out_trade_no`` that WeChat Pay gives the payment of a service order."""
+    return f"41{number(f'{order.order_id} {order.total}', 26)}"

@@ -76,7 +76,7 @@ class Services:
         """
         self._mchid = identity.mchid
         self._send = send
-        self.transfers = Transfers(clock, send)
+        self.transfers = Transfers(ledger, clock, send)
         self.contracts = Contracts(ledger, clock, send, identity.mchid)
         self.score_orders = ScoreOrders(ledger, clock, send, identity.mchid, rules)
         self.agreements = Agreements(self.contracts, clock, send)

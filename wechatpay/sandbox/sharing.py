@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from wechatpay.sandbox.fund_texts import FundEntry, Share
 from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.store import Table
-from wechatpay.sandbox.test_users import number, standing
+from wechatpay.sandbox.test_users import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -247,12 +247,12 @@ class SharingLedger:
         self, order: Order, out_order_no: str, parts: Iterable[Part], *, is_unfreezing: bool = False
     ) -> Sharing:
         numbered = tuple(
-            replace(part, detail_id=f"36{number(f'detail {out_order_no} {index}', 26)}")
+            replace(part, detail_id=f"36{self._ledger.make_number(f'detail {out_order_no} {index}', 26)}")
             for index, part in enumerate(parts)
         )
         made = Sharing(
             out_order_no,
-            f"30{number(f'share {out_order_no}', 26)}",
+            f"30{self._ledger.make_number(f'share {out_order_no}', 26)}",
             order.payment.transaction_id if order.payment else "",
             order.out_trade_no,
             order.sub_mchid,
@@ -300,7 +300,7 @@ class SharingLedger:
             changed = replace(found[0], returned=found[0].returned + amount)
             parts = tuple(changed if part is found[0] else part for part in sharing.parts)
             self._sharings[sharing.out_order_no] = replace(sharing, parts=parts)
-            return_id = f"31{number('return ' + out_return_no, 26)}"
+            return_id = f"31{self._ledger.make_number('return ' + out_return_no, 26)}"
             made = SharingReturn(
                 out_return_no, return_id, sharing.out_order_no, mchid, amount, description, self._clock()
             )

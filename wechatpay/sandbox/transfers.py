@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from wechatpay.sandbox.apiv3 import Call, Handler
+    from wechatpay.sandbox.ledger import Ledger
 
 __all__ = ["Transfers"]
 
@@ -71,13 +72,15 @@ class Transfers:
         handlers: What handles each operation, by method and template.
     """
 
-    def __init__(self, clock: Callable[[], float], send: Callable[[Task], bool]) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], float], send: Callable[[Task], bool]) -> None:
         """Prepare.
 
         Args:
+            ledger: The merchant's orders; it makes the numbers.
             clock: Returns Unix seconds.
             send: Delivers a callback.
         """
+        self._ledger = ledger
         self._clock = clock
         self._send = send
         self._lock = threading.RLock()
@@ -155,7 +158,7 @@ class Transfers:
                 return error_responses.invalid_request("单号已存在但信息不一致，请查单后比较确认")
             if known is None:
                 now, out_bill_no = self._clock(), body["out_bill_no"]
-                digits = f"13300{number(f'transfer {out_bill_no}', 27)}"
+                digits = f"13300{self._ledger.make_number(f'transfer {out_bill_no}', 27)}"
                 known = _Transfer(out_bill_no, digits, now, now, "WAIT_USER_CONFIRM", body, call.mchid)
                 self._transfers[out_bill_no] = known
                 self._waiting[out_bill_no] = now
