@@ -482,6 +482,23 @@ class TestReconcile:
         words = " ".join(capsys.readouterr().err.split())
         assert "is not a file; for a day on which nothing happened write empty in its place" in words
 
+    def test_empty_day_needs_its_day(self, run, capsys, files):
+        """All entries of the books would be missing otherwise."""
+        assert 2 == run("reconcile", "empty", files[1])
+        assert "--day: give the day that is empty" in " ".join(capsys.readouterr().err.split())
+
+    def test_bill_may_come_from_a_pipe(self, run, capsys, files):
+        """As from ``cat`` or a process substitution of the shell."""
+        receiver, sender = os.pipe()
+        os.write(sender, encode(ALL))
+        os.close(sender)
+        try:
+            assert 3 == run("reconcile", f"/dev/fd/{receiver}", files[1])
+        finally:
+            os.close(receiver)
+        finding, _ = map(json.loads, capsys.readouterr().out.splitlines())
+        assert ("amount_differs", "R20260302-1") == (finding["outcome"], finding["out_refund_no"])
+
     def test_wrong_day_is_an_error(self, run, capsys, files):
         """What is missing would not be expected on it."""
         assert 1 == run("reconcile", *files, "--day", "2026-03-03")

@@ -207,6 +207,8 @@ def reconcile(  # noqa: PLR0913  each is an option
     For a day on which nothing happened WeChat Pay has no bill: write empty in place of the file, and the
     day, as in: wechatpay bill reconcile empty ours.csv --day 2026-11-27
     """
+    if file == _EMPTY and not day:
+        raise ConfigurationError("--day: give the day that is empty")
     out, days = _open_stdout(), _days([day]) if day else []
     window = (days[0], days[-1]) if days else None
     with (
@@ -227,7 +229,7 @@ def reconcile(  # noqa: PLR0913  each is an option
 def _open_bill(file: str) -> AbstractContextManager[Iterable[bills.Row]]:
     if file == _EMPTY:
         return nullcontext(())
-    if not os.path.isfile(file):  # noqa: PTH113  as the user wrote it
+    if not os.path.exists(file) or os.path.isdir(file):  # noqa: PTH110, PTH112  as the user wrote it
         raise ConfigurationError(
             f"FILE: {file!r} is not a file; for a day on which nothing happened write {_EMPTY} in its place"
         )
