@@ -243,6 +243,15 @@ class TestState:
             sandbox.bills.fill(DAY, count)
         assert ["A1", "A2", "A1"] == self.look(fetch)[0]
 
+    @pytest.mark.parametrize("day", [datetime(2023, 11, 15, tzinfo=CHINA), "2023-11-15", None])
+    def test_day_that_is_not_a_date_is_refused(self, sandbox, fetch, day):
+        """The bills stay as they were."""
+        with pytest.raises(ConfigurationError, match=f"day: give a date, not {type(day).__name__}"):
+            sandbox.bills.fill(day, 3)
+        with pytest.raises(ConfigurationError, match=f"day: give a date, not {type(day).__name__}"):
+            sandbox.bills.put("v3/bill/tradebill", day, b"a,b\r\n`1,`2\r\n")
+        assert ["A1", "A2", "A1"] == self.look(fetch)[0]
+
 
 class TestV2Funds:
     """APIv2's fund bill, which needs the merchant certificate and has its digest in a header."""

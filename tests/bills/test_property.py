@@ -128,6 +128,10 @@ def test_reversed_payments_are_found_again(sandbox, instance, clock):
         assert ["0", "0"] == [row["商户退款单号"] for row in bill if row.trade_state == "REVOKED"]
         found = bills.reconcile(bill, ours)
         summary = found.summary()
+    with bills.fetch(instance, "fund", day, clock=clock) as bill:
+        # The refunds of a part have the merchant's numbers, the reversals of the rest have none.
+        refunds = {row.voucher for row in bill if row.business_type == "退款"}
+        assert {"RA5-30", "RA6-30", "RA6-70", ""} == refunds
 
     # Three payments and three refunds; what was reversed unpaid is in no bill.
     assert (True, 6, 1) == (summary["is_clean"], summary["matched"]["count"], summary["skipped"])

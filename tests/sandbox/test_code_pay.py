@@ -22,10 +22,10 @@ def shop():
         yield Shop(sandbox, instance)
 
 
-def pay(shop, ending="88"):
+def pay(shop, ending="88", **more):
     """Pay by a code that ends so, in APIv3, and return the order's number."""
     code = f"13{documented.number()[1:]:0>14}{ending}"
-    return shop.by_code(**OURS, payer={"auth_code": code})
+    return shop.by_code(**OURS, payer={"auth_code": code}, **more)
 
 
 def reverse(shop, number):
@@ -57,6 +57,24 @@ def test_reversed_payment_stays_reversed(shop):
         with pytest.raises(ConfigurationError, match="was reversed"):
             act(number)
     assert "REVOKED" == shop.sandbox.orders[number].state
+
+
+def test_reversal_is_not_a_refund_of_the_merchant(shop):
+    """APIv2 lists the refunds that the merchant made, and no other."""
+    number = pay(shop, amount={"total": 100})
+    shop.sandbox.advance(15)
+    fields = {**OURS_V2, "out_trade_no": number}
+    refund = {"out_refund_no": f"R{number}", "total_fee": 100, "refund_fee": 30}
+    shop.instance.v2.secapi.pay.refund.post(xml={**fields, **refund}, security=True)
+    reverse(shop, number)
+    query = shop.instance.v2.pay.refundquery.post
+    found = query(xml=fields).xml()
+    made, reversal = shop.sandbox.orders[number].refunds
+
+    assert ("1", f"R{number}") == (found["refund_count"], found["out_refund_no_0"])
+    assert f"R{number}" == query(xml={**OURS_V2, "refund_id": made.refund_id}).xml()["out_refund_no_0"]
+    with pytest.raises(APIError, match="REFUNDNOTEXIST"):
+        query(xml={**OURS_V2, "refund_id": reversal.refund_id})
 
 
 def test_closed_order_stays_closed(shop):

@@ -130,11 +130,12 @@ class Bills:
             seed: The same seed makes the same orders.
 
         Raises:
-            ConfigurationError: ``count`` is not a whole number, or negative.
+            ConfigurationError: ``day`` is not a date, or ``count`` is not a whole number, or negative.
         """
+        key = _format_day(day)
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise ConfigurationError(f"count: give a whole number, 0 or more, not {count!r:.40}")
-        self._filled[day.isoformat()] = (count, seed)
+        self._filled[key] = (count, seed)
         self._generate()
 
     def put(self, template: str, day: date, text: bytes) -> None:
@@ -148,8 +149,11 @@ class Bills:
             template: The operation of APIv3 that offers it, such as ``v3/bill/tradebill``.
             day: The day, in China.
             text: The file, not packed and not encrypted.
+
+        Raises:
+            ConfigurationError: ``day`` is not a date.
         """
-        self._given[template, day.isoformat()] = text
+        self._given[template, _format_day(day)] = text
 
     def _generate(self) -> Iterator[Order]:
         """Return the generated orders of all days; those of a loaded state are made at their first use."""
@@ -289,6 +293,12 @@ class Bills:
             return error_responses.invalid_request("无效请求")
         headers = Headers({"Content-Type": "text/plain; charset=utf-8"})
         return HttpResponse(200, file, headers, is_signed=False)
+
+
+def _format_day(day: Any) -> str:
+    if isinstance(day, datetime) or not isinstance(day, date):
+        raise ConfigurationError(f"day: give a date, not {type(day).__name__}")
+    return day.isoformat()
 
 
 def _write_nothing(_day: date) -> None:

@@ -117,7 +117,7 @@ class Ledger:
         with self._lock:
             order = self.find(out_trade_no=self._by_refund.get(out_refund_no or refund_id, ""))
             refunds = order.refunds if order else ()
-            wanted = (out_refund_no, refund_id)
+            wanted = (out_refund_no or None, refund_id or None)
             found = [r for r in refunds if r.out_refund_no == wanted[0] or r.refund_id == wanted[1]]
             return (order, found[0]) if order and found else None
 
@@ -311,9 +311,9 @@ class Ledger:
                 return order
             if order.payment:
                 refund = self._make_refund(f"{out_trade_no}-reverse", left, "SUCCESS")
-                refund = replace(refund, is_reversal=True)
-                self._by_refund[refund.refund_id] = out_trade_no
-                order = replace(order, refunds=(*order.refunds, refund))
+                # The merchant did not make it: neither its queries nor its bills have a number for it.
+                reversal = replace(refund, out_refund_no="", is_reversal=True)
+                order = replace(order, refunds=(*order.refunds, reversal))
             return self._store(replace(order, status="REVOKED"))
 
     def refund(  # noqa: PLR0913  a refund has that many parameters

@@ -97,7 +97,7 @@ class Refund:
 
     Attributes:
         refund_id: WeChat Pay's number.
-        out_refund_no: The merchant's number.
+        out_refund_no: The merchant's number; ``""`` for a reversal.
         amount: Fen.
         at: Unix seconds at which it was accepted.
         status: ``PROCESSING``, ``SUCCESS``, ``CLOSED`` or ``ABNORMAL``.

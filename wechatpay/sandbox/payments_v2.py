@@ -221,7 +221,8 @@ class PaymentsV2:
         refunds: tuple[Refund, ...] = ()
         if not any(sent.get(name) for name in names):
             order = self._find(sent)
-            refunds = order.refunds if isinstance(order, Order) else ()
+            made = order.refunds if isinstance(order, Order) else ()
+            refunds = tuple(refund for refund in made if not refund.is_reversal)
         elif found := self._ledger.find_refund(**{name: sent.get(name, "") for name in names}):
             order, refunds = found[0], (found[1],)
         if isinstance(order, Rejection) or order.payment is None or not refunds:

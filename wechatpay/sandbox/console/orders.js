@@ -164,7 +164,7 @@ function refundRow(order, refund) {
   return h(
     "li",
     {},
-    h("span.line", {}, h("span.path", {}, refund.out_refund_no), h("b", {}, money(refund.amount)), badge(refund.status, refund.status === "SUCCESS" ? "good" : "wait")),
+    h("span.line", {}, h("span.path", {}, refund.out_refund_no || refund.refund_id), h("b", {}, money(refund.amount)), badge(refund.status, refund.status === "SUCCESS" ? "good" : "wait")),
     isOpen ? h("span.actions", {}, ["SUCCESS", "ABNORMAL", "CLOSED"].map((status) => h("button.plain", { type: "button", onclick: settle(status) }, t(`settle_${status}`)))) : null,
   );
 }
