@@ -98,6 +98,7 @@ class TestOutcomes:
             ({"state": "NOTPAY"}, "state_differs", "SUCCESS", "NOTPAY"),
             ({"trade_state": "closed"}, "state_differs", "SUCCESS", "CLOSED"),
             ({"state": "REVOKED"}, "state_differs", "SUCCESS", "REVOKED"),
+            ({"status": "NOTPAY", "refund_status": "SUCCESS"}, "state_differs", "SUCCESS", "NOTPAY"),
             ({"transaction_id": "4200"}, "number_differs", PAYMENT["transaction_id"], "4200"),
             ({"out_trade_no": "B1"}, "number_differs", PAYMENT["out_trade_no"], "B1"),
         ],
@@ -124,10 +125,18 @@ class TestOutcomes:
 
     @pytest.mark.parametrize(
         "change",
-        [{"fee": 59}, {"fee": Decimal("0.59")}, {"fee": None}, {"state": "REFUND"}, {"state": " success"}],
+        [
+            {"fee": 59},
+            {"fee": Decimal("0.59")},
+            {"fee": None},
+            {"state": "REFUND"},
+            {"state": " success"},
+            {"state": "PAY_BACK"},
+            {"trade_state": "SUCCESS", "refund_status": "PROCESSING"},
+        ],
     )
     def test_what_agrees_is_no_difference(self, change):
-        """Fees in fen or yuan; a refunded order was paid; a fee that is left out is not compared."""
+        """Fees in fen or yuan; a refunded order was paid; its own state counts before its refund's."""
         assert [] == compare([{**PAYMENT, **change}, {**REFUND, "fee": -29, "state": "SUCCESS"}])[0]
 
     @pytest.mark.parametrize(
@@ -218,6 +227,14 @@ class TestReversals:
         assert [] == compare([self.OURS], trade(PAID, reversal))[0]
         assert ["amount_differs"] == compare([{**self.OURS, "amount": 1}], trade(PAID, reversal))[0]
 
+    def test_reversal_alone_may_return_a_part(self, reversal):
+        """The rest may have been refunded before, and the fee is that of another row."""
+        reversal = {**reversal, "申请退款金额": "70.00", "订单金额": "70.00", "手续费": "-0.42"}
+        assert ["matched"] == compare([{**self.OURS, "fee": 59}], trade(reversal), matched=True)[0]
+        assert ["amount_differs"] == compare([{**self.OURS, "amount": 6999}], trade(reversal))[0]
+        nothing = {**reversal, "申请退款金额": "0.00", "订单金额": "0.00"}
+        assert ["amount_differs"] == compare([self.OURS], trade(nothing))[0]
+
     @pytest.mark.parametrize(("state", "shown"), [("SUCCESS", "SUCCESS"), ("", ""), ("NOTPAY", "NOTPAY")])
     def test_reversal_that_our_books_do_not_know_is_found(self, reversal, state, shown):
         """Otherwise the delivery would go on though the money was returned; books without states, too."""
@@ -304,8 +321,9 @@ class TestDays:
             ),
             ("2026-02-30", "'2026-02-30' is not a day: give YYYY-MM-DD"),
             (at("12:00:00"), "give a date or YYYY-MM-DD, not datetime"),
-            (20260302, "give a date or YYYY-MM-DD, not int"),
-            ((DAY, DAY, DAY), "give a date or YYYY-MM-DD, not tuple"),
+            (20260302, "give a date or YYYY-MM-DD, or a tuple of the first and the last, not 20260302"),
+            (["2026-03-02"] * 2, r"or a tuple of the first and the last, not \['2026-03-02', '2026-03-02'\]"),
+            ((DAY, DAY, DAY), r"or a tuple of the first and the last, not \(datetime.date\(2026, 3, 2\), "),
             ((DAY, None), "give a date or YYYY-MM-DD, not NoneType"),
         ],
     )
@@ -438,7 +456,8 @@ class TestBooks:
         """It may mean unpaid: the error names the entry, the member and the words that are accepted."""
         words = (
             f"ours: entry 2: {name}: {word!r} is not a state of a payment; give ACCEPT, ACCEPTED, CLOSED, "
-            "NOTPAY, PAYERROR, PAY_FAIL, PENDING, REFUND, REVOKED, SUCCESS, USERPAYING, or leave it empty"
+            "NOTPAY, PAYERROR, PAY_BACK, PAY_FAIL, PENDING, REFUND, REVOKED, SUCCESS, USERPAYING, or leave "
+            "it empty"
         )
         with pytest.raises(InvalidRequestError, match=re.escape(words)):
             compare([REFUND, {**PAYMENT, name: word}])
@@ -473,11 +492,13 @@ class TestBooks:
         with pytest.raises(InvalidRequestError, match=rf"{name} cannot be read"):
             compare(tmp_path / name)
 
-    @pytest.mark.parametrize("name", ["ours.csv", "ours.jsonl"])
-    def test_books_in_gbk_are_refused_with_advice(self, tmp_path, name):
+    @pytest.mark.parametrize(
+        ("name", "advice"), [("ours.csv", "save it as 'CSV UTF-8' "), ("ours.jsonl", "save it as UTF-8$")]
+    )
+    def test_books_in_gbk_are_refused_with_advice(self, tmp_path, name, advice):
         """A spreadsheet of a Chinese Windows writes them unless it is told not to."""
         (tmp_path / name).write_bytes("out_trade_no,amount_fen,商品\nA1,5,奶茶\n".encode("gbk"))
-        with pytest.raises(InvalidRequestError, match=rf"{name} is not UTF-8: save it as 'CSV UTF-8'"):
+        with pytest.raises(InvalidRequestError, match=f"{name} is not UTF-8: {advice}"):
             compare(tmp_path / name)
 
     def test_other_bills_have_no_orders(self):

@@ -25,7 +25,12 @@ __all__ = ["NAMES", "NOT_REFUNDED", "REFUND_STATES", "UNPAID", "Entry", "entries
 
 _NUMBERS = ("transaction_id", "out_trade_no", "refund_id", "out_refund_no")
 _READ_OF_ROWS = (*_NUMBERS, "refund_total_fen", "total_fen", "refund_status", "trade_state")
-_STATES = ("state", "refund_status", "trade_state", "status")
+
+#: Names of states of payments and of refunds, in the order in which they are read: a row of an order may say
+#: how its refund went, too.
+_PAID_STATES = ("state", "trade_state", "status", "refund_status")
+_REFUNDED_STATES = ("state", "refund_status", "trade_state", "status")
+
 _TIMES = ("time", "success_time", "paid_at", "trade_time", "create_time")
 
 #: Names of amounts of payments and of refunds, and of fees, in the order in which they are read: text of
@@ -35,13 +40,13 @@ _REFUNDED = ("amount_fen", "refund_total_fen", "amount_yuan", "amount", "refund_
 _FEES = ("fee_fen", "fee_yuan", "fee")
 
 #: The names that count in an entry; others are not read, but for the currency of an amount.
-NAMES = frozenset({*_NUMBERS, *_PAID, *_REFUNDED, *_FEES, *_STATES, *_TIMES})
+NAMES = frozenset({*_NUMBERS, *_PAID, *_REFUNDED, *_FEES, *_PAID_STATES, *_TIMES})
 
 #: The words of payments: those that leave no row in a bill, and the others.
 UNPAID = frozenset(
     {"ACCEPT", "ACCEPTED", "CLOSED", "NOTPAY", "PAYERROR", "PAY_FAIL", "PENDING", "USERPAYING"}
 )
-_PAYMENT_WORDS = UNPAID | {"REFUND", "REVOKED", "SUCCESS"}
+_PAYMENT_WORDS = UNPAID | {"PAY_BACK", "REFUND", "REVOKED", "SUCCESS"}
 
 #: The words of refunds that APIv2, bills and orders have of their own, in those of APIv3.
 REFUND_STATES = {"CHANGE": "ABNORMAL", "FAIL": "CLOSED", "REFUND": "SUCCESS", "REFUNDCLOSE": "CLOSED"}
@@ -53,6 +58,9 @@ _REFUND_WORDS = frozenset({*REFUND_STATES, "ABNORMAL", "CLOSED", "PROCESSING", "
 #: Names that an error expects where there are values with types, and in CSV.
 _TYPED_AMOUNTS = ("amount", "amount_fen", "amount_yuan")
 _TEXT_AMOUNTS = ("amount_fen", "amount_yuan")
+
+#: The encoding that an error asks for, in the words of a spreadsheet.
+_CSV_ENCODING = "'CSV UTF-8' (a spreadsheet's plain 'CSV' has the encoding of the system, such as GBK)"
 
 #: Names of an entry that an error shows.
 _SHOWN = 8
@@ -165,9 +173,11 @@ def parse_entries(ours: Any, *, require_amounts: bool = True) -> Iterator[Entry]
         yield from _parse_mappings(ours, require_amounts=require_amounts)
         return
     path = Path(ours)
+    is_json = path.suffix in {".jsonl", ".ndjson"}
+    encoding = "UTF-8" if is_json else _CSV_ENCODING
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            if path.suffix in {".jsonl", ".ndjson"}:
+            if is_json:
                 lines = (json.loads(line, parse_float=Decimal) for line in file if line.strip())
                 yield from _parse_mappings(lines, require_amounts=require_amounts)
             else:
@@ -175,10 +185,7 @@ def parse_entries(ours: Any, *, require_amounts: bool = True) -> Iterator[Entry]
         except InvalidRequestError:
             raise
         except UnicodeDecodeError:
-            raise InvalidRequestError(
-                f"ours: {path.name} is not UTF-8: save it as 'CSV UTF-8' (a spreadsheet's plain 'CSV' has "
-                "the encoding of the system, such as GBK)"
-            ) from None
+            raise InvalidRequestError(f"ours: {path.name} is not UTF-8: save it as {encoding}") from None
         except (csv.Error, ValueError) as error:
             raise InvalidRequestError(f"ours: {path.name} cannot be read: {error}") from None
 
@@ -232,7 +239,10 @@ class _Reader:
         self._numbers = [keys.get(name) for name in _NUMBERS]
         self._amounts = [_Amounts("amount", keys, names, "currency") for names in (_PAID, _REFUNDED)]
         self._fees = _Amounts("fee", keys, _FEES, "settlement_currency", "currency")
-        self._states = [(name, keys[name]) for name in _STATES if name in keys]
+        self._states = [
+            [(name, keys[name]) for name in names if name in keys]
+            for names in (_PAID_STATES, _REFUNDED_STATES)
+        ]
         self._times = [keys[name] for name in _TIMES if name in keys]
 
     def read(self, get: Callable[[Any], Any], position: int) -> Entry:
@@ -256,7 +266,7 @@ class _Reader:
             )
         fee = self._fees.read_yuan(get) if self._fees.names else None
         state, words = "", _REFUND_WORDS if is_refund else _PAYMENT_WORDS
-        for name, key in self._states:
+        for name, key in self._states[is_refund]:
             if (value := get(key)) is not None and (state := str(value).strip().upper()):
                 if state not in words:
                     what = "refund" if is_refund else "payment"

@@ -334,11 +334,15 @@ def _differ(theirs: Entry, ours: Entry) -> list[tuple[str, object, object]]:
         for they_say, we_say in zip(theirs[:4], ours[:4], strict=True)
         if we_say and we_say != they_say
     ]
-    if ours.amount is not None and ours.amount != theirs.amount:
+    # Its payment is in another bill, with the fee; a part of the amount may have been refunded before.
+    is_lone_reversal = theirs.is_reversal and not theirs.is_refund
+    is_part = is_lone_reversal and 0 < (theirs.amount or 0) < (ours.amount or 0)
+    if ours.amount is not None and ours.amount != theirs.amount and not is_part:
         found.append(("amount_differs", theirs.amount, ours.amount))
-    if ours.fee is not None and (theirs.fee is None or not rounds_to(theirs.fee, ours.fee)):
-        found.append(("fee_differs", theirs.fee, ours.fee))
-    if (ours.state or (theirs.is_reversal and not theirs.is_refund)) and not _agree(theirs, ours):
+    fee = None if is_lone_reversal else ours.fee
+    if fee is not None and (theirs.fee is None or not rounds_to(theirs.fee, fee)):
+        found.append(("fee_differs", theirs.fee, fee))
+    if (ours.state or is_lone_reversal) and not _agree(theirs, ours):
         found.append(("state_differs", theirs.state, ours.state))
     return found
 
@@ -372,7 +376,11 @@ class _Window:
     def make(cls, day: Any, margin: timedelta, *, is_checked: bool) -> _Window:
         if day is None:
             return cls()
-        pair = day if isinstance(day, tuple) and len(day) == _PAIR else (day, day)
+        pair = (day, day) if isinstance(day, Date | str) else day
+        if not isinstance(pair, tuple) or len(pair) != _PAIR:
+            raise InvalidRequestError(
+                f"day: give a date or YYYY-MM-DD, or a tuple of the first and the last, not {day!r:.60}"
+            )
         first, last = (parse_day("day", each) for each in pair)
         if last < first:
             raise InvalidRequestError(f"day: the last day, {last}, is before the first, {first}")
