@@ -67,6 +67,17 @@ def rows(ledger, kind="ALL", day=TODAY):
     return [dict(zip(names, row, strict=True)) for row in cells]
 
 
+def test_payer_is_named_in_the_app_of_the_sub_merchant(ledger):
+    """If the order names it."""
+    sub = {"sub_mchid": "1900000998", "sub_appid": "wx2", "openid": "o-2", "sub_openid": "o-3"}
+    ledger.place(Order(out_trade_no="3", appid="wx1", total=5, trade_type="JSAPI", **sub))
+    ledger.pay("3")
+
+    assert [("wx1", "o-1"), ("wx2", "o-3")] == [
+        (row["公众账号ID"], row["用户标识"]) for row in rows(ledger, "SUCCESS")
+    ]
+
+
 @pytest.mark.parametrize(("kind", "head"), [("ALL", ALL), ("SUCCESS", SUCCESS), ("REFUND", REFUND)])
 def test_columns_are_the_documented_ones(ledger, kind, head):
     """Each kind of bill has its own columns."""

@@ -138,6 +138,19 @@ def test_who_pays_a_part_pays_all_parts(shop):
     assert 1 == len(server.received)
 
 
+def test_parts_have_the_payer_in_the_app_of_their_sub_merchant(shop):
+    """And the order has the payer in the app in which it was combined."""
+    subs = {"sub_mchid": "1900000998", "sub_appid": "wx0000000000000001"}
+    payer = {"sub_openid": "oUpF8uMuAJOM2pxb1Q"}
+    body = combined(part(**subs), part(**subs), combine_payer_info=payer)
+    shop.instance.v3.combineTransactions.jsapi.post(json=body)
+    shop.sandbox.pay(number := body["combine_out_trade_no"])
+    found = shop.instance.chain("v3/combine-transactions/out-trade-no/{n}").get(n=number).json()
+
+    assert [subs | payer] * 2 == [{name: each[name] for name in subs | payer} for each in found["sub_orders"]]
+    assert {payer["sub_openid"], ""}.isdisjoint(found["combine_payer_info"].values())
+
+
 def test_no_part_is_paid_if_one_cannot(shop):
     """All are paid, or none."""
     number, first, second = place(shop)

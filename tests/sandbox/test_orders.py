@@ -100,6 +100,19 @@ def test_each_kind_of_order_has_its_links(call, kind, links):
     assert all(response["prepay_id"] in response[name] for name in links - {"code_url"})
 
 
+def test_payer_in_the_app_of_the_sub_merchant_pays(call, sandbox):
+    """The query has both openids, which are not the same."""
+    sub = {"sub_mch_id": "1900000998", "sub_appid": "wx0000000000000001"}
+    openid = "oUpF8uMuAJOM2pxb1Q_never"
+    call("pay/unifiedorder", order(trade_type="JSAPI", sub_openid=openid, **sub))
+    payer = sandbox.pay("20150806125346").payment.openid
+    query = fields(out_trade_no="20150806125346", sub_mch_id=sub["sub_mch_id"])
+    found = call("pay/orderquery", query).xml()
+
+    assert (payer, openid) == (found["openid"], found["sub_openid"])
+    assert (True, True) == (payer.endswith("_never"), payer != openid)
+
+
 def test_any_text_comes_back_as_it_was(call):
     """What could end CDATA, or a line, does no harm."""
     attach = "]]> <b>\r\n & 茶"

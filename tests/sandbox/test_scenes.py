@@ -12,7 +12,7 @@ from shops import serving
 from wechatpay import APIError, Builder, ConfigurationError
 from wechatpay.sandbox import Sandbox
 from wechatpay.sandbox.clock import CHINA
-from wechatpay.sandbox.test_users import PAYER
+from wechatpay.sandbox.test_users import PAYER, Standing, partner_openid, standing
 
 SUB, CODE = "1900000999", "13000000000000{:04}"
 DAY = 86400
@@ -182,8 +182,9 @@ def test_partner_order_belongs_to_the_sub_merchant(sandbox, v3):
     assert refunds.post(json=refund("PARTNER-1", sub_mchid=SUB)).json()["status"] == "PROCESSING"
 
 
-def test_partner_names_the_payer_in_the_app_of_the_sub_merchant(sandbox, v3):
-    """By ``sub_openid``, which needs ``sub_appid``; query and callback have it beside ``sp_openid``."""
+@pytest.mark.parametrize("openid", ["", PAYER], ids=["whoever", "named"])
+def test_partner_names_the_payer_in_the_app_of_the_sub_merchant(sandbox, v3, openid):
+    """By ``sub_openid``, which needs ``sub_appid``; query and callback have another ``sp_openid``, too."""
     pay = v3.pay.partner.transactions
     body = {**partner_order(sandbox, "PARTNER-SUB"), "payer": {"sub_openid": PAYER}}
     assert (400, "PARAM_ERROR") == refused(pay.jsapi.post, json=body)
@@ -192,11 +193,20 @@ def test_partner_names_the_payer_in_the_app_of_the_sub_merchant(sandbox, v3):
     )
 
     pay.jsapi.post(json={**body, "sub_appid": "wx0000000000000001"})
-    sandbox.pay("PARTNER-SUB")
+    sandbox.pay("PARTNER-SUB", openid=openid)
     query = {"sp_mchid": sandbox.identity.mchid, "sub_mchid": SUB}
-    found = pay.outTradeNo._n_.get(n="PARTNER-SUB", query=query).json()
+    payer = pay.outTradeNo._n_.get(n="PARTNER-SUB", query=query).json()["payer"]
 
-    assert {"sp_openid": PAYER, "sub_openid": PAYER} == found["payer"]
+    assert (PAYER, True) == (payer["sub_openid"], standing(payer["sp_openid"]) is Standing.CUSTOMER)
+    assert payer["sp_openid"] != PAYER
+
+
+@pytest.mark.parametrize("end", ["_poor", "_unbound", "_ended", "_never"])
+def test_payer_is_the_same_in_both_apps(end):
+    """The openids differ, their ends do not."""
+    openid = partner_openid(f"{PAYER}{end}")
+
+    assert (True, False) == (openid.endswith(end), PAYER in openid)
 
 
 def test_payment_code_is_good_for_one_payment(sandbox, v3):

@@ -125,7 +125,7 @@ class Line:
             "设备号": order.device_id.translate(escapes),
             "微信订单号": self.payment.transaction_id,
             "商户订单号": order.out_trade_no,
-            "用户标识": self.payment.openid,
+            "用户标识": order.sub_openid or self.payment.openid,
             "交易类型": order.trade_type,
             "交易状态": "REVOKED" if is_reversal else "REFUND" if refund else "SUCCESS",
             "付款银行": "OTHERS",

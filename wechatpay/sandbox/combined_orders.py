@@ -24,7 +24,7 @@ from wechatpay.sandbox.order_checks import (
 from wechatpay.sandbox.orders import Order, Rejection
 from wechatpay.sandbox.parameters import Violation
 from wechatpay.sandbox.payments import TRADE_TYPES, credential, reject
-from wechatpay.sandbox.test_users import number
+from wechatpay.sandbox.test_users import number, partner_openid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -70,8 +70,9 @@ class CombinedOrders:
         body = call.body
         combined = body["combine_out_trade_no"]
         payer = body.get("combine_payer_info") or {}
-        openid = payer.get("openid") or payer.get("sub_openid") or ""
-        if error := order_error(call, openid, *_violations(body, openid, trade_type)):
+        openid, sub_openid = payer.get("openid", ""), payer.get("sub_openid", "")
+        named = openid or sub_openid
+        if error := order_error(call, named, *_violations(body, named, trade_type)):
             return error
         parts = [
             Order(
@@ -81,7 +82,7 @@ class CombinedOrders:
                 trade_type=trade_type,
                 description=part.get("description", ""),
                 attach=part.get("attach", ""),
-                openid=openid,
+                openid=openid or partner_openid(sub_openid),
                 currency=part["amount"].get("currency", "CNY"),
                 notify_url=body.get("notify_url", ""),
                 terms=f"{trade_type} {json.dumps(body, sort_keys=True)}",
@@ -89,6 +90,8 @@ class CombinedOrders:
                 is_sharing=bool((part.get("settle_info") or {}).get("profit_sharing")),
                 mchid=part["mchid"],
                 sub_mchid=part.get("sub_mchid", ""),
+                sub_appid=part.get("sub_appid", ""),
+                sub_openid=sub_openid,
                 combine_mchid=call.mchid,
                 combine_out_trade_no=combined,
                 expires=read_expiry(body),
@@ -184,10 +187,10 @@ def _describe_part(order: Order) -> dict[str, Any]:
             "success_time": f"{moment[:19]}.000{moment[19:]}",
             "transaction_id": order.payment.transaction_id,
         }
-    sub = {"sub_mchid": order.sub_mchid} if order.sub_mchid else {}
+    sub = {name: getattr(order, name) for name in ("sub_mchid", "sub_appid", "sub_openid")}
     return {
         "mchid": order.mchid,
-        **sub,
+        **{name: value for name, value in sub.items() if value},
         "trade_type": order.trade_type,
         "trade_state": order.state,
         "attach": order.attach,

@@ -199,7 +199,8 @@ class Ledger:
                 return rejection
             digits = f"4200{self.make_number(out_trade_no, 6)}{format_digits(now)[:8]}"
             digits += self.make_number(f"payment {out_trade_no}", 10)
-            payment = Payment(digits, openid or order.openid or PAYER, now)
+            payer = "" if openid == order.sub_openid else openid
+            payment = Payment(digits, payer or order.openid or PAYER, now)
             self._by_transaction[digits] = out_trade_no
             return self._store(replace(order, payment=payment, status="NOTPAY"))
 

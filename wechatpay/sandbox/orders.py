@@ -256,7 +256,7 @@ def payment_rejection(order: Order, openid: str, now: float) -> Rejection | None
         return ended
     if not order.is_payable(now):
         return Rejection.EXPIRED
-    if order.protocol == "v3" and openid and order.openid not in {"", openid}:
+    if order.protocol == "v3" and openid and order.openid and openid not in {order.openid, order.sub_openid}:
         return Rejection.OTHER_PAYER
     return None
 

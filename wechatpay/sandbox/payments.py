@@ -24,6 +24,7 @@ from wechatpay.sandbox.order_checks import (
 )
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.parameters import Violation
+from wechatpay.sandbox.test_users import partner_openid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +138,8 @@ class Payments:
         )
 
     def _parse(self, body: Mapping[str, Any], trade_type: str) -> Order:
-        amount = body["amount"]
+        amount, payer = body["amount"], body.get("payer") or {}
+        sub_openid = payer.get("sub_openid", "")
         return Order(
             out_trade_no=body["out_trade_no"],
             appid=body.get("sp_appid") or body.get("appid", ""),
@@ -145,7 +147,7 @@ class Payments:
             trade_type=trade_type,
             description=body.get("description", ""),
             attach=body.get("attach", ""),
-            openid=_openid(body),
+            openid=payer.get("openid") or payer.get("sp_openid") or partner_openid(sub_openid),
             currency=amount.get("currency", "CNY"),
             notify_url=body.get("notify_url", ""),
             terms=f"{trade_type} {json.dumps(body, sort_keys=True)}",
@@ -153,7 +155,7 @@ class Payments:
             is_sharing=bool((body.get("settle_info") or {}).get("profit_sharing")),
             sub_mchid=body.get("sub_mchid", ""),
             sub_appid=body.get("sub_appid", ""),
-            sub_openid=(body.get("payer") or {}).get("sub_openid", ""),
+            sub_openid=sub_openid,
             device_id=(body.get("scene_info") or {}).get("device_id", ""),
             expires=read_expiry(body),
         )

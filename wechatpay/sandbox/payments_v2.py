@@ -39,6 +39,7 @@ from wechatpay.sandbox.clock import CHINA, format_digits, format_local, parse_di
 from wechatpay.sandbox.messages import HttpResponse
 from wechatpay.sandbox.orders import CODE_PAY, Order, Rejection
 from wechatpay.sandbox.payments import AUTH_CODE, DESCRIPTIONS
+from wechatpay.sandbox.test_users import partner_openid
 from wechatpay.sandbox.xml_messages import failure, lasting, refuse, success
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ def parse_order(sent: Mapping[str, str], trade_type: str) -> Order:
         trade_type=trade_type,
         description=sent["body"],
         attach=sent.get("attach", ""),
-        openid=sent.get("openid", ""),
+        openid=sent.get("openid") or partner_openid(sent.get("sub_openid", "")),
         currency=sent.get("fee_type", "CNY"),
         notify_url=sent.get("notify_url", ""),
         terms=json.dumps(sorted(lasting(sent).items())),
@@ -330,6 +331,7 @@ def parse_order(sent: Mapping[str, str], trade_type: str) -> Order:
         device_id=sent.get("device_info", ""),
         sub_mchid=sent.get("sub_mch_id", ""),
         sub_appid=sent.get("sub_appid", ""),
+        sub_openid=sent.get("sub_openid", ""),
         expires=_parse_expiry(sent),
     )
 
@@ -341,6 +343,7 @@ def describe_payment(order: Order) -> dict[str, str | int]:
     return {
         "openid": payment.openid,
         "is_subscribe": "N",
+        **({"sub_openid": order.sub_openid, "sub_is_subscribe": "N"} if order.sub_openid else {}),
         "trade_type": order.trade_type,
         "bank_type": "OTHERS",
         "total_fee": order.total,

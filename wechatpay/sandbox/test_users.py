@@ -31,6 +31,7 @@ __all__ = [
     "moment",
     "moment_seconds",
     "number",
+    "partner_openid",
     "standing",
 ]
 
@@ -72,6 +73,16 @@ def _by_suffix(name: str) -> Standing:
     return next(
         (kind for kind in (Standing.ENDED, Standing.NEVER) if name.endswith(kind.value)), Standing.CUSTOMER
     )
+
+
+def partner_openid(sub_openid: str) -> str:
+    """Return the openid in the partner's app of the payer with this openid in the sub-merchant's app.
+
+    It has the same end, so that it is the same test user; ``""`` for ``""``.
+    """
+    ends = (POOR, UNBOUND, Standing.ENDED.value, Standing.NEVER.value)
+    end = next(filter(sub_openid.endswith, ends), "")
+    return f"o{number(f'openid {sub_openid}', 27)}{end}" if sub_openid else ""
 
 
 def number(seed: str, digits: int) -> str:
