@@ -22,7 +22,7 @@ from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from wire.gateway import SERIAL, proof, signed
+from wire.gateway import SERIAL, proof, reply, signed
 
 from wechatpay import Builder, ConfigurationError, NoResponseError, ReadTimeoutError
 
@@ -397,6 +397,13 @@ def test_client_session_with_a_login_is_refused(build, looped):
     looped.run(made[0].close())
 
 
+#: What a caller whose session repeats requests is advised.
+SENT_AGAIN = (
+    r"^POST /v3/x: outcome unknown: client_session began to send the request again, which was prevented: "
+    r"remove its retries and use wechatpay\.retry\(\)"
+)
+
+
 @pytest.mark.parametrize("verb", ["get", "put", "delete"])
 def test_callers_client_session_sends_once(verb, build, gateway, looped):
     """Aiohttp would repeat an idempotent request on another connection."""
@@ -404,7 +411,7 @@ def test_callers_client_session_sends_once(verb, build, gateway, looped):
     gateway.behaviour = lambda _, peer: peer.send(r) if (r := next(first, None)) else peer.close()
     instance = build(client_session=lambda _: aiohttp.ClientSession())
     looped.call(instance.v3.x, verb)
-    with pytest.raises(NoResponseError):
+    with pytest.raises(NoResponseError, match=r"the connection was lost .*, or client_session began"):
         looped.call(instance.v3.x, verb)
 
     assert 2 == len(gateway.seen)
@@ -421,7 +428,7 @@ def test_middleware_of_the_callers_client_session_cannot_send_twice(build, gatew
     gateway.respond(signed(b"{}", "200 OK", ("Connection", "close")))
 
     async def main():
-        with pytest.raises(NoResponseError):
+        with pytest.raises(NoResponseError, match=SENT_AGAIN):
             await instance.v3.x.postAsync()
 
     asyncio.run(main())
@@ -430,21 +437,24 @@ def test_middleware_of_the_callers_client_session_cannot_send_twice(build, gatew
 
 
 @pytest.mark.filterwarnings("ignore:Inheritance:DeprecationWarning")
-def test_client_session_that_retries_by_itself_cannot_send_twice(build, gateway):
+@pytest.mark.parametrize("status", [None, "503 Busy"], ids=["no response", "503"])
+@pytest.mark.parametrize("verb", ["post", "get"])
+def test_client_session_that_retries_by_itself_cannot_send_twice(verb, status, build, gateway):
     """Each of its attempts is a request of its own to aiohttp; the second is stopped before it leaves."""
 
     class Retrying(aiohttp.ClientSession):
         async def _request(self, *args, **options):
             with contextlib.suppress(aiohttp.ClientError):
-                return await super()._request(*args, **options)
+                response = await super()._request(*args, **options)
+                response.release()
             return await super()._request(*args, **options)
 
-    gateway.behaviour = lambda _, peer: peer.close()
+    gateway.behaviour = lambda _, peer: peer.send(reply(b"", status)) if status else peer.close()
     instance = build(client_session=lambda _: Retrying())
 
     async def main():
-        with pytest.raises(NoResponseError):
-            await instance.v3.x.postAsync(json={}, query={"a": "1"})
+        with pytest.raises(NoResponseError, match=SENT_AGAIN.replace("POST", verb.upper())):
+            await getattr(instance.v3.x, f"{verb}Async")(query={"a": "1"})
 
     asyncio.run(main())
 

@@ -20,7 +20,7 @@ from wechatpay.errors import (
 from wechatpay.messages import Headers, Response
 from wechatpay.middleware import Blocking
 from wechatpay.process import CURRENT_JOB
-from wechatpay.transports.loop_session import EXCHANGE, LoopSession, UnconnectedError
+from wechatpay.transports.loop_session import EXCHANGE, LoopSession, SentAlreadyError, UnconnectedError
 from wechatpay.transports.network import (
     Unpacker,
     hide_frames,
@@ -209,4 +209,6 @@ def _map(error: Exception, request: Request, proxy: str | None) -> Exception:
         return transport_error(ConnectError, request, error, proxy)
     if isinstance(error, TimeoutError):
         return transport_error(ReadTimeoutError, request, error)
+    if isinstance(error, SentAlreadyError):
+        return NoResponseError(f"{request.method} {request.path}: outcome unknown: {error}", request=request)
     return transport_error(NoResponseError, request, error)

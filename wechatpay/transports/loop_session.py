@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Factory = Callable[[asyncio.AbstractEventLoop], aiohttp.ClientSession]
 
-__all__ = ["EXCHANGE", "Exchange", "LoopSession", "UnconnectedError"]
+__all__ = ["EXCHANGE", "Exchange", "LoopSession", "SentAlreadyError", "UnconnectedError"]
 
 #: Keeps aiohttp from adding headers, and from unpacking what it gets.
 _UNTOUCHED: Any = {
@@ -250,7 +250,23 @@ class UnconnectedError(aiohttp.ClientError):
 
 
 class SentAlreadyError(aiohttp.ClientError):
-    """A second attempt at what has left already: aiohttp repeats idempotent requests on a lost connection."""
+    """A second attempt at what has left already, which is not sent; the text says whose attempt it may be.
+
+    aiohttp repeats idempotent requests on a lost connection; a caller's session may repeat any request.
+    """
+
+
+#: What a request of which aiohttp makes a second attempt has met.
+_LOST = "the connection was lost before a response came"
+
+#: Methods whose requests aiohttp repeats, once, on a lost connection.
+_REPEATED_BY_AIOHTTP = frozenset({"GET", "PUT", "DELETE"})
+
+#: What a session of the caller's has done.
+_REPEATED = (
+    "client_session began to send the request again, which was prevented: remove its retries and use "
+    "wechatpay.retry()"
+)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -265,7 +281,7 @@ class _Connector(aiohttp.TCPConnector):
         """
         exchange = EXCHANGE.get()
         if exchange.transport is not None:
-            raise SentAlreadyError
+            raise SentAlreadyError(_LOST)
         try:
             connection: Any = await super().connect(*args, **kwargs)
             for _ in range(self.limit_per_host):
@@ -322,11 +338,15 @@ async def _recognize(_: Any, context: SimpleNamespace, begun: aiohttp.TraceReque
     exchange = EXCHANGE.get(None)
     is_attempt = exchange is not None and exchange.sends == (begun.method, begun.url)
     context.call = exchange if is_attempt else SimpleNamespace(is_sent=False)
+    if context.call.is_sent:
+        # Here, not in _refuse_second: a connection that was taken from the pool would never be closed.
+        raise SentAlreadyError(_REPEATED)
+    context.words = f"{_LOST}, or {_REPEATED}" if begun.method in _REPEATED_BY_AIOHTTP else _REPEATED
 
 
 async def _refuse_second(_: Any, context: SimpleNamespace, __: Any) -> None:
     if context.call.is_sent:
-        raise SentAlreadyError
+        raise SentAlreadyError(context.words)
 
 
 async def _note_sent(_: Any, context: SimpleNamespace, __: Any) -> None:
