@@ -252,6 +252,16 @@ MISPLACED = [
     {"merchant": {"cert": keys.pem(), "key": keys.pem()}},
     {"merchant": {keys.pem(): keys.pem()}},
     {"certs_cache": [keys.pem()]},
+    {keys.pem(): 1},
+    {"headers": {keys.pem(): "x"}},
+    {"headers": {"X-Note": keys.pem()}},
+    {"proxies": {keys.pem(): "http://localhost"}},
+    {"proxies": {"https": keys.pem()}},
+    {"middlewares": keys.pem()},
+    {"middlewares": [keys.pem()]},
+    {"middlewares": (keys.pem(), keys.pem())},
+    {"middlewares": {"a": keys.pem()}},
+    {"middlewares": {keys.pem(): "a"}},
 ]
 
 
@@ -277,6 +287,25 @@ def test_private_key_in_the_place_of_another_is_not_reported(instance, call):
     """Nor is it where keys are given later."""
     with pytest.raises(ConfigurationError) as caught:
         call(instance.getDriver().platform)
+
+    assert not quoted_lines(caught.value)
+
+
+@each(
+    "call",
+    [
+        lambda instance: instance.getDriver().select(keys.pem()),
+        lambda _: Builder.factory({keys.pem().encode(): 1}),
+        lambda _: Builder.factory({keys.pem(): 1}, **{keys.pem(): 1}),
+        lambda instance: instance.v3.x.get({keys.pem(): 1}),
+        lambda instance: instance.v3.x.get({keys.pem(): 1}, **{keys.pem(): 1}),
+        lambda instance: instance.v3.x.get(headers={keys.pem(): "x"}),
+    ],
+)
+def test_private_key_in_the_place_of_a_name_is_not_reported(instance, call):
+    """Names are quoted in errors; one as long as a key is cut."""
+    with pytest.raises((ConfigurationError, InvalidRequestError)) as caught:
+        call(instance)
 
     assert not quoted_lines(caught.value)
 

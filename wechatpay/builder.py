@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack, cast
 
 from wechatpay import uri
 from wechatpay.driver import Driver
-from wechatpay.errors import ConfigurationError, InvalidRequestError
+from wechatpay.errors import ConfigurationError, InvalidRequestError, shorten
 from wechatpay.options import VERBS, Arguments
 from wechatpay.settings import Settings, SettingsDict
 
@@ -313,14 +313,7 @@ class Builder(Root):
         Raises:
             ConfigurationError: A setting is unknown, missing or wrong; the message names it.
         """
-        kind, problem = type(settings).__name__, ""
-        if not isinstance(settings, Mapping | None):
-            problem = f"factory takes a mapping of settings, not {kind}"
-        elif odd := [name for name in settings or {} if not isinstance(name, str)]:
-            problem = f"unknown setting {odd[0]!r}: names are text"
-        elif twice := (settings or {}).keys() & kw.keys():
-            problem = f"{', '.join(sorted(twice))}: given in the mapping and as a keyword"
-        else:
+        if not (problem := _find_problem(settings, kw)):
             kw.update(settings or {})
         # The frames of an error hold no keys.
         del settings
@@ -345,3 +338,13 @@ class Builder(Root):
 
     async def __aexit__(self, *_: object) -> None:
         await self.getDriver().aclose()
+
+
+def _find_problem(settings: Any, kw: Mapping[str, Any]) -> str:
+    """Describe what is wrong with the arguments of ``factory``; return ``""`` if nothing is."""
+    if not isinstance(settings, Mapping | None):
+        return f"factory takes a mapping of settings, not {type(settings).__name__}"
+    if odd := [name for name in settings or {} if not isinstance(name, str)]:
+        return f"unknown setting {shorten(repr(odd[0]))}: names are text"
+    twice = sorted((settings or {}).keys() & kw.keys())
+    return f"{', '.join(map(shorten, twice))}: given in the mapping and as a keyword" if twice else ""

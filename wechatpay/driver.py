@@ -11,7 +11,7 @@ from wechatpay import middleware, uri
 from wechatpay.apiv3 import fields
 from wechatpay.apiv3.protocol import APIv3
 from wechatpay.crypto import rsa
-from wechatpay.errors import ConfigurationError, InvalidRequestError, WeChatPayError
+from wechatpay.errors import ConfigurationError, InvalidRequestError, WeChatPayError, shorten
 from wechatpay.logs import log_step
 from wechatpay.middleware import Blocking
 from wechatpay.options import VERBS, Arguments, read_call
@@ -89,7 +89,9 @@ class Driver:
             raise ConfigurationError(
                 f"API{protocol} needs the settings {_NEEDS[protocol]}, which were left out"
             )
-        raise ConfigurationError(f"unknown protocol {protocol!r}: expected 'v3', 'v2' or 'mp'")
+        quoted = shorten(repr(protocol))
+        del protocol  # it may be a key, and debuggers show the frames of an error
+        raise ConfigurationError(f"unknown protocol {quoted}: expected 'v3', 'v2' or 'mp'")
 
     @property
     def platform(self) -> PlatformKeys:

@@ -205,6 +205,15 @@ def escape(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def shorten(name: str) -> str:
+    """Cut a long name that is wrong, for an error: it may be a key in the place of a name."""
+    return name if len(name) < _KEY_LENGTH else f"{name[:16]}…"
+
+
+#: Characters of the shortest key, the APIv2 key.
+_KEY_LENGTH = 32
+
+
 def ask_catalogue(function: Callable[..., _T], *arguments: Any, default: _T) -> _T:
     """Read the catalogue for the text of an error, which must not depend on a file.
 

@@ -32,6 +32,7 @@ __all__ = [
     "Stack",
     "Steps",
     "arun",
+    "check_middleware",
     "run",
     "unknown_effect",
     "wrap",
@@ -226,7 +227,7 @@ class Stack:
         Raises:
             ConfigurationError: No middleware has this name, or ``middleware`` is not a generator function.
         """
-        _check(middleware)
+        check_middleware(middleware)
         with self._lock:
             layers = list(self._layers)
             layers[_index(layers, name)] = (name, middleware)
@@ -254,7 +255,7 @@ class Stack:
         middleware: Middleware,
         name: str | None,
     ) -> None:
-        _check(middleware)
+        check_middleware(middleware)
         chosen = str(name or _describe(middleware).rpartition(".")[2])
         with self._lock:
             layers = list(self._layers)
@@ -307,7 +308,12 @@ def _index(layers: list[tuple[str, Middleware]], name: str) -> int:
     raise ConfigurationError(f"the stack has no middleware called {name!r}; it has {known_names}")
 
 
-def _check(middleware: Middleware) -> None:
+def check_middleware(middleware: Middleware) -> None:
+    """Check that ``middleware`` is a generator function of two arguments.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
     inner: Any = middleware.func if isinstance(middleware, functools.partial) else middleware
     if not inspect.isroutine(inner) and not isinstance(inner, type):
         inner = getattr(inner, "__call__", None)  # noqa: B004  what it does is looked at, not whether it can

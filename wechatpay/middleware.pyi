@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from wechatpay.errors import ConfigurationError
 from wechatpay.messages import Request, Response
-__all__ = ['Blocking', 'Flow', 'Handler', 'Middleware', 'Pause', 'Stack', 'Steps', 'arun', 'run', 'unknown_effect', 'wrap']
+__all__ = ['Blocking', 'Flow', 'Handler', 'Middleware', 'Pause', 'Stack', 'Steps', 'arun', 'check_middleware', 'run', 'unknown_effect', 'wrap']
 @dataclass(frozen=True, slots=True)
 class Pause:
     seconds: float
@@ -35,3 +35,4 @@ class Stack:
     def sign_only(self) -> Handler: ...
     def __iter__(self) -> Iterator[str]: ...
 def wrap(middleware: Middleware, proceed: Handler) -> Handler: ...
+def check_middleware(middleware: Middleware) -> None: ...

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wechatpay import uri
-from wechatpay.errors import InvalidRequestError, ask_catalogue
+from wechatpay.errors import InvalidRequestError, ask_catalogue, shorten
 from wechatpay.messages import Call, is_word
 
 __all__ = ["OPTIONS", "VERBS", "WRITTEN_HEADERS", "Arguments", "read_call", "read_headers"]
@@ -101,7 +101,8 @@ def _sort(  # noqa: PLR0913, PLR0917  what the caller unpacks
         if not isinstance(options, Mapping):
             return f"a verb takes a mapping of options and keywords, not {type(options).__name__}"
         if twice := options.keys() & given.keys():
-            return f"{', '.join(sorted(twice))}: given in the mapping and as a keyword; give it once"
+            repeated = ", ".join(map(shorten, sorted(twice)))
+            return f"{repeated}: given in the mapping and as a keyword; give it once"
         given = {**options, **given}
     names = plan.names
     for name, value in given.items():
@@ -135,7 +136,7 @@ def _unknown(name: object, verb: str, plan: uri.Plan) -> str:
         return f"the name of an option or variable is text, not {type(name).__name__}"
     if name in _ELSEWHERE:
         return f"{name} is not an option: {_ELSEWHERE[name]}"
-    text = f"{name} is neither an option nor a variable of {uri.quote(plan.template)}"
+    text = f"{shorten(name)} is neither an option nor a variable of {uri.quote(plan.template)}"
     import difflib  # noqa: PLC0415  only mistakes need it
 
     if place := ask_catalogue(_place, name, verb, plan.template, default=""):
@@ -178,7 +179,7 @@ def _find_header_flaw(headers: Any) -> str:
         return "headers: give a mapping of names to text; None removes one header"
     for name, text in headers.items():
         if not isinstance(name, str) or not is_word(str.__str__(name)):
-            return f"headers: {name!r} is not a header name"
+            return f"headers: {shorten(repr(name))} is not a header name"
         lowered = str.__str__(name).lower()
         if lowered in WRITTEN_HEADERS:
             return f"headers: {name} is written by the core; leave it out"

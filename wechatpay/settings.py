@@ -13,9 +13,10 @@ from wechatpay import formatter, options
 from wechatpay.apiv2.certificate import Identity
 from wechatpay.apiv3.settings import Merchant
 from wechatpay.crypto.pem import file_path
-from wechatpay.errors import ConfigurationError, InvalidRequestError
+from wechatpay.errors import ConfigurationError, InvalidRequestError, shorten
 from wechatpay.identifiers import exact, load_apiv2_key, validate_identifier
 from wechatpay.messages import parse_timeout
+from wechatpay.middleware import check_middleware
 from wechatpay.open_platform.settings import OpenPlatformSettings
 from wechatpay.secret import Secret, conceal
 from wechatpay.uri import hosts
@@ -275,7 +276,7 @@ def _explain_unknown(name: object) -> str:
     import difflib  # noqa: PLC0415  only mistakes need it
 
     close = difflib.get_close_matches(str(name), SettingsDict.__annotations__, 1, cutoff=0.8)
-    return f"unknown setting {name!r}" + (f"; did you mean {close[0]}?" if close else "")
+    return f"unknown setting {shorten(repr(name))}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _account(values: Mapping[str, Any], mchid: str | None) -> Account | None:
@@ -377,10 +378,16 @@ def _size(values: Mapping[str, Any], name: str, default: int) -> int:
 
 def _middlewares(given: Any) -> tuple[tuple[str | None, Middleware], ...]:
     if isinstance(given, Mapping):
-        return tuple(given.items())
-    if isinstance(given, Sequence) and not isinstance(given, str):
-        return tuple((None, middleware) for middleware in given)
-    raise ConfigurationError("middlewares: a sequence of middlewares, or a mapping of names to middlewares")
+        named = tuple(given.items())
+    elif isinstance(given, Sequence) and not isinstance(given, str):
+        named = tuple((None, middleware) for middleware in given)
+    else:
+        raise ConfigurationError(
+            "middlewares: a sequence of middlewares, or a mapping of names to middlewares"
+        )
+    for _, middleware in named:
+        check_middleware(middleware)
+    return named
 
 
 def _callable(values: Mapping[str, Any], name: str, default: Callable[[], Any]) -> Callable[[], Any]:

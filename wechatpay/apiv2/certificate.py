@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wechatpay.errors import ConfigurationError, CryptoError
+from wechatpay.errors import ConfigurationError, CryptoError, shorten
 
 if TYPE_CHECKING:
     import ssl
@@ -90,8 +90,7 @@ def _sources(given: Any) -> dict[str, tuple[Any, Any]]:
     if given is not None and not isinstance(given, Mapping):
         given = {"cert": given}
     if unknown := set(given or ()) - {"cert", "key"}:
-        # Cut: a longer text may be a key in the place of a name.
-        names = ", ".join(f"{name!s:.16}" for name in unknown)
+        names = ", ".join(shorten(str(name)) for name in unknown)
         raise ConfigurationError(f"merchant: {names}: unknown; it has cert and key")
     pairs = {}
     for name, source in (given or {}).items():

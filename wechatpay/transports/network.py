@@ -23,6 +23,7 @@ from wechatpay.errors import (
     ReadTimeoutError,
     ResponseTooLargeError,
     TransportError,
+    shorten,
 )
 from wechatpay.options import WRITTEN_HEADERS
 
@@ -85,7 +86,8 @@ class Proxies:
         for name, url in given.items():
             if not isinstance(name, str) or not (name in _SCHEMES or "://" in name):
                 raise ConfigurationError(
-                    f"proxies: {name!r} is not a known key: use http, https, all, https://host or no_proxy"
+                    f"proxies: {shorten(repr(name))} is not a known key: "
+                    "use http, https, all, https://host or no_proxy"
                 )
             if url:
                 urls["no" if name == "no_proxy" else name] = url
@@ -126,7 +128,8 @@ def _check_proxy(url: Any, what: str) -> str:
         whole = url if "://" in url else f"http://{url}"
         try:
             parts = urlsplit(whole)
-            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            host = parts.hostname
+            if parts.scheme in ("http", "https") and host and " " not in host and parts.port != 0:
                 return whole
         except ValueError:
             pass
