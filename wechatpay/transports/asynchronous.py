@@ -209,6 +209,6 @@ def _map(error: Exception, request: Request, proxy: str | None) -> Exception:
         return transport_error(ConnectError, request, error, proxy)
     if isinstance(error, TimeoutError):
         return transport_error(ReadTimeoutError, request, error)
-    if isinstance(error, SentAlreadyError):
+    if isinstance(error, SentAlreadyError) and error.args:
         return NoResponseError(f"{request.method} {request.path}: outcome unknown: {error}", request=request)
     return transport_error(NoResponseError, request, error)

@@ -250,14 +250,12 @@ class UnconnectedError(aiohttp.ClientError):
 
 
 class SentAlreadyError(aiohttp.ClientError):
-    """A second attempt at what has left already, which is not sent; the text says whose attempt it may be.
+    """A second attempt at what has left already, which is not sent.
 
-    aiohttp repeats idempotent requests on a lost connection; a caller's session may repeat any request.
+    aiohttp repeats idempotent requests on a lost connection; a caller's session may repeat any request, and
+    the text then says so.
     """
 
-
-#: What a request of which aiohttp makes a second attempt has met.
-_LOST = "the connection was lost before a response came"
 
 #: Methods whose requests aiohttp repeats, once, on a lost connection.
 _REPEATED_BY_AIOHTTP = frozenset({"GET", "PUT", "DELETE"})
@@ -281,7 +279,7 @@ class _Connector(aiohttp.TCPConnector):
         """
         exchange = EXCHANGE.get()
         if exchange.transport is not None:
-            raise SentAlreadyError(_LOST)
+            raise SentAlreadyError
         try:
             connection: Any = await super().connect(*args, **kwargs)
             for _ in range(self.limit_per_host):
@@ -341,7 +339,8 @@ async def _recognize(_: Any, context: SimpleNamespace, begun: aiohttp.TraceReque
     if context.call.is_sent:
         # Here, not in _refuse_second: a connection that was taken from the pool would never be closed.
         raise SentAlreadyError(_REPEATED)
-    context.words = f"{_LOST}, or {_REPEATED}" if begun.method in _REPEATED_BY_AIOHTTP else _REPEATED
+    is_ambiguous = begun.method in _REPEATED_BY_AIOHTTP
+    context.words = "the connection was lost before a response came, or " * is_ambiguous + _REPEATED
 
 
 async def _refuse_second(_: Any, context: SimpleNamespace, __: Any) -> None:
