@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from interrupts import interrupted
 from open_platform.accounts import APP
 from open_platform.conftest import respond
+from wire.gateway import reply
 
-from wechatpay import uri
+from wechatpay import APIError, uri
 from wechatpay.middleware import Blocking
 from wechatpay.open_platform import FileTokens, MemoryTokens
 from wechatpay.options import Arguments, read_call
@@ -290,3 +293,23 @@ def test_interrupted_fetch_holds_nobody_up_for_good(build, platform, monkeypatch
         platform.retire(APPID)
 
     assert 60 < number
+
+
+def test_failed_fetch_is_freed_with_its_error(gateway, build):
+    """Who waited gets a copy of the error: no reference cycle keeps the frames of the first."""
+    gateway.behaviour = lambda _, peer: peer.send(reply(b'{"errcode":40013,"errmsg":"invalid appid"}'))
+    node = build(app=APP).cgiBin.message.template.send
+
+    def fail():
+        try:
+            node.post(json={})
+        except APIError as error:
+            return weakref.ref(error)
+
+    fail()
+    gc.collect()
+    gc.disable()
+    try:
+        assert fail()() is None
+    finally:
+        gc.enable()

@@ -242,7 +242,7 @@ class AccessTokens:
         try:
             return (yield from self._refresh_locked(needed))
         except WeChatPayError as error:
-            fetch.error = error
+            fetch.error = copy.copy(error)  # without its traceback, which has this frame
             raise
         finally:
             if in_flight.get(needed.key) is fetch:
