@@ -41,28 +41,43 @@ ONE_OF = {
     "POST v2/deposit/orderquery": _ORDER_NUMBERS,
     "POST v2/deposit/refund": _ORDER_NUMBERS,
     "POST v2/deposit/refundquery": _REFUND_NUMBERS,
+    "POST v2/deposit/reverse": _ORDER_NUMBERS,
     "POST v2/pay/facepayquery": _ORDER_NUMBERS,
     "POST v2/pay/orderquery": _ORDER_NUMBERS,
     "POST v2/pay/paporderquery": _ORDER_NUMBERS,
     "POST v2/pay/partner/paporderquery": _ORDER_NUMBERS,
     "POST v2/pay/refundquery": _REFUND_NUMBERS,
     "POST v2/pay/refundqueryv2": _REFUND_NUMBERS,
+    "POST v2/secapi/pay/facepayreverse": _ORDER_NUMBERS,
     "POST v2/secapi/pay/refund": _ORDER_NUMBERS,
     "POST v2/secapi/pay/refundv2": _ORDER_NUMBERS,
     "POST v2/secapi/pay/reverse": _ORDER_NUMBERS,
-    "POST v3/ecommerce/refunds/apply": [*_ORDER_NUMBERS, "combine_transaction_id", "combine_out_trade_no"],
+    "POST v3/ecommerce/refunds/apply": _ORDER_NUMBERS,
     "POST v3/refund/domestic/refunds": _ORDER_NUMBERS,
     "POST v2/pay/profitsharingreturnquery": _SHARE_NUMBERS,
     "POST v2/secapi/pay/profitsharingreturn": _SHARE_NUMBERS,
+    "POST v3/brand/profitsharing/returnorders": _SHARE_NUMBERS,
+    "POST v3/ecommerce/profitsharing/returnorders": _SHARE_NUMBERS,
     "POST v3/profitsharing/return-orders": _SHARE_NUMBERS,
     "POST v2/cgi-bin/mch/customs/customdeclarequery": _CUSTOMS_NUMBERS,
     "POST v2/cgi-bin/mch/newcustoms/customdeclareredeclare": _CUSTOMS_NUMBERS,
+    "POST v3/customs/redeclare": _CUSTOMS_NUMBERS,
+    "POST v3/global/customs/redeclare": _CUSTOMS_NUMBERS,
     "POST v2/wxv/queryhotelbill": ["out_order_no", "return_query_id"],
     "POST v2/wxv/queryrentbill": ["out_order_no", "return_query_id"],
     "POST v3/combine-transactions/jsapi combine_payer_info": ["openid", "sub_openid"],
     "POST v3/pay/partner/transactions/jsapi payer": ["sp_openid", "sub_openid"],
     "POST v3/pay/partner/transactions/jsapi-with-contract payer": ["sp_openid", "sub_openid"],
     "POST v3/pay/partner/transactions/miniprogram payer": ["sp_openid", "sub_openid"],
+}
+
+#: Members that are required on some of an operation's pages only; the extract marks them as required.
+OPTIONAL = {
+    "POST v3/ecommerce/refunds/apply": ["combine_transaction_id"],
+    **{
+        f"POST v3/combine-transactions/{scene} sub_orders": ["sub_mchid"]
+        for scene in ("h5", "jsapi", "native")
+    },
 }
 
 _GOODS = {
@@ -229,7 +244,8 @@ def merge(members, added):
 
 
 def _field(field, place):
-    is_required = field["required"] and field["name"] not in ONE_OF.get(place, ())
+    optional = (*ONE_OF.get(place, ()), *OPTIONAL.get(place, ()))
+    is_required = field["required"] and field["name"] not in optional
     kind = field["type"] + ("!" if is_required else "")
     more = {
         name: field[name]

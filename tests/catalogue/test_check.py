@@ -151,7 +151,15 @@ def test_partner_names_the_payer_in_one_of_two_ways(scene, name):
         ("v2/wxv/queryrentbill", "out_order_no return_query_id"),
         ("v2/wxv/queryhotelbill", "out_order_no return_query_id"),
         ("v3/refund/domestic/refunds", "transaction_id out_trade_no"),
+        ("v3/ecommerce/refunds/apply", "transaction_id out_trade_no"),
+        ("v2/secapi/pay/reverse", "transaction_id out_trade_no"),
+        ("v2/secapi/pay/facepayreverse", "transaction_id out_trade_no"),
+        ("v2/deposit/reverse", "transaction_id out_trade_no"),
+        ("v3/customs/redeclare", "out_trade_no transaction_id sub_order_no sub_order_id"),
+        ("v3/global/customs/redeclare", "out_trade_no transaction_id sub_order_no sub_order_id"),
         ("v3/profitsharing/return-orders", "order_id out_order_no"),
+        ("v3/ecommerce/profitsharing/returnorders", "order_id out_order_no"),
+        ("v3/brand/profitsharing/returnorders", "order_id out_order_no"),
     ],
 )
 def test_one_of_the_documented_numbers_is_enough(template, names):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import generate
 import pytest
 
 from wechatpay import catalogue
@@ -192,6 +193,21 @@ def test_a_call_does_not_read_the_catalogue():
     environment = os.environ | {"PYTHONPATH": paths}
 
     subprocess.run([sys.executable, "-c", CALLS], check=True, env=environment)
+
+
+@pytest.mark.parametrize("place", generate.ONE_OF)
+def test_members_of_which_one_is_required_exist(place):
+    """A misspelt name would be ignored without a word; none of them is required by itself."""
+    verb, template, *names = place.split()
+    node = catalogue.find(verb, template)
+    assert template == node.template
+    fields = node.body
+    for name in names:
+        node = fields[name]
+        fields = node.fields
+
+    assert tuple(generate.ONE_OF[place]) == node.one_of
+    assert [False] * len(node.one_of) == [fields[name].required for name in node.one_of]
 
 
 def test_no_generated_file_is_stale():

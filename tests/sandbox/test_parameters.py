@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import documented
 import pytest
 import sandboxes
 
-from wechatpay import catalogue
+from wechatpay import APIError, catalogue
 from wechatpay.catalogue import Field
 from wechatpay.sandbox.parameters import check, check_texts
 
@@ -38,6 +39,18 @@ def test_wrong_parameter_is_named(ask, query, field, value):
     assert (400, "PARAM_ERROR") == (status, body["code"])
     assert {"field": field, "value": value, "issue": body["message"], "location": "query"} == body["detail"]
     assert f"“/query/{field}”" in body["message"]
+
+
+@pytest.mark.parametrize("scene", ["jsapi", "jsapi-with-contract", "miniprogram"])
+def test_payer_of_a_partners_order_is_named_by_one_of_two(instance, scene):
+    """The error names the first one."""
+    template = f"v3/pay/partner/transactions/{scene}"
+    given = documented.arguments(catalogue.find("POST", template))
+    with pytest.raises(APIError) as caught:
+        instance.chain(template).post(json=given["json"] | {"payer": {}})
+
+    assert (400, "PARAM_ERROR") == (caught.value.status_code, caught.value.code)
+    assert "/payer/sp_openid" == caught.value.detail["field"]
 
 
 def test_unknown_parameters_are_ignored(ask):

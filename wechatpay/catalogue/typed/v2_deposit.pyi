@@ -417,7 +417,7 @@ class DepositReversePostBody(TypedDict):
     mch_id: str
     sub_mch_id: NotRequired[str]
     transaction_id: NotRequired[str]
-    out_trade_no: str
+    out_trade_no: NotRequired[str]
     sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
 class DepositReversePostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str

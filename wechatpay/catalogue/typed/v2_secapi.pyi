@@ -243,7 +243,7 @@ class SecapiPayFacepayreversePostBody(TypedDict):
     mch_id: str
     sub_mch_id: NotRequired[str]
     transaction_id: NotRequired[str]
-    out_trade_no: str
+    out_trade_no: NotRequired[str]
     sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
 class SecapiPayFacepayreversePostResponse(TypedDict):
     return_code: Literal["SUCCESS", "FAIL"] | str
@@ -485,14 +485,6 @@ class SecapiPayRefundv2PostResponse(TypedDict):
     coupon_refund_id_3: NotRequired[str]
     coupon_refund_id_4: NotRequired[str]
     promotion_detail: NotRequired[str]
-class SecapiPayReversePostBody(TypedDict):
-    appid: str
-    sub_appid: NotRequired[str]
-    mch_id: str
-    sub_mch_id: NotRequired[str]
-    transaction_id: NotRequired[str]
-    out_trade_no: NotRequired[str]
-    sign_type: NotRequired[Literal["MD5", "HMAC-SHA256"]]
 class SecapiMchAddsubdevconfig(CatalogueNode):
     @property
     def post(self) -> XmlCallV2[SecapiMchAddsubdevconfigPostBody, Response[SecapiMchAddsubdevconfigPostResponse]]:
@@ -744,13 +736,13 @@ class SecapiPayRefundv2(CatalogueNode):
         """
 class SecapiPayReverse(CatalogueNode):
     @property
-    def post(self) -> XmlCallV2[SecapiPayReversePostBody, Response[SecapiPayFacepayreversePostResponse]]:
+    def post(self) -> XmlCallV2[SecapiPayFacepayreversePostBody, Response[SecapiPayFacepayreversePostResponse]]:
         """撤销订单
 
         https://pay.weixin.qq.com/doc/v2/merchant/4011937361
         """
     @property
-    def postAsync(self) -> XmlCallV2[SecapiPayReversePostBody, Promise[Response[SecapiPayFacepayreversePostResponse]]]:
+    def postAsync(self) -> XmlCallV2[SecapiPayFacepayreversePostBody, Promise[Response[SecapiPayFacepayreversePostResponse]]]:
         """撤销订单
 
         https://pay.weixin.qq.com/doc/v2/merchant/4011937361
