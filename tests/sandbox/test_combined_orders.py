@@ -283,3 +283,11 @@ def test_part_of_an_unknown_merchant_stays_with_who_combined_it(shop):
     shop.sandbox.pay(number)
 
     assert 200 == refund(shop, second)
+
+
+@pytest.mark.parametrize("mchid", ["1900000998", documented.MCHID], ids=["unknown", "its own"])
+def test_part_of_an_unknown_merchant_shares_no_number_with_what_is_kept_beside_it(shop, mchid):
+    """Neither with another unknown merchant's part, nor with one of who placed both."""
+    body = combined(same := part(mchid="1900000999"), {**same, "mchid": mchid})
+
+    assert (403, "OUT_TRADE_NO_USED", None) == refused(shop, body)
