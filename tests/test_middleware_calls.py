@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import weakref
 
 import merchants
 import pytest
+from references import error_of, uncollected
 from wire.gateway import reply, signed
 
 from wechatpay import (
@@ -196,15 +195,5 @@ def test_failed_call_leaves_no_reference_cycle(gateway, build, received):
     instance.v3.x.get()
     gateway.respond(received)
 
-    def fail():
-        try:
-            instance.v3.x.get()
-        except WeChatPayError as error:
-            return weakref.ref(error)
-
-    gc.collect()
-    gc.disable()
-    try:
-        assert fail()() is None
-    finally:
-        gc.enable()
+    with uncollected():
+        assert error_of(instance.v3.x.get, WeChatPayError)() is None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import re
 import weakref
 from collections import deque
 
 import pytest
+from references import uncollected
 from sandboxes import identity
 
 from wechatpay import (
@@ -188,14 +188,11 @@ def test_failed_attempts_leave_no_reference_cycles():
         raise errors.pop()
         yield
 
-    gc.disable()
-    try:
+    with uncollected():
         with contextlib.suppress(ServerError):
             deque(retry(2)(Request("POST", "https://api.mch.weixin.qq.com/v3/pay"), proceed))
 
         assert [None, None] == [reference() for reference in freed]
-    finally:
-        gc.enable()
 
 
 def test_pauses_double_and_differ():

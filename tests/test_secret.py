@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import pickle
 import traceback
 import weakref
 
 import pytest
+from references import uncollected
 
 from wechatpay.secret import Secret
 
@@ -40,15 +40,12 @@ def test_error_of_a_function_frees_the_secret_with_it():
     """No reference cycle keeps a key in memory."""
     secret = Secret({"s3cr3t"})
     freed = weakref.ref(secret.reveal())
-    gc.disable()
-    try:
+    with uncollected():
         with contextlib.suppress(TypeError):
             secret.pass_to(refuse, "no number")
         del secret
 
         assert freed() is None
-    finally:
-        gc.enable()
 
 
 def test_error_of_a_function_loses_the_frames_that_hold_the_secret():

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 import time
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from interrupts import interrupted
 from open_platform.accounts import APP
 from open_platform.conftest import respond
+from references import error_of, uncollected
 from wire.gateway import reply
 
 from wechatpay import APIError, uri
@@ -300,16 +299,6 @@ def test_failed_fetch_is_freed_with_its_error(gateway, build):
     gateway.behaviour = lambda _, peer: peer.send(reply(b'{"errcode":40013,"errmsg":"invalid appid"}'))
     node = build(app=APP).cgiBin.message.template.send
 
-    def fail():
-        try:
-            node.post(json={})
-        except APIError as error:
-            return weakref.ref(error)
-
-    fail()
-    gc.collect()
-    gc.disable()
-    try:
-        assert fail()() is None
-    finally:
-        gc.enable()
+    error_of(lambda: node.post(json={}), APIError)
+    with uncollected():
+        assert error_of(lambda: node.post(json={}), APIError)() is None

@@ -17,6 +17,7 @@ from functools import partial
 
 import interrupts
 import pytest
+from references import uncollected
 
 from wechatpay import NoResponseError, ReadTimeoutError
 from wechatpay.promise import Promise
@@ -759,9 +760,7 @@ def test_failed_promise_is_not_a_reference_cycle(background):
         with suppress(OurError):
             await Promise.all([Promise.start(fail, background).then(print)])
 
-    gc.collect()
-    gc.disable()
-    try:
+    with uncollected():
         promise = Promise.start(fail, background)
         with suppress(OurError):
             promise.wait()
@@ -774,5 +773,3 @@ def test_failed_promise_is_not_a_reference_cycle(background):
         time.sleep(0.01)
 
         assert [] == list(alive)
-    finally:
-        gc.enable()

@@ -45,13 +45,6 @@ def sandbox(clock):
 
 
 @pytest.fixture
-def instance(sandbox):
-    """Give a Builder with the app."""
-    with Builder(**sandbox.settings()) as instance:
-        yield instance
-
-
-@pytest.fixture
 def platform(clock):
     """Give a function that asks the open platform without a socket, and gives status and JSON."""
     gateway = Sandbox(identity=sandboxes.identity(), clock=clock)

@@ -32,13 +32,6 @@ def sandbox(clock):
         yield sandbox
 
 
-@pytest.fixture
-def instance(sandbox):
-    """Give a Builder that knows nothing but its APIv3 key."""
-    with Builder(**sandbox.settings()) as instance:
-        yield instance
-
-
 def ask(client, instance, **query):
     """Make a call that succeeds."""
     return client.call(palm(instance), "get", **asked(**query))

@@ -149,10 +149,8 @@ class NotificationHandler:
         Raises:
             ConfigurationError: A setting is missing or wrong; the message names it.
         """
-        # From here on no frame holds a key that an error tracker could show.
-        given = Secret((apiv3_key, secret))
-        del apiv3_key, secret
-        self._apiv3_key, apiv2_key = given.pass_to(_load_keys)
+        apiv2_key = None if secret is None else load_apiv2_key(secret)
+        self._apiv3_key = None if apiv3_key is None else load_apiv3_key(apiv3_key)
         if ttl <= 0:
             raise ConfigurationError("ttl: give more than 0 seconds, and more than an event takes to handle")
         if max_body <= 0:
@@ -384,13 +382,6 @@ def _open_executor() -> Executor:
     from wechatpay.background import Executor  # noqa: PLC0415  blocking callers load no asyncio
 
     return Executor(_THREADS, "wechatpay-notification")
-
-
-def _load_keys(given: tuple[Any, Any]) -> tuple[Secret[bytes] | None, Secret[str] | None]:
-    """Check the settings ``apiv3_key`` and ``secret``."""
-    apiv3_key, secret = given
-    checked = None if secret is None else load_apiv2_key(secret)
-    return None if apiv3_key is None else load_apiv3_key(apiv3_key), checked
 
 
 def _open_signed(

@@ -328,26 +328,31 @@ _OFFERS = _OFFERS_WITH_DIGEST | {
 }
 
 
-class _FileFault(Fault):
-    """A fault of a bill's file: an error response, such as that to an expired URL, stays as it is."""
+class _BillFault(Fault):
+    """A fault of a bill: an error response, such as that to an expired URL, stays as it is."""
 
     __slots__ = ()
 
     protocols = frozenset({"v3"})
-    templates = frozenset({_PATH[1:]})
 
     def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
-        """Change the file."""
+        """Change a response that is not an error, and sign it all the same."""
         response = proceed()
-        body = self.change(response.body) if response.status == _OK else response.body
-        return Delivery(signer.sign(replace(response, body=body)))
+        if response.status == 200:  # noqa: PLR2004  HTTP's success
+            response = replace(response, body=self.alter(response.body))
+        return Delivery(signer.sign(response))
 
-    def change(self, body: bytes) -> bytes:
-        """Return the changed file."""
+    def alter(self, body: bytes) -> bytes:
+        """Return the changed body."""
         raise NotImplementedError
 
 
-_OK = 200
+class _FileFault(_BillFault):
+    """A fault of a bill's file."""
+
+    __slots__ = ()
+
+    templates = frozenset({_PATH[1:]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +362,7 @@ class AlteredBill(_FileFault):
     A file without amounts, or an encrypted one, has another last byte.
     """
 
-    def change(self, body: bytes) -> bytes:
+    def alter(self, body: bytes) -> bytes:
         """Alter the file."""
         is_packed = body.startswith(b"\x1f\x8b")
         text = gzip.decompress(body) if is_packed else body
@@ -377,29 +382,24 @@ class CutBill(_FileFault):
 
     size: int = 20
 
-    def change(self, body: bytes) -> bytes:
+    def alter(self, body: bytes) -> bytes:
         """Cut the end off."""
         return body[: -self.size]
 
 
-class _OfferFault(Fault):
-    """A fault of the response that offers a bill, which is signed all the same; errors stay as they are."""
+class _OfferFault(_BillFault):
+    """A fault of the response that offers a bill."""
 
     __slots__ = ()
 
-    protocols = frozenset({"v3"})
     templates = _OFFERS
 
-    def deliver(self, proceed: Callable[[], HttpResponse], signer: Signer) -> Delivery:
-        """Change the members before they are signed."""
-        response = proceed()
-        if response.status != _OK:
-            return Delivery(signer.sign(response))
-        members = json.loads(response.body)
+    def alter(self, body: bytes) -> bytes:
+        """Change the members that name a file."""
+        members = json.loads(body)
         for part in members.get("download_bill_list", [members]):
             self.change(part)
-        changed = HttpResponse.json(members, response.status)
-        return Delivery(signer.sign(replace(changed, headers=response.headers)))
+        return HttpResponse.json(members).body
 
     def change(self, part: dict[str, Any]) -> None:
         """Change the members that name a file."""

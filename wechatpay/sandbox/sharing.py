@@ -316,13 +316,11 @@ class SharingLedger:
         """Return the bookings of shares and returns."""
         with self._lock:
             shared = [
-                FundEntry(
+                _booking(
                     made.at,
                     made.order_id,
                     "分账",
-                    "分账",
                     -part.amount,
-                    "system",
                     part.description,
                     part.detail_id,
                     made.sub_mchid,
@@ -332,18 +330,9 @@ class SharingLedger:
                 if not made.is_unfreezing
             ]
             returned = [
-                FundEntry(
-                    r.at,
-                    r.return_id,
-                    "分账回退",
-                    "分账回退",
-                    r.amount,
-                    "system",
-                    r.description,
-                    r.out_return_no,
-                    self._sharings[r.out_order_no].sub_mchid,
-                )
+                _booking(r.at, r.return_id, "分账回退", r.amount, r.description, r.out_return_no, sub_mchid)
                 for r in self._returns.values()
+                for sub_mchid in [self._sharings[r.out_order_no].sub_mchid]
             ]
         return shared + returned
 
@@ -380,6 +369,12 @@ class SharingLedger:
             part.description,
             sub_mchid=made.sub_mchid,
         )
+
+
+def _booking(  # noqa: PLR0913, PLR0917  the columns of the bill
+    at: float, number: str, kind: str, amount: int, note: str, voucher: str, sub_mchid: str
+) -> FundEntry:
+    return FundEntry(at, number, kind, kind, amount, "system", note, voucher, sub_mchid)
 
 
 def _relation(sub_mchid: str, kind: str, account: str) -> str:
